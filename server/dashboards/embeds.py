@@ -39,7 +39,7 @@ from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Origin, system_actor
-from novaql.server.errors import Forbidden, Gone, impossible, not_found
+from novaql.server.errors import Forbidden, Gone, invalid, not_found
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -127,8 +127,7 @@ def make_embed(
     panel = unit.get(Panel, id, "panel")
     lives = USUAL if body.expires_in is None else body.expires_in
     if not timedelta(0) < lives <= LONGEST:
-        message = "more than nothing, and at most 366 days"
-        raise impossible("/expires_in", message, "invalid_expiry")
+        raise invalid("/expires_in", "must be more than 0s, at most 366d")
     secret, now = secrets.token_urlsafe(32), unit.now()
     live = (PanelEmbed.revoked_at.is_(None), PanelEmbed.expires_at > now)
     check_limit(unit, "max_embeds", PanelEmbed, *live)
@@ -166,13 +165,13 @@ def list_embeds(unit: UnitOfWork, id: ResourceId) -> EmbedsOut:
 @router.delete("/panels/{id}/embeds/{embed_id}", status_code=204, dependencies=[OPERATOR])
 @audited("panel.revoke_embed")
 def revoke_embed(unit: UnitOfWork, id: ResourceId, embed_id: ResourceId) -> None:
-    """Revoke an embedding. Its URLs are invalid at once."""
+    """Revoke an embedding. Its URLs are invalid at once. 404 if it is revoked already."""
     panel = unit.get(Panel, id, "panel")
     row = unit.get(PanelEmbed, embed_id, "embed", lock=True)
-    if row.panel_id != panel.id:
+    if row.panel_id != panel.id or row.revoked_at is not None:
         raise not_found("embed", row.id, unit.tenant_name)
     before = EmbedOut.model_validate(row).model_dump(mode="json")
-    row.revoked_at = row.revoked_at or unit.now()
+    row.revoked_at = unit.now()
     unit.touch(row)
     after = EmbedOut.model_validate(row).model_dump(mode="json")
     unit.audit("panel.revoke_embed", ("panel", panel.id), before=before, after=after)

@@ -22,9 +22,18 @@ from novaql.server.http.pagination import Page
 
 Item = TypeVar("Item")
 AnyRow = TypeVar("AnyRow")
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdw]))+", re.ASCII)
-_PART = re.compile(r"(\d+)(ms|[smhdw])")
+_DAY = 86_400_000
+_UNITS = {
+    "ms": 1,
+    "s": 1000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": _DAY,
+    "w": 7 * _DAY,
+    "y": 365 * _DAY,
+}
+_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdwy]))+", re.ASCII)
+_PART = re.compile(r"(\d+)(ms|[smhdwy])")
 
 
 def _is_absent(value: object) -> bool:
@@ -91,7 +100,7 @@ def _read_duration(value: Any) -> timedelta:
     if not isinstance(value, str) or len(value) > 64 or not _DURATION.fullmatch(value):
         raise ValueError("must be a duration like 30s, 5m or 1h30m")
     ms = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(value))
-    if ms > 100 * 365 * _UNITS["d"]:
+    if ms > 100 * _UNITS["y"]:
         raise ValueError("must be a duration of at most 100 years")
     return timedelta(milliseconds=ms)
 
@@ -122,7 +131,7 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^([0-9]{1,12}(ms|[smhdw]))+$",
+            "pattern": r"^([0-9]{1,12}(ms|[smhdwy]))+$",
             "maxLength": 64,
             "examples": ["5m"],
         }

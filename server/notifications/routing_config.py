@@ -202,7 +202,7 @@ def _interval(body: TimesBody, pointer: str) -> TimeInterval:
         return checked_interval(
             TimeInterval(
                 zone,
-                tuple(Span(_minutes(t.start_time), _minutes(t.end_time) - 1) for t in body.times),
+                _times(body.times, f"{pointer}/times"),
                 _spans(body.weekdays, f"{pointer}/weekdays", _DAYS, 0),
                 _spans(body.days_of_month, f"{pointer}/days_of_month"),
                 _spans(body.months, f"{pointer}/months", _MONTHS, 1),
@@ -211,6 +211,14 @@ def _interval(body: TimesBody, pointer: str) -> TimeInterval:
         )
     except InvalidInterval as problem:
         raise invalid(pointer, str(problem)) from None
+
+
+def _times(bodies: Sequence[ClockBody], pointer: str) -> tuple[Span, ...]:
+    for number, body in enumerate(bodies):
+        if _minutes(body.start_time) >= _minutes(body.end_time):
+            message = f"{body.end_time} is not after {body.start_time}; split a range at midnight"
+            raise invalid(f"{pointer}/{number}/end_time", message)
+    return tuple(Span(_minutes(t.start_time), _minutes(t.end_time) - 1) for t in bodies)
 
 
 def _minutes(text: str) -> int:

@@ -36,6 +36,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
 from novaql.server.http.bodies import read_json
 from novaql.server.http.data_route import DataRoute
+from novaql.server.http.query import check_query
 from novaql.server.http.request import context_of
 from novaql.server.query.run import run_in_worker, within_budget
 from novaql.server.query.schema import (
@@ -187,8 +188,9 @@ async def why_query_is_empty(request: Request) -> Response:
     return Response(content, headers=_HEADERS)
 
 
-async def list_functions(request: Request) -> Response:  # noqa: ARG001
+async def list_functions(request: Request) -> Response:
     """All functions and aggregators: signature, parameters, meaning, examples, origin."""
+    check_query(request, None)
     return Response(_functions(), headers=_HEADERS)
 
 

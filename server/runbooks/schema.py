@@ -152,7 +152,7 @@ class StopRunbooks(Body):
 class RunbookQuery(PageQuery):
     """Filters of the list."""
 
-    service: str | None = Field(None, max_length=200)
+    service: str | None = Field(None, min_length=1, max_length=200)
 
 
 class RunbookOut(ResponseModel):

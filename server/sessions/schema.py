@@ -23,6 +23,7 @@ class SessionOut(ResponseModel):
     """The sender of a request."""
 
     tenant: str
+    tenant_id: str = Field(description="the `tenant` of which ids of alerts are hashes")
     user_id: str
     user: str = Field(description="the email address of the owner of the token")
     role: Literal["read_only", "operator", "admin"]
@@ -33,6 +34,7 @@ class SessionOut(ResponseModel):
         """Convert a principal and the row of its session for clients."""
         return cls(
             tenant=caller.tenant_name,
+            tenant_id=caller.tenant_id,
             user_id=caller.user_id,
             user=caller.user_name,
             role=caller.role.value,

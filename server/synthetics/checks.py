@@ -67,22 +67,15 @@ def _check(preparation: Preparation) -> None:
     _check_patterns(body)
     try:
         if body.type == "tcp":
-            preparation.context.dialer.check_host(*_endpoint(body.target))
+            preparation.context.dialer.check_host(*endpoint_of(body.target))
         else:
             preparation.context.dialer.check_url(body.target)
     except TargetNotAllowed:
         raise _not_allowed("the target is not a public address") from None
-    except Impossible as problem:
+    except (Impossible, ValueError) as problem:
         raise _not_allowed(str(problem)) from None
     if body.type == "browser":
         _check_browser(preparation)
-
-
-def _endpoint(target: str) -> tuple[str, int]:
-    try:
-        return endpoint_of(target)
-    except ValueError as problem:
-        raise _not_allowed(str(problem)) from None
 
 
 def _not_allowed(message: str) -> Impossible:

@@ -93,11 +93,10 @@ def record(
 
 
 def disable(unit: Unit, webhook: Webhook, reason: str) -> None:
-    """Disable an endpoint until a user enables it. Its pending messages become dead letters."""
-    before = _state(webhook)
+    """Disable an endpoint until a user enables it. Its pending messages become dead letters. The
+    caller records the change."""
     webhook.status, webhook.disabled_reason = "disabled", reason
     webhook.disabled_at = unit.now()
-    unit.record(webhook, "webhook.disable", before, _state)
     unit.session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.status == "pending")
@@ -105,6 +104,12 @@ def disable(unit: Unit, webhook: Webhook, reason: str) -> None:
     )
     url = shown_url_of(unit, webhook)
     unit.publish("webhook.disabled", {"id": webhook.id, "url": url, "reason": reason})
+
+
+def _give_up(unit: Unit, webhook: Webhook, reason: str) -> None:
+    before = _state(webhook)
+    disable(unit, webhook, reason)
+    unit.record(webhook, "webhook.disable", before, _state)
 
 
 def _state(webhook: Webhook) -> dict[str, str | None]:
@@ -164,9 +169,9 @@ def _settle(
             return
         silent = webhook.last_success_at is None or webhook.last_success_at < delivery.since
         if outcome is Verdict.DISABLED:
-            disable(unit, webhook, "gone")
+            _give_up(unit, webhook, "gone")
         elif silent:
-            disable(unit, webhook, "failing")
+            _give_up(unit, webhook, "failing")
 
 
 def _end_unsent(job: JobRun) -> None:

@@ -131,10 +131,10 @@ def rotate_secret(unit: UnitOfWork, id: ResourceId, body: RotateSecret) -> Rotat
     )
 
 
-@router.delete("/{id}/previous-secret", status_code=204, responses={409: {}}, dependencies=[ADMIN])
+@router.delete("/{id}/previous-secret", status_code=204, dependencies=[ADMIN])
 @audited("webhook.end_previous_secret")
 def end_previous_secret(unit: UnitOfWork, id: ResourceId) -> None:
-    """Invalidate the previous secret of a webhook now."""
+    """Invalidate the previous secret of a webhook now. 404 if there is none."""
     service.end_previous_secret(unit, id)
 
 

@@ -112,9 +112,9 @@ def change(
     if body.enabled is True and webhook.status == "disabled":
         webhook.status, webhook.disabled_reason, webhook.disabled_at = "active", None, None
         webhook.failing_since = None
-    unit.record(webhook, "webhook.update", before, partial(snapshot, unit))
     if body.enabled is False and webhook.status == "active":
         disable(unit, webhook, "by_user")
+    unit.record(webhook, "webhook.update", before, partial(snapshot, unit))
     return webhook
 
 
@@ -129,11 +129,11 @@ def rotate(unit: Unit, webhook_id: str, body: RotateSecret) -> tuple[Webhook, st
 
 
 def end_previous_secret(unit: Unit, webhook_id: str) -> None:
-    """Invalidate the previous secret before the overlap ends."""
+    """Invalidate the previous secret before the overlap ends. 404 if there is none."""
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     until = webhook.previous_valid_until
     if until is None or until <= unit.now():
-        raise Conflict("no secret but the newest is valid", code="no_previous_secret")
+        raise not_found("previous_secret", webhook_id, unit.tenant_name)
     before = snapshot(unit, webhook)
     webhook.previous_secret = webhook.previous_valid_until = None
     unit.record(webhook, "webhook.end_previous_secret", before, partial(snapshot, unit))

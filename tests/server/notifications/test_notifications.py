@@ -201,6 +201,21 @@ def test_what_is_no_tree(one: AlertRig, route: dict[str, Any], status: int) -> N
     assert one.ask("POST", "/v1/alert-routing", {"route": route}).status_code == status
 
 
+def test_a_range_of_times_ends_after_it_begins(one: AlertRig) -> None:
+    night = {"times": [{"start_time": "22:00", "end_time": "06:00"}]}
+    intervals = [{"name": "night", "time_intervals": [night]}]
+    body = {"route": {}, "time_intervals": intervals}
+    answer = one.ask("POST", "/v1/alert-routing", body)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"] == [
+        {
+            "pointer": "/time_intervals/0/time_intervals/0/times/0/end_time",
+            "message": "06:00 is not after 22:00; split a range at midnight",
+        }
+    ]
+
+
 def webhook(rig: AlertRig, heard: Receiver, **settings: Any) -> None:
     rig.post(
         "/v1/notification-channels",

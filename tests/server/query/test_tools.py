@@ -134,6 +134,8 @@ def test_functions_are_the_registry(server: LocalServer) -> None:
     assert by_name["burn_rate"]["origin"] == "NovaQL"
     assert by_name["round"]["parameters"][1]["optional"]
     assert server.client.get("/v1/novaql/functions").status_code == 401
+    unknown = server.client.get("/v1/novaql/functions?kind=aggregator", headers=headers)
+    assert (unknown.status_code, unknown.json()["error"]["details"][0]["pointer"]) == (400, "/kind")
 
 
 def test_explain_is_the_plan_that_a_query_has(server: LocalServer) -> None:

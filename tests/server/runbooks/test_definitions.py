@@ -21,6 +21,7 @@ def test_a_runbook_is_created_replaced_and_deleted(either: RunbookRig) -> None:
     assert (made["version"], made["guardrails"]["timeout"]) == (1, "1h")
     assert rig.get("/v1/runbooks?service=api")["data"] == [made]
     assert rig.get("/v1/runbooks?service=web")["data"] == []
+    assert rig.ask("GET", "/v1/runbooks?service=").status_code == 400
     assert code_of(rig.ask("POST", "/v1/runbooks", {"name": "rb", "steps": [WAIT]})) == (
         409,
         "name_taken",

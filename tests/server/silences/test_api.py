@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 from sqlalchemy import select
 
@@ -119,6 +121,14 @@ def test_what_is_no_silence(one: AlertRig, body: dict[str, object]) -> None:
     assert answer.json()["error"]["details"]
 
 
+def test_a_year_is_a_duration(one: AlertRig) -> None:
+    made = one.ask("POST", f"/v1/alerts/{fired(one)}/silence", {"duration": "1y", "reason": "x"})
+
+    assert made.status_code == 201, made.text
+    starts, ends = (datetime.fromisoformat(made.json()[name]) for name in ("starts_at", "ends_at"))
+    assert ends - starts == timedelta(days=365)
+
+
 def test_the_id_is_a_function_of_tenant_and_labels(rig: AlertRig) -> None:
     alert_id = fired(rig, a=0.0, b=0.0)
     other = next(a["id"] for a in rig.alerts() if a["id"] != alert_id)
@@ -129,7 +139,7 @@ def test_the_id_is_a_function_of_tenant_and_labels(rig: AlertRig) -> None:
     assert len({one["id"] for one in silences}) == 1
     assert [one["revision"] for one in silences] == [1, 2, 3]
     assert [one["reason"] for one in silences[-1]["revisions"]] == ["0", "1", "2"]
-    tenant = rig.server.context.access.default_principal.tenant_id
+    tenant = rig.ask("GET", "/v1/session").json()["tenant_id"]
     labels = {"alertname": "Down", "instance": "a"}
     assert silences[0]["id"] == silence_id(tenant, matchers_of_alert(labels))
     assert rig.post(f"/v1/alerts/{other}/silence", WHY)["id"] != silences[0]["id"]

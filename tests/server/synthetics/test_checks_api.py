@@ -107,5 +107,9 @@ def test_other_refusals(lab: Lab) -> None:
     assert lab.code("POST", "/synthetics", usual) == (409, "name_taken")
     other = {**usual, "name": "b", "service": "none"}
     assert lab.code("POST", "/synthetics", other) == (422, "unknown_service")
+    no_port = lab.ask("POST", "/synthetics", {**usual, "type": "tcp", "target": "127.0.0.1"})
+    error = no_port.json()["error"]
+    assert (no_port.status_code, error["code"]) == (422, "target_not_allowed")
+    assert error["message"] == "/target: the target of a TCP check is HOST:PORT"
     path = f"/synthetics/{check}/run"
     assert lab.code("POST", path, {"regions": ["mars"]}) == (422, "unknown_region")

@@ -76,6 +76,16 @@ def test_revoking_ends_both_secrets_at_the_next_request(served: LocalServer) -> 
     assert rotate(served, old, 409)["error"]["code"] == "token_revoked"
 
 
+def test_a_token_expires_in_the_future(served: LocalServer, clock: SteppedClock) -> None:
+    for ends in (clock.now(), clock.now() - timedelta(days=1)):
+        body = {"name": "ci", "role": "operator", "expires_at": ends.isoformat()}
+        answer = served.client.post("/v1/tokens", json=body, headers=served.bearer())
+        assert answer.status_code == 400
+        assert answer.json()["error"]["details"] == [
+            {"pointer": "/expires_at", "message": "must be in the future"}
+        ]
+
+
 def test_an_expired_token_is_not_rotated(served: LocalServer, clock: SteppedClock) -> None:
     ends = (clock.now() + timedelta(hours=1)).isoformat()
     token = issue(served, expires_at=ends)

@@ -115,6 +115,24 @@ def test_the_list_is_paged_and_filtered(served: LocalServer) -> None:
     assert ask(served, "GET", "/webhooks?status=asleep").status_code == 400
 
 
+def test_disabling_is_one_change_with_one_entry(served: LocalServer) -> None:
+    webhook = subscribe(served, HERE, "incident.*")
+    path = f"/webhooks/{webhook['id']}"
+    off = ask(served, "PATCH", path, {"version": 1, "enabled": False})
+    (entry,) = ask(served, "GET", f"/audit?target={webhook['id']}&limit=1").json()["data"]
+    same = ask(served, "GET", f"/audit?target={webhook['id']}").json()["data"]
+
+    assert (off.json()["version"], off.json()["status"]) == (2, "disabled")
+    assert entry["request_id"] == off.headers["x-request-id"]
+    assert (entry["action"], entry["before"]["status"], entry["after"]["status"]) == (
+        "webhook.update",
+        "active",
+        "disabled",
+    )
+    assert entry["after"]["disabled_reason"] == "by_user"
+    assert [one["action"] for one in same] == ["webhook.update", "webhook.create"]
+
+
 def test_a_delivery_belongs_to_its_webhook(served: LocalServer, receiver: Receiver) -> None:
     one = subscribe(served, receiver.url, "audit.token.create")
     other = subscribe(served, receiver.url, "incident.*")
