@@ -134,6 +134,8 @@ def is_quiet(plan: Plan) -> bool:
     floats_only = False  # whether a node on the way down annotates histograms
     while True:
         match plan:
+            case Select(anchored=True) | Select(smoothed=True):  # not all functions accept these
+                return False
             case Select():
                 return plan.floats_only or not floats_only
             case Constant():

@@ -146,7 +146,7 @@ def _value_texts(
     if operand.native is not None:
         which = operand.native.which[present]
         used, place = np.unique(which, return_inverse=True)
-        text_of = np.where(which < 0, text_of, place + len(texts) - (used[0] < 0))
+        text_of = np.where(which < 0, text_of, place + len(texts) - (used < 0).any())
         for number in used[used >= 0].tolist():  # one by one: each may be long
             (text,) = histogram_texts(operand.native.histograms.take(np.array([number])))
             texts.append(made.text(text))

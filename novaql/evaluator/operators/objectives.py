@@ -21,6 +21,9 @@ from novaql.planner.logical import BinaryOp, Nothing
 from novaql.span import Span
 from novaql.text.go_text import go_number, shortest_decimal
 
+LARGEST_DENOMINATOR = 10**20
+"""No float from 0.001 up has a larger one. That of a tiny objective makes sums overflow."""
+
 
 def _budgets(objectives: Floats, function: str, span: Span) -> tuple[Floats, Floats]:
     """Numerator and denominator of 1 less each objective."""
@@ -31,11 +34,16 @@ def _budgets(objectives: Floats, function: str, span: Span) -> tuple[Floats, Flo
             f"{go_number(float(wrong[0]))}",
             span,
         )
-    found = {one: 1 - Fraction(shortest_decimal(one)) for one in set(objectives.tolist())}
-    budgets = [found[one] for one in objectives.tolist()]
-    parts = [(float(b.numerator), float(b.denominator)) for b in budgets]
-    both = np.array(parts).reshape(-1, 2)
+    found = {one: _budget(one) for one in set(objectives.tolist())}
+    both = np.array([found[one] for one in objectives.tolist()]).reshape(-1, 2)
     return both[:, 0], both[:, 1]
+
+
+def _budget(objective: float) -> tuple[float, float]:
+    budget = 1 - Fraction(shortest_decimal(objective))
+    if budget.denominator > LARGEST_DENOMINATOR:
+        return 1 - objective, 1.0
+    return float(budget.numerator), float(budget.denominator)
 
 
 def burn_rate(run: Runner, operator: Operator) -> StepMatrix:
