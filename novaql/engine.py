@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.cancellation import Cancellation
+from novaql.cancellation import Cancellation, Running
 from novaql.errors import ArgumentError, Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, estimate_of
@@ -41,6 +41,7 @@ from novaql.result_cache import ResultCache
 from novaql.span import Span
 from novaql.text.times import duration_text, time_text
 from novaql.tsdb.errors import StoreError
+from novaql.tsdb.model.interruption import interruptible
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import (
     MAX_TIME_MS,
@@ -76,14 +77,15 @@ def evaluate(
     reuse_freed_memory()
     expr = query_text(expr)
     floats_only = not _may_have_histograms(source)
-    plan, windows = PLANS.planned(
-        expr,
-        options,
-        optimizer=optimizer,
-        floats_only=floats_only,
-        gap_ms=_gap_finder(expr, source, options, cancellation),
-        strict_promql=options.strict_promql,
-    )
+    with interruptible(Running(cancellation, options.timeout_s).checkpoint):
+        plan, windows = PLANS.planned(
+            expr,
+            options,
+            optimizer=optimizer,
+            floats_only=floats_only,
+            gap_ms=_gap_finder(expr, source, options, cancellation),
+            strict_promql=options.strict_promql,
+        )
     planned = clock.perf_counter()
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     notes = tuple(
@@ -97,7 +99,8 @@ def evaluate(
         supports_downsampling(source)
         and source.downsampled_range(MIN_TIME_MS, MAX_TIME_MS) is not None
     ):
-        with _failures(expr):
+        running = Running(cancellation, options.timeout_s)
+        with _failures(expr), interruptible(running.checkpoint):
             options, downsampling = _downsampled_options(plan, source, options, steps)
         notes += downsampling
         cache = None if downsampling else cache
@@ -117,7 +120,7 @@ def evaluate(
         return _run(operator, context, options)
 
     try:
-        with _failures(expr):
+        with _failures(expr), interruptible(context.checkpoint):
             context.admit_points(steps)
             if cache is None:
                 result = run(0, steps.count)

@@ -13,6 +13,7 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.options import QueryOptions
+from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 MOST_STEPS = 200
 """Steps of a subquery at which what is inside is evaluated."""
@@ -21,7 +22,8 @@ MOST_STEPS = 200
 def times_of(
     node: VectorSelector | MatrixSelector, options: QueryOptions
 ) -> tuple[VectorSelector, int, int]:
-    """Return the selector of a node, and the first and the last time that it reads."""
+    """Return the selector of a node, and the first and the last time that it reads, within those
+    that samples can have."""
     if isinstance(node, MatrixSelector):
         selector, reach = node.selector, ms_of(node.range)
         if reach is None:  # found from the data, or computed from the step
@@ -29,7 +31,11 @@ def times_of(
     else:
         selector, reach = node, options.lookback_ms
     at = moved(selector, options) or options
-    return selector, at.start_ms - reach, at.end_ms
+    return selector, _possible(at.start_ms - reach), _possible(at.end_ms)
+
+
+def _possible(time_ms: int) -> int:
+    return min(max(time_ms, MIN_TIME_MS), MAX_TIME_MS)
 
 
 def ms_of(duration: object) -> int | None:

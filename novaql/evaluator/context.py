@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from novaql.cancellation import Cancellation
-from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
+from novaql.cancellation import Cancellation, Running
+from novaql.errors import LimitExceeded
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.memory import QueryMemory
 from novaql.evaluator.profile import Profile
@@ -73,9 +73,8 @@ class Context:
         """See `Downsampled`: of all that was selected."""
         self._selections: dict[Hashable, Selection] = {}
         self._admitted: set[tuple[tuple[Matcher, ...], int, int]] = set()
-        self._cancellation = cancellation
-        timeout = options.timeout_s
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self.checkpoint = Running(cancellation, options.timeout_s).checkpoint
+        """Called between batches and operators."""
 
     @property
     def is_quiet(self) -> bool:
@@ -95,15 +94,6 @@ class Context:
         """The distance, exclusive, from the right end of a window of this length to its left
         end."""
         return range_ms + 1 if self.options.left_closed else range_ms
-
-    def checkpoint(self) -> None:
-        """Raise if the query is cancelled or out of time; called between batches and operators."""
-        if self._cancellation is not None and self._cancellation.cancelled:
-            raise QueryCancelled("the query was cancelled")
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            raise QueryTimeout(
-                f"the query took longer than its timeout of {self.options.timeout_s:g} s"
-            )
 
     def stretches(self, rows: int, steps: int) -> Iterator[slice]:
         """Steps in stretches of about `CELLS_AT_ONCE` cells of `rows`, a checkpoint before each."""

@@ -21,6 +21,7 @@ from novaql.server.pools.fair_queue import FairQueue, QueueFull
 from novaql.server.pools.pool import Pool
 from novaql.server.pools.precedence import FairCancellation, SmallQueryGauge, YieldingCancellation
 from novaql.server.pools.threads import REFUSED_AFTER_S, refused
+from novaql.tsdb import interruptible
 
 Answer = TypeVar("Answer")
 
@@ -184,7 +185,13 @@ class QueryWorkers:
 
 def _begin(work: Callable[[Cancellation], Answer], cancellation: FairCancellation) -> Answer:
     cancellation.begin()
-    return work(cancellation)
+    with interruptible(partial(_check, cancellation)):
+        return work(cancellation)
+
+
+def _check(cancellation: Cancellation) -> None:
+    if cancellation.cancelled:
+        raise QueryCancelled("the query was cancelled")
 
 
 def _tenant_of(scope: Scope) -> tuple[str, int]:

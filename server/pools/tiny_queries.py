@@ -12,16 +12,20 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+from novaql import Cancellation
 from novaql.evaluator import Estimate
 from novaql.server.pools.query_workers import TooLargeHere
 from novaql.server.telemetry import Telemetry
 from novaql.server.tuning import Tuning
+from novaql.tsdb import interruptible
 
 Answer = TypeVar("Answer")
 Admit = Callable[[Estimate], None]
 
 MOST_SAMPLES, MOST_SERIES, MOST_WORK, MOST_BYTES = 20_000, 100, 5_000, 1 << 20
 _KNOWN = 4096
+_OVERRUNS = 4
+"""Matching label values is not part of the estimate: the loop stops it after 20 ms."""
 
 
 class TinyQueries:
@@ -36,12 +40,14 @@ class TinyQueries:
         """Return whether `run` may be called for a key."""
         return self._known.get(key, False)
 
-    def run(self, key: Hashable, work: Callable[[Admit], Answer]) -> Answer:
-        """Run a tiny query. Raises `TooLargeHere` if it is no longer tiny, before it reads
-        anything."""
+    def run(self, key: Hashable, work: Callable[[Cancellation, Admit], Answer]) -> Answer:
+        """Run a tiny query. Raises `TooLargeHere` if it is no longer tiny: before it reads
+        anything, or at a checkpoint after `_OVERRUNS` times the bound."""
         began = time.thread_time()
+        brief = _Brief(began + _OVERRUNS * self._tuning.tiny_overrun_s)
         try:
-            answer = work(_only_tiny)
+            with interruptible(lambda: brief.cancelled):
+                answer = work(brief, _only_tiny)
         except TooLargeHere:
             self._forget(key)
             raise
@@ -72,6 +78,21 @@ class TinyQueries:
         if len(self._known) >= _KNOWN:
             self._known.clear()
         self._known[key] = tiny
+
+
+class _Brief(Cancellation):
+    """The cancellation of a query on the event loop. Its check raises `TooLargeHere` after a CPU
+    time of the thread."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__()
+        self._until = until
+
+    @property
+    def cancelled(self) -> bool:
+        if time.thread_time() > self._until:
+            raise TooLargeHere
+        return False
 
 
 def _only_tiny(estimate: Estimate) -> None:

@@ -88,7 +88,7 @@ async def run_queries(
     work  passes the estimate of each query to its second argument
     """
     queries, tiny, name = context.pools.queries, context.pools.tiny, (context.tenant_id, key)
-    at_once = partial(tiny.run, name, partial(work, Cancellation())) if tiny.knows(name) else None
+    at_once = partial(tiny.run, name, work) if tiny.knows(name) else None
     try:
         answer = await queries.run(
             request,

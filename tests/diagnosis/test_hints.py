@@ -96,6 +96,15 @@ def test_times_without_data(data: Any) -> None:
 
 
 @DATA
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_times_beyond_those_of_samples(data: Any, sign: str) -> None:
+    far = f"req_total @ {sign}9223372036854775 offset {'' if sign else '-'}290y"
+    (first, second) = infos(far, data)
+    assert first.startswith("the series have no samples between ")
+    assert second == RANGE
+
+
+@DATA
 def test_an_answer_that_is_filtered_empty(data: Any) -> None:
     more = (
         "; novaql.why_empty, or novaql why-empty in a shell, finds the part of the query that "

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from novaql import Cancellation, evaluate
+from novaql import Cancellation, evaluate, tsdb
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import Limits, QueryOptions
+from novaql.tsdb import Database
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.runtime.compiled import Mode
@@ -90,3 +91,47 @@ def test_pieces_give_the_same_answer(heavy: TableSource) -> None:
     with stretches("cost", 1):
         pieces = evaluate("avg_over_time(m[10m])", heavy, options)
     np.testing.assert_array_equal(whole.values, pieces.values)
+
+
+WIDE = 2000
+LABELS_ONLY = {
+    "matchers": "m{" + ",".join(f's!~".*{n}x.*"' for n in range(3000)) + "}",
+    "alternatives": "m{" + " or ".join(f's=~".*{n}x.*"' for n in range(3000)) + "}",
+    "patterns": "m{" + ",".join(rf's!~"\\pL{{80}}{n}"' for n in range(500)) + "}",
+    "sort_by_label": "sort_by_label(m, " + ", ".join(f'"s{n}"' for n in range(9000)) + ', "s")',
+    "label_set": "label_set(m, " + ", ".join(f'"a{n}", "x"' for n in range(9000)) + ")",
+    "label_copy": "label_copy(m, " + ", ".join(f'"s", "a{n}"' for n in range(9000)) + ")",
+    "labels_equal": "labels_equal(m, " + ", ".join(['"s"'] * 9000) + ")",
+    "label_lowercase": "label_lowercase(m, " + ", ".join(['"s"'] * 9000) + ")",
+}
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """2000 series of one sample, whose labels are all different."""
+    table = SeriesTable.from_dicts([{"__name__": "m", "s": f"{'z' * 50}{n}"} for n in range(WIDE)])
+    with tsdb.open(tmp_path_factory.mktemp("wide")) as store:
+        store.append(Batch(table, np.arange(WIDE), np.zeros(WIDE, np.int64), np.ones(WIDE)))
+        yield store
+
+
+@pytest.mark.parametrize("name", LABELS_ONLY)
+def test_work_on_labels_alone_is_stopped(wide: Database, name: str) -> None:
+    """Such work reads no samples, and a query of 100 000 words could go on for hours."""
+    cancellation = Counted(allowed=20)
+    with pytest.raises(QueryCancelled):
+        evaluate(LABELS_ONLY[name], wide, QueryOptions(0, 0, 0), cancellation=cancellation)
+    assert cancellation.checks == 21
+
+
+class Counted(Cancellation):
+    """Cancels at a checkpoint with a number, however long the work takes until then."""
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__()
+        self.allowed, self.checks = allowed, 0
+
+    @property
+    def cancelled(self) -> bool:
+        self.checks += 1
+        return self.checks > self.allowed

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from novaql.tsdb.index.patterns import listed_texts
+from novaql.tsdb.model.interruption import checkpoint
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp, match_range
 
@@ -102,6 +103,7 @@ def match_rows(
             continue
         if rows is not None and len(rows) == 0:
             return rows
+        checkpoint()
         rows = _narrow(index, matcher, rows)
     return np.arange(index.rows) if rows is None else rows
 

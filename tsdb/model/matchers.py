@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import re2
 
+from novaql.tsdb.model.interruption import checkpoint
 from novaql.tsdb.model.labels import Bools, LabelColumn, SeriesTable
 
 MOST_STATES = 1 << 24
@@ -17,6 +18,16 @@ MOST_STATES = 1 << 24
 at each character, and it cannot be interrupted: half a second."""
 MOST_BYTES = 64
 """Length of the bounds of `match_range`."""
+_AT_ONCE = 1 << 20
+"""States × characters that are matched between two checkpoints, or one text."""
+_TEXT_COST = 100
+"""What each text adds to its length: a call costs as much as some characters."""
+
+_SMALL_BYTES, _LARGE_BYTES = 256 << 10, 8 << 20
+"""Memory that RE2 may use for a pattern, its program and the states that it has met: for most
+patterns, and for the others."""
+_SMALL_PATTERNS, _LARGE_PATTERNS = 1024, 16
+"""Patterns of both kinds that are cached: 384 MiB at most."""
 
 
 class PatternTooCostly(ValueError):
@@ -66,8 +77,7 @@ class Matcher:
             most = MOST_STATES // max(pattern.programsize, 1)
             if max(map(len, values), default=0) > most:
                 raise _too_costly(self.value)
-            fullmatch = pattern.fullmatch
-            hits = np.fromiter((fullmatch(v) is not None for v in values), np.bool_, len(values))
+            hits = _matching(pattern, values)
         else:
             hits = np.fromiter((v == self.value for v in values), np.bool_, len(values))
         return ~hits if self.op.is_negative else hits
@@ -80,18 +90,52 @@ class Matcher:
         return f"{self.name}{self.op.value}{self.value!r}"
 
 
-@lru_cache(maxsize=1024)
+def _matching(pattern: re2._Regexp[str], values: Sequence[str]) -> Bools:
+    hits = np.empty(len(values), np.bool_)
+    fullmatch, most = pattern.fullmatch, _AT_ONCE // max(pattern.programsize, 1)
+    left = most
+    for number, value in enumerate(values):
+        left -= len(value) + _TEXT_COST
+        if left < 0:
+            checkpoint()
+            left = most
+        hits[number] = fullmatch(value) is not None
+    return hits
+
+
 def compile_regex(pattern: str) -> re2._Regexp[str]:
     """Return an RE2 pattern in which `.` matches newline. Raises `ValueError` with RE2's reason."""
-    options = re2.Options()
-    options.dot_nl = True
-    options.log_errors = False
+    return _small(pattern) or _large(pattern)
+
+
+@lru_cache(maxsize=_SMALL_PATTERNS)
+def _small(pattern: str) -> re2._Regexp[str] | None:
+    """The pattern within little memory; None for one that needs more, or is invalid."""
+    checkpoint()  # a large one takes 25 ms
     try:
-        return re2.compile(pattern, options)
+        return re2.compile(pattern, _options(_SMALL_BYTES))
+    except re2.error:
+        return None
+
+
+@lru_cache(maxsize=_LARGE_PATTERNS)
+def _large(pattern: str) -> re2._Regexp[str]:
+    checkpoint()
+    re2.purge()  # it caches patterns of any size, too
+    try:
+        return re2.compile(pattern, _options(_LARGE_BYTES))
     except re2.error as problem:
         reason = problem.args[0] if problem.args else problem
         text = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise ValueError(text) from None
+
+
+def _options(max_mem: int) -> re2.Options:
+    options = re2.Options()
+    options.dot_nl = True
+    options.log_errors = False
+    options.max_mem = max_mem
+    return options
 
 
 def match_range(pattern: str) -> tuple[bytes, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -145,13 +146,17 @@ def joined_labels(found: StepMatrix) -> StepMatrix:
     return join_equal_rows(found, keys=found.marked_keys())
 
 
-def sort_by_label(operand: StepMatrix, names: list[str], *, descending: bool) -> StepMatrix:
-    """In natural order of the labels named, then of the whole label sets."""
+def sort_by_label(
+    operand: StepMatrix, names: list[str], checkpoint: Callable[[], None], *, descending: bool
+) -> StepMatrix:
+    """In natural order of the labels named, then of the whole label sets. A name that is repeated
+    decides nothing: the first one does."""
     present = operand.take(np.flatnonzero(operand.presence()[:, 0]))
     rank = np.empty(present.rows, np.int64)
     rank[present.series.order()] = np.arange(present.rows)
     keys: list[Ints] = [rank]
-    for name in reversed(names):
+    for name in reversed(dict.fromkeys(names)):
+        checkpoint()
         column = present.series.column(name)
         by_size = sorted(range(len(column.values)), key=lambda c: _natural(column.values[c]))
         place = np.empty(len(by_size), np.int64)

@@ -32,6 +32,7 @@ class _Edit:
 
     def __init__(self, run: Runner, operator: Operator) -> None:
         self.function = operator.call.function
+        self.checkpoint = run.context.checkpoint
         self.given = [one for one in operator.operands if one.type is ValueType.STRING]
         self.texts = [run.text(one) for one in self.given]
         self.made = MadeLabels(run.context, self.function, operator.call.span)
@@ -55,6 +56,7 @@ class _Edit:
 
     def put(self, name: str, column: LabelColumn, rows: Bools | None = None) -> None:
         """Write a label, in all rows or in some."""
+        self.checkpoint()
         self.made.column(self.operand.rows)
         if rows is None:
             rows = np.ones(self.operand.rows, np.bool_)
@@ -64,6 +66,7 @@ class _Edit:
 
     def map(self, name: str, change: Callable[[str], str]) -> None:
         """Replace the values of a label, each distinct one once."""
+        self.checkpoint()
         column = self.operand.series.column(name)
         ids: dict[str, int] = {"": 0}
         texts = [change(value) for value in column.values]
@@ -187,6 +190,7 @@ def _equal(run: Runner, operator: Operator) -> StepMatrix:
     first, *others = (operand.series.column(run.text(one)) for one in operator.operands[1:])
     same: Bools = np.ones(operand.rows, np.bool_)
     for column in others:
+        run.context.checkpoint()
         number = {text: code for code, text in enumerate(column.values)}
         of_first = np.array([number.get(text, -1) for text in first.values], np.int32)
         same &= of_first[first.codes] == column.codes

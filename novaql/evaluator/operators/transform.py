@@ -160,7 +160,8 @@ def _sort(run: Runner, operator: Operator) -> StepMatrix:
         return operand
     descending = call.function.endswith("_desc")
     if by_label:
-        return sort_by_label(operand, _texts(run, operator), descending=descending)
+        texts = _texts(run, operator)
+        return sort_by_label(operand, texts, run.context.checkpoint, descending=descending)
     return sort_rows(operand, descending=descending)
 
 

@@ -148,6 +148,12 @@ def test_basic_is_taken_and_not_offered(server: LocalServer) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("given", [b"\xff\xfe", b"/////w==", b"YQ", b"="])
+def test_basic_that_is_no_base64_of_a_text_is_a_401(server: LocalServer, given: bytes) -> None:
+    headers = {b"Authorization": b"Basic " + given}
+    assert server.client.get("/api/v1/query?query=1", headers=headers).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/v1/tokens", "/api/v1/query?query=1", "/healthz"])
 def test_two_headers_of_which_one_must_count_are_a_400(server: LocalServer, path: str) -> None:
     url, token = str(server.client.base_url), f"Authorization: {server.bearer()['Authorization']}"

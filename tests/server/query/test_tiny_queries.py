@@ -48,6 +48,18 @@ def _overruns(server: LocalServer) -> float:
     return float(line.rpartition(" ")[2])
 
 
+def test_a_run_on_the_loop_that_goes_on_continues_in_a_thread(threads: list[str]) -> None:
+    """What an estimate leaves out, such as matching very many label values, stops the loop."""
+    with local_server(tuning=Tuning(tiny_s=60.0, tiny_overrun_s=0.0)) as server:
+        _write(server, 0, 3)
+        found = [server.novaql(query="sum(load)", time=AT).json()["result"] for _ in range(2)]
+        assert found[0] == found[1]
+        assert threads[0] == "query"
+        assert threads[1] != "query"
+        assert threads[2:] == ["query"]
+        assert _overruns(server) == 1
+
+
 def test_the_second_run_needs_no_thread(threads: list[str]) -> None:
     with local_server(tuning=PATIENT) as server:
         _write(server, 0, 3)

@@ -1,0 +1,45 @@
+"""Interruption of long work by the thread that does it.
+
+Work with many steps (compiling patterns, matching texts with them) calls `checkpoint` between its
+steps. The caller decides what happens there: a query that was cancelled or is out of time raises.
+The check belongs to the thread and not to a parameter, because such work is below functions that
+know nothing of queries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+
+class _Thread(threading.local):
+    check: Callable[[], object] | None = None
+
+
+_thread = _Thread()
+
+
+class interruptible:
+    """A context manager: work of this thread calls `check`, which may raise, at each checkpoint.
+    It replaces an outer check until it ends."""
+
+    def __init__(self, check: Callable[[], object]) -> None:
+        self._check = check
+
+    def __enter__(self) -> None:
+        self._outer, _thread.check = _thread.check, self._check
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        _thread.check = self._outer
+
+
+def checkpoint() -> None:
+    """Call the check of this thread, if there is one. Raises what it raises."""
+    if _thread.check is not None:
+        _thread.check()
