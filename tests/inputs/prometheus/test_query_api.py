@@ -187,7 +187,7 @@ def test_another_novaql_is_recognised_and_needs_a_token(monkeypatch: pytest.Monk
         with tsdb.memory() as copy:
             assert import_into(copy, address).samples == 2 * 288
         monkeypatch.setenv("NOVA_TOKEN", "nova_wrong")
-        with pytest.raises(InputError, match="this NovaQL does not accept the token$"):
+        with pytest.raises(InputError, match=r"this NovaQL does not accept the token$"):
             novaql.query("m", address)
 
 
