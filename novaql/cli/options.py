@@ -268,8 +268,9 @@ def window_options(what: str) -> Callable[[F], F]:
                 raise click.UsageError("--end is before --start")
             return command(*arguments, start=start, end=end, **options)
 
-        command = click.option("--end", type=TIME, default=MAX_TIME_MS, help=last)(cast(F, checked))
-        return click.option("--start", type=TIME, default=MIN_TIME_MS, help=first)(command)
+        with_end = click.option("--end", type=TIME, default=MAX_TIME_MS, help=last)(checked)
+        option = click.option("--start", type=TIME, default=MIN_TIME_MS, help=first)
+        return cast(F, option(with_end))
 
     return add
 
