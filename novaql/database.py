@@ -207,6 +207,9 @@ class Database:
             strict=strict,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a database does not pickle: open it in the other process, read-only")
+
     def close(self) -> None:
         """Finish writing and release the folder. A second call does nothing."""
         if isinstance(self._source, tsdb.Database):

@@ -360,6 +360,9 @@ class Database:
         closed nevertheless.
         """
         state = self._state
+        if state.forked:  # the log, the lock and the threads are those of the parent
+            state.closed = True
+            return
         self._compactor.stopping.set()
         for task in self._tasks:
             task.stop()

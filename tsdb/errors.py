@@ -7,6 +7,7 @@ StoreError
 ├── TargetInUse       a copy cannot be put there: something else is
 ├── StoreClosed       the database was closed
 ├── ReadOnly          a write to a store that was opened for reading
+│   └── ForkedStore   … or before a fork, by the parent of this process
 ├── InvalidBatch      the batch breaks the contract of `Batch`; nothing of it was stored
 ├── WriteFailed       the disk refused a write; it is not acknowledged, trying again is right
 │   ├── StorageFull   … because there is no space left
@@ -88,6 +89,21 @@ class ReadOnly(StoreError):
 
     def __init__(self) -> None:
         super().__init__("this database was opened for reading only")
+
+
+class ForkedStore(ReadOnly):
+    """A write in a process that was forked from the one that has the store open for writing.
+
+    Both would append to one log, and each overwrite what the other has acknowledged.
+    """
+
+    def __init__(self, path: Path, writer: int) -> None:
+        self.path, self.writer = path, writer
+        StoreError.__init__(
+            self,
+            f"process {writer} writes to {path}; this process, which it forked, only reads: "
+            "write there, or open the database after the fork",
+        )
 
 
 class InvalidBatch(StoreError, ValueError):

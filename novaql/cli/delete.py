@@ -52,8 +52,6 @@ def command(
 
     target = default_path() if data is None else data.expanduser()
     sets = matcher_sets(selectors)
-    if start > end:
-        raise click.UsageError("the window ends before it begins")
     with tsdb.open(target, read_only=True) as database:  # also: is there one at all?
         found = database.delete(sets, start, end, dry_run=True)
         for text in () if found.samples else selector_hints(selectors, database, start, end):

@@ -88,9 +88,9 @@ def command(
 ) -> None:
     """Import samples from files, URLs or a pipe into a database.
 
-    Formats: Parquet, CSV, Arrow, Prometheus text, OpenMetrics and protobuf, JSON lines (also as
-    VictoriaMetrics exports them), Influx line protocol (use --format influx, or a file name that
-    ends in .influx).
+    Formats: Parquet, CSV, Arrow, Prometheus text, OpenMetrics and protobuf, JSON lines (rows
+    of a table, or series as VictoriaMetrics exports them), Influx line protocol (use --format
+    influx, or a file name that ends in .influx).
 
     \b
     novaql import metrics.parquet

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -262,8 +262,15 @@ def window_options(what: str) -> Callable[[F], F]:
     last = f"Only {what} until this time."
 
     def add(command: F) -> F:
-        command = click.option("--end", type=TIME, default=MAX_TIME_MS, help=last)(command)
-        return click.option("--start", type=TIME, default=MIN_TIME_MS, help=first)(command)
+        @wraps(command)
+        def checked(*arguments: Any, start: int, end: int, **options: Any) -> Any:
+            if start > end:
+                raise click.UsageError("--end is before --start")
+            return command(*arguments, start=start, end=end, **options)
+
+        with_end = click.option("--end", type=TIME, default=MAX_TIME_MS, help=last)(checked)
+        option = click.option("--start", type=TIME, default=MIN_TIME_MS, help=first)
+        return cast(F, option(with_end))
 
     return add
 

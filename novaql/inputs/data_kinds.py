@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from novaql.errors import InputError
-from novaql.inputs.addresses import is_path, is_path_list, is_remote_parquet, is_url, path_of
+from novaql.inputs.addresses import (
+    is_address,
+    is_path,
+    is_path_list,
+    is_remote_parquet,
+    is_url,
+    path_of,
+)
 from novaql.inputs.opened import (
     databases,
     is_database,
@@ -95,10 +102,11 @@ def _instead(data: Any) -> str:
     """How some data is passed that is often passed as it is; "" for all other data."""
     if isinstance(data, bytes | bytearray | memoryview):
         return "; bytes are read as a file: io.BytesIO(data)"
-    if isinstance(data, list | tuple) and data:
-        kind = type(data[0]).__name__
+    if isinstance(data, list | tuple) and any(map(is_address, data)):
+        return "; an address is read alone, not in a list"
+    if isinstance(data, list | tuple) and data and isinstance(data[0], dict):
         rows = "pandas.DataFrame(rows) or pyarrow.Table.from_pylist(rows)"
-        return f"; of a list of {kind}, the table is {rows}"
+        return f"; of a list of dict, the table is {rows}"
     if isinstance(data, Iterator):
         return f"; a {type(data).__name__} is read as a list: list(data)"
     if hasattr(data, "__array_interface__"):

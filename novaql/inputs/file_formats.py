@@ -13,6 +13,7 @@ from novaql.inputs.protobuf.exposition import looks_like_protobuf, read_protobuf
 from novaql.inputs.read_options import FileKind, ReadOptions
 from novaql.inputs.tables.arrow_file import FILE_MAGIC, STREAM_MAGIC, read_arrow_file
 from novaql.inputs.tables.csv_file import read_csv
+from novaql.inputs.tables.json_rows import has_rows, read_json_rows
 from novaql.inputs.tables.parquet_file import read_parquet
 from novaql.inputs.tables.partitions import partition_of, with_partition
 from novaql.inputs.text.exposition import is_openmetrics, read_exposition
@@ -22,7 +23,7 @@ from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
 _HEAD_BYTES = 4096
-_JSON_LINE = re.compile(rb'\s*\{\s*"(?:metric|labels|name|values|value|timestamps?)"\s*:')
+_JSON_LINE = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:')
 
 MetadataOf = dict[str, Metadata]
 Reader = Callable[[Path, ReadOptions, MetadataOf], Iterator[Batch]]
@@ -54,6 +55,10 @@ def format_of(path: Path) -> FileFormat:
         head = file.read(_HEAD_BYTES)
     if not head:
         raise InputError(f"{path}: is empty")
+    if head.lstrip().startswith(b"["):
+        raise InputError(
+            f"{path}: is an array of JSON; write one object on each line, as jq -c '.[]' does"
+        )
     for each in FORMATS:
         if each.looks_like(head):
             return each
@@ -88,6 +93,12 @@ def _read_text(path: Path, options: ReadOptions, metadata: MetadataOf) -> Iterat
     batches = read_exposition(path, found, options)
     yield from Refinement(options.exposed).stream(batches, found, created=created)
     metadata.update(found)
+
+
+def _read_json(path: Path, options: ReadOptions, _: MetadataOf) -> Iterator[Batch]:
+    if has_rows(path):
+        return read_json_rows(path, options.columns, options.progress)
+    return read_json_lines(path, options)
 
 
 def _read_protobuf(path: Path, options: ReadOptions, metadata: MetadataOf) -> Iterator[Batch]:
@@ -138,7 +149,7 @@ FORMATS = (
         FileKind.JSON_LINES,
         (".jsonl", ".ndjson"),
         lambda head: _JSON_LINE.match(head) is not None,
-        lambda path, options, _: read_json_lines(path, options),
+        _read_json,
     ),
     FileFormat(FileKind.PROTOBUF, (".pb", ".protobuf"), looks_like_protobuf, _read_protobuf),
     FileFormat(

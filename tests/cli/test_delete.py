@@ -68,7 +68,7 @@ def test_a_dry_run_works_beside_a_writer_and_a_deletion_does_not(store: Path, ca
     [
         ([], 2, "SELECTOR"),
         (["rate(up[5m])"], 1, "a selector such as"),
-        (["up", "--start", "5", "--end", "2"], 2, "ends before it begins"),
+        (["up", "--start", "5", "--end", "2"], 2, "--end is before --start"),
         (["{}"], 1, "matches every series"),
     ],
 )

@@ -42,6 +42,11 @@ def test_rows_as_dictionaries() -> None:
     )
 
 
+def test_addresses_and_paths_in_one_list() -> None:
+    both = ["up.csv", "http://127.0.0.1:1"]
+    assert message(both).endswith("; an address is read alone, not in a list")
+
+
 def test_a_generator_of_frames() -> None:
     frames = (one for one in [pd.DataFrame({"time": TIMES, "up": 1.0})])
     assert message(frames).endswith("a generator is read as a list: list(data)")

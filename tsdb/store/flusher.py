@@ -70,6 +70,7 @@ class Flusher:
             raise StoreError("a database in memory has no files to be copied")
         if state.log is not None:
             with state.write_lock:
+                state.require_writable()
                 state.log.rotate()
         return state.files
 

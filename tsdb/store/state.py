@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import cached_property, partial
 from novaql.tsdb.block.pages import PageCache
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.directory.store_directory import Files
-from novaql.tsdb.errors import Corrupted, ReadOnly, StoreClosed
+from novaql.tsdb.errors import Corrupted, ForkedStore, ReadOnly, StoreClosed
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.head import Head, HeadPart
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors, note_or_raise
@@ -71,6 +72,7 @@ class StoreState:
         """None in memory and for a database that is open for reading only."""
         self.read_only = files is not None and files.log is None
         self.closed = False
+        self._opened_by = os.getpid()
         self.pages: PageCache = ByteCache(options.page_cache_bytes)
         blocks: tuple[Block, ...] = ()
         tombstones: tuple[Tombstone, ...] = ()
@@ -117,10 +119,17 @@ class StoreState:
             raise StoreClosed
 
     def require_writable(self) -> None:
-        """Raises `StoreClosed` or `ReadOnly`."""
+        """Raises `StoreClosed`, `ReadOnly` or `ForkedStore`."""
         self.require_open()
         if self.read_only:
             raise ReadOnly
+        if self.forked and self.files is not None:
+            raise ForkedStore(self.files.path, self._opened_by)
+
+    @property
+    def forked(self) -> bool:
+        """Whether another process has the log open, of which this one is a fork."""
+        return self.log is not None and os.getpid() != self._opened_by
 
     def report_lost(self, read_errors: ReadErrors | None) -> None:
         """Note the samples that the log has lost, or raise the first loss without `read_errors`.

@@ -147,7 +147,7 @@ def _as_text(array: pa.Array[Any], column: str) -> pa.Array[Any]:
     if isinstance(array, pa.DictionaryArray):
         return _as_text(array.dictionary_decode(), column)
     if isinstance(array, pa.RunEndEncodedArray):
-        return _as_text(compute.run_end_decode(array), column)
+        return _as_text(compute.call_function("run_end_decode", [array]), column)
     if types.is_integer(kind) or types.is_boolean(kind) or types.is_null(kind):
         return array.cast(pa.large_string())
     raise InputError(

@@ -54,7 +54,7 @@ _TEXTS = {
     "-Infinity": float("-inf"),
     "-Inf": float("-inf"),
 }
-_KEYS = frozenset(["metric", "labels", "name", "values", "timestamps", "value", "timestamp"])
+SAMPLE_KEYS = frozenset(["metric", "labels", "name", "values", "timestamps", "value", "timestamp"])
 
 
 def short_lines(block: bytes) -> Iterator[bytes]:
@@ -224,9 +224,11 @@ def _read_line(line: bytes, default_time_ms: int) -> tuple[dict[str, str], Ints,
     content = orjson.loads(line)
     if not isinstance(content, dict):
         raise ValueError("a line is one JSON object")  # noqa: TRY004 - of the text, not of a call
-    unknown = sorted(content.keys() - _KEYS)
+    unknown = sorted(content.keys() - SAMPLE_KEYS)
     if unknown:
-        raise ValueError(f"there is no key {unknown[0]!r}; the keys are {', '.join(sorted(_KEYS))}")
+        raise ValueError(
+            f"there is no key {unknown[0]!r}; the keys are {', '.join(sorted(SAMPLE_KEYS))}"
+        )
     labels = _labels(content.get("metric", content.get("labels", {})))
     if "name" in content:
         if not isinstance(content["name"], str):
