@@ -31,7 +31,7 @@ _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
 }
 _MOST_OF_A_MESSAGE, _MOST_OF_A_DETAIL, _MOST_DETAILS = 2_000, 1_000, 200
 _NOTHING = re.compile(r"(?:\s|#.*)*")
-SORRY = "something went wrong on our side; quote the request id when you report it"
+UNEXPECTED = "something went wrong on our side; quote the request id when you report it"
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
@@ -60,7 +60,7 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
     kind, format_ = kind_of(error), error_format(path)
     prometheus = format_ == "Prometheus"
     media = "application/json"
-    message = SORRY if kind is INTERNAL else _message(error, prometheus=prometheus)
+    message = UNEXPECTED if kind is INTERNAL else _message(error, prometheus=prometheus)
     message = excerpt(message, _MOST_OF_A_MESSAGE)
     if prometheus:
         body: dict[str, Any] = {"status": "error", "errorType": kind.error_type, "error": message}

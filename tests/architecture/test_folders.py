@@ -1,8 +1,9 @@
-"""Every folder of code says what it is: a README, or a module docstring."""
+"""Every folder of code says what it is, and tests borrow from no other folder of tests."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from tests.support.repository.files import ROOT, python_files, repository_files
@@ -53,3 +54,18 @@ def test_installed_packages_are_importable_folders() -> None:
         if folder.parts[0] in ("grammar", "novaql", "server", "tsdb")
         and folder / "__init__.py" not in files
     ] == []
+
+
+_OF_TESTS = re.compile(r"^from tests\.((?:\w+\.)*)test_\w+ import", re.MULTILINE)
+
+
+def test_no_test_imports_from_the_tests_of_another_folder() -> None:
+    """What several folders use is in tests/support."""
+    borrowed = {
+        str(path): found.group()
+        for path in python_files()
+        if path.is_relative_to("tests")
+        for found in _OF_TESTS.finditer((ROOT / path).read_text(encoding="utf-8"))
+        if Path("tests", *found[1].split(".")[:-1]) != path.parent
+    }
+    assert borrowed == {}

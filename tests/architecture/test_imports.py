@@ -16,20 +16,7 @@ import pytest
 from novaql import tsdb
 from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 from tests.support.repository.files import ROOT, python_files
-
-HEAVY = (
-    "duckdb",
-    "fastapi",
-    "matplotlib",
-    "numba",
-    "pandas",
-    "polars",
-    "pyarrow",
-    "pydantic",
-    "rich",
-    "starlette",
-    "uvicorn",
-)
+from tests.support.repository.loaded_modules import HEAVY, modules_after
 
 
 def lint() -> subprocess.CompletedProcess[str]:
@@ -67,16 +54,6 @@ def test_every_module_of_novaql_and_tsdb_has_its_place_in_a_contract() -> None:
         } - {"__init__"}
 
         assert sorted(modules) == sorted(m for m in modules if (house, m) in placed)
-
-
-def modules_after(statement: str, *, whole: bool = False) -> set[str]:
-    """Packages loaded in a fresh interpreter after a statement; `whole`: every module by name."""
-    name = "name" if whole else "name.partition('.')[0]"
-    code = f"{statement}\nimport sys\nprint(*{{{name} for name in sys.modules}})"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return set(run.stdout.split())
 
 
 LATE = {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import pytest
 from novaql import ArgumentError, QueryError, analyze, estimate, query, sql, tsdb, why_empty
 from novaql.cli.main import run
 from novaql.tsdb.model.labels import SeriesTable
+from tests.support.peers.exposer import exposing
 
 NOON_S = 1_772_366_400
 SAID = "2026-03-01T12:00:00Z, that of the last sample of the data"
@@ -165,27 +164,10 @@ def test_the_shell_says_the_time(data: Any, capfd: pytest.CaptureFixture[str]) -
 @pytest.fixture
 def dated_page() -> Iterator[str]:
     """The address of a target that takes a moment, and whose samples have the time after it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            time.sleep(0.05)
-            text = f"rooms 7 {round(time.time() * 1000)}\n".encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/metrics"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with exposing() as target:
+        target.delay = 0.05
+        target.body = lambda: f"rooms 7 {round(time.time() * 1000)}\n".encode()
+        yield target.url
 
 
 @pytest.mark.parametrize("at", [None, "now"])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from novaql import ArgumentError, query
 from novaql.cli.main import run
+from tests.support.peers.exposer import exposing
 
 TEXT = b'# TYPE rooms gauge\nrooms{house="a"} 7\n'
 
@@ -19,26 +17,9 @@ TEXT = b'# TYPE rooms gauge\nrooms{house="a"} 7\n'
 @pytest.fixture
 def slow_target() -> Iterator[str]:
     """The address of a target that takes a moment to answer."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            time.sleep(0.05)
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(TEXT)))
-            self.end_headers()
-            self.wfile.write(TEXT)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/metrics"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with exposing() as target:
+        target.body, target.delay = TEXT, 0.05
+        yield target.url
 
 
 @pytest.fixture

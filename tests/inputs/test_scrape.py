@@ -9,7 +9,7 @@ from novaql.inputs.http.scrape import ACCEPT, ACCEPT_PROTOBUF, scrape
 from novaql.inputs.open_any import open_stream
 from novaql.inputs.read_options import ExposedOptions
 from novaql.tsdb.model.source import Metadata
-from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
+from tests.support.messages.metric_families import histograms_and_counter
 from tests.support.peers.exposer import PROTOBUF, Exposer, exposing
 from tests.support.store.batches import Plain, bits, plain
 
@@ -77,31 +77,11 @@ def test_an_address_can_be_opened_as_data(exposer: Exposer) -> None:
         open_stream(exposer.url)
 
 
-def native_text(*names: str) -> bytes:
-    """A native histogram of each name, and a counter that began at a known time."""
-    family = FAMILY_CLASSES["proto2"]
-    made = []
-    for name in names:
-        one = family(name=name, type=4)
-        one.metric.add(
-            histogram={
-                "sample_count": 3,
-                "zero_threshold": 0.5,
-                "positive_span": [{"offset": 0, "length": 2}],
-                "positive_delta": [1, 1],
-            }
-        )
-        made.append(one)
-    counter = family(name="c_total", type=0)
-    counter.metric.add(counter={"value": 5, "created_timestamp": {"seconds": 9}})
-    return delimited([*made, counter])
-
-
 @pytest.mark.parametrize("wanted", [False, True])
 def test_protobuf_is_asked_for_when_native_histograms_are_wanted(
     exposer: Exposer, wanted: bool
 ) -> None:
-    exposer.body, exposer.content_type = native_text("h"), PROTOBUF
+    exposer.body, exposer.content_type = histograms_and_counter("h"), PROTOBUF
     options = ExposedOptions(native_histograms=wanted)
     batch, metadata = scrape(exposer.url, at_ms=NOW, options=options)
     assert exposer.asked[-1]["Accept"] == (ACCEPT_PROTOBUF if wanted else ACCEPT)
@@ -118,6 +98,6 @@ def test_a_target_that_gives_text_is_read_as_text(exposer: Exposer) -> None:
 
 
 def test_damaged_protobuf_is_a_failed_scrape(exposer: Exposer) -> None:
-    exposer.body, exposer.content_type = native_text("h")[:-1], PROTOBUF
+    exposer.body, exposer.content_type = histograms_and_counter("h")[:-1], PROTOBUF
     with pytest.raises(InputError, match=r"is cut off$"):
         scrape(exposer.url)

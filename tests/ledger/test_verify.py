@@ -18,7 +18,7 @@ from novaql.ledger.entry_proof import proof_text, verify_entry_proof
 from novaql.ledger.notes import Checkpoint, VerifierKey, checkpoint_body, public_key, signed_note
 from novaql.ledger.tree import RunningRoot, inclusion_ranges, leaf_hash
 from novaql.ledger.verify import LedgerFault, verify_export
-from tests.architecture.test_imports import HEAVY, modules_after
+from tests.support.repository.loaded_modules import HEAVY, modules_after
 
 SEED = bytes(range(32))
 KEY = VerifierKey("novaql-1", public_key(SEED))

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -26,6 +25,7 @@ from novaql.tsdb.maintenance.check import check_blocks, check_log
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.damaged_pages import damaged_page, files_of, page_counts, pages
 from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
 from tests.support.store.stored_histograms import simple
 
@@ -66,13 +66,6 @@ def small_store() -> tuple[SimulatedDisk, Answer, Answer]:
         database.append(batch_of([*late, ({"__name__": "a"}, 10, -1.0)]))
         expected = read_all(database)
     return disk, expected, before
-
-
-def files_of(disk: SimulatedDisk) -> Iterator[tuple[Path, bytes]]:
-    """Files whose bytes matter."""
-    for path, content in sorted(disk.content().items()):
-        if path.name != "LOCK":
-            yield path, content
 
 
 def answer(disk: SimulatedDisk) -> tuple[Answer, tuple[str, ...]]:
@@ -193,41 +186,6 @@ def test_swapped_pages_of_one_length_are_noticed() -> None:
         found, told = answer(damaged)
         assert sum("values page" in text for text in told) == 2
         assert is_part_of(found, expected)
-
-
-def stream_of(disk: SimulatedDisk, number: int, kind: str) -> Any:
-    """The stream of pages of a kind in a block."""
-    with tsdb.open(STORE, disk=disk, read_only=True) as database:
-        block = database._state.current.blocks[number]
-        for layer in block.layers():
-            run: Any = layer.run
-            streams: list[Any] = [run.times, run.values]
-            for stream in streams:
-                if stream.kind.decode() == kind:
-                    return stream
-    raise AssertionError(f"no pages of {kind}")
-
-
-def pages(disk: SimulatedDisk, number: int, kind: str) -> list[tuple[int, int]]:
-    """(offset, end) of each page of a kind in a block."""
-    ends = stream_of(disk, number, kind).offset.tolist()
-    return list(itertools.pairwise(ends))
-
-
-def page_counts(disk: SimulatedDisk, number: int, kind: str) -> list[int]:
-    """How many numbers each page holds."""
-    counts: list[int] = np.diff(stream_of(disk, number, kind).first).tolist()
-    return counts
-
-
-def damaged_page(disk: SimulatedDisk, block: int, kind: str, page: int) -> SimulatedDisk:
-    path = sorted(p for p, _ in files_of(disk) if p.suffix == ".block")[block]
-    begin, end = pages(disk, block, kind)[page]
-    content = bytearray(disk.content()[path])
-    content[(begin + end) // 2] ^= 16
-    changed = SimulatedDisk(disk.image)
-    changed.put(path, bytes(content))
-    return changed
 
 
 def test_a_damaged_page_costs_its_samples_alone() -> None:

@@ -17,8 +17,8 @@ from novaql import Result, query, tsdb
 from novaql.tsdb.compaction.policy import to_downsample
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Sample, batch_of
+from tests.support.store.rollup_samples import bits_of, scrapes
 from tests.support.store.stored_histograms import simple
-from tests.tsdb.read.test_rollup_samples import bits_of, scrapes
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR

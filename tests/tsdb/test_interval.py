@@ -19,9 +19,9 @@ from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.wal.pace import Pace
 from tests.support.disks.disk_image import Cut
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.batches import one_exemplar
 from tests.support.store.model import batch_of, read_all
 from tests.support.store.workload import Still
-from tests.tsdb.test_missing_files import traced
 
 INTERVAL = 0.02
 
@@ -47,7 +47,7 @@ def sample(time_ms: int) -> tsdb.Batch:
 
 LATE_WRITES: dict[str, Callable[[tsdb.Database], object]] = {
     "append": lambda database: database.append(sample(2)),
-    "exemplars": lambda database: database.append(traced(2)),
+    "exemplars": lambda database: database.append(one_exemplar(2)),
     "metadata": lambda database: database.set_metadata({"m": Metadata("gauge")}),
     "delete": lambda database: database.delete([[Matcher("__name__", MatchOp.EQUAL, "m")]], 9, 9),
 }
@@ -58,7 +58,7 @@ def test_a_late_write_is_not_acknowledged_before_what_is_older_is_safe(
     disk: SimulatedDisk, name: str
 ) -> None:
     database = opened(disk)
-    database.append(traced(1))
+    database.append(one_exemplar(1))
     database.append(sample(1))
     time.sleep(INTERVAL)
     LATE_WRITES[name](database)

@@ -15,32 +15,21 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import novaql
 from novaql import tsdb
 from novaql.tsdb.maintenance.check import check_blocks, check_log
-from novaql.tsdb.model.exemplars import Exemplars
-from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.source import Metadata
 from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
+from tests.support.store.batches import one_exemplar
 from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
 from tests.support.store.stored_histograms import simple
 
 Answer = dict[Labels, list[tuple[int, Stored]]]
 Change = Callable[[SimulatedDisk], None]
 MINUTE = 60_000
-
-
-def traced(time: int) -> tsdb.Batch:
-    """An exemplar, and no sample."""
-    none = np.empty(0, np.int64)
-    labels = SeriesTable.from_dicts([{"trace_id": "abc"}])
-    exemplars = Exemplars(np.array([0]), np.array([time]), np.array([0.5]), labels)
-    series = SeriesTable.from_dicts([{"__name__": "m", "i": "0"}])
-    return tsdb.Batch(series, none, none, np.zeros(0), exemplars=exemplars)
 
 
 @cache
@@ -62,7 +51,7 @@ def store(closed: bool, path: Path = STORE) -> tuple[SimulatedDisk, Answer]:
     database.delete([[Matcher("i", MatchOp.EQUAL, "1")]], 5 * MINUTE, 10 * MINUTE)
     for step in range(3):
         database.append(batch_of(samples((80 + step) * MINUTE, 2)))
-        database.append(traced((80 + step) * MINUTE))
+        database.append(one_exemplar((80 + step) * MINUTE))
     expected = read_all(database)
     if closed:
         database.close()

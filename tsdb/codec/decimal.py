@@ -20,7 +20,11 @@ POWERS = 10.0 ** np.arange(PLACES + 1)
 MOST = 1 << 51
 """Below this, sums and differences of two numbers are exact as floats."""
 _PROBED = 16
-_FEW = 16  # at most one number in 16 may be an exception
+"""Numbers of a long row on which a decimal place is tried first."""
+_FEW = 16
+"""At most one number of a row in this many may be an exception."""
+_MANY_ROWS = 64
+"""Other decimal places are tried on more rows than this at once, on fewer rows one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +48,11 @@ def to_whole(values: Floats, lengths: Ints) -> WholeRows:
     numbers, fits = _at_places(values, 1.0)
     misfits = _misfits(fits, starts, lengths)
     places = np.where(_few(misfits, lengths), 0, -1)
-    for row in np.flatnonzero(places < 0).tolist() if len(lengths) <= 64 else ():
-        _one_row(values, numbers, fits, places, row, int(starts[row]), int(lengths[row]))
-    if len(lengths) > 64:
+    if len(lengths) > _MANY_ROWS:
         _many_rows(values, numbers, fits, places, starts, lengths)
+    else:
+        for row in np.flatnonzero(places < 0).tolist():
+            _one_row(values, numbers, fits, places, row, int(starts[row]), int(lengths[row]))
     if fits.all():
         return WholeRows(numbers, places, np.empty(0, np.int64))
     exceptional = ~fits & np.repeat(places >= 0, lengths)
@@ -105,7 +110,7 @@ def _many_rows(
         rows = np.flatnonzero(places < 0)
         if len(rows) == 0:
             return
-        if len(rows) > 64:
+        if len(rows) > _MANY_ROWS:  # try the first number of each row
             _, right = _at_places(values[starts[rows]], float(POWERS[place]))
             if 2 * np.count_nonzero(right) <= len(right):
                 continue

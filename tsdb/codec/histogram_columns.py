@@ -22,6 +22,8 @@ _COLUMN = Struct("<II")  # numbers, bytes
 _LOGGED = [(name, np.dtype(dtype).newbyteorder("<")) for name, dtype in COLUMNS.items()]
 _PAGED = [(name, np.int16 if dtype is np.int8 else dtype) for name, dtype in COLUMNS.items()]
 """Types of the columns in the log and in pages: pcodec has no numbers of one byte."""
+_COLUMNS_OF_PAGE = len(_PAGED) + 2 * 4
+"""Beside these columns, a page has four for positive and four for negative buckets."""
 
 
 def encode_plain(h: Histograms) -> list[bytes]:
@@ -105,7 +107,7 @@ class _Columns:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._head = 0
-        self._at = 15 * _COLUMN.size
+        self._at = _COLUMNS_OF_PAGE * _COLUMN.size
 
     def next(self, dtype: type[np.generic], count: int | None = None) -> NDArray[np.generic]:
         stated, length = _COLUMN.unpack_from(self._data, self._head)

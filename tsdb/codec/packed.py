@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers, encode_numbers
 from novaql.tsdb.model.labels import Ints
 
-# otherwise the bytes of each number, which is the difference to the minimum
 _CONSTANT, _PCODEC = 0, 9
+"""Encodings. Any other is the number of bytes of each number, stored as its distance from the
+minimum."""
 _LEAST = Struct("<q")
 _LENGTH = Struct("<I")
 _PCODEC_FROM = 24

@@ -22,6 +22,7 @@ ORDERED, LINKED, EXCEPTIONAL, EQUAL = 1, 2, 4, 8
 FLOATS, SHORT, LONG = 0, 1, 2
 TYPES = (np.float64, np.int32, np.int64)
 _MOST_HELD = 1 << 20
+"""Largest buffer that a thread retains, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from novaql.tsdb.parts.part import Part
 from novaql.tsdb.parts.time_ordered import TimeOrdered
 
 Block = TypeVar("Block", bound=Part)
+Block_co = TypeVar("Block_co", bound=Part, covariant=True)
 
 
-class PartList(Generic[Block]):
+class PartList(Generic[Block_co]):
     """Parts in order of age: blocks, then heads.
 
     visible  returns a block without its deleted samples, which has the same time; None: there are
@@ -22,15 +23,15 @@ class PartList(Generic[Block]):
 
     def __init__(
         self,
-        blocks: TimeOrdered[Block],
+        blocks: TimeOrdered[Block_co],
         heads: Sequence[Part],
-        visible: Callable[[Block], Part] | None,
+        visible: Callable[[Block_co], Part] | None,
     ) -> None:
         self._blocks, self._heads, self._visible = blocks, heads, visible
 
     def overlapping(self, start_ms: int, end_ms: int) -> list[Part]:
         """Return the parts that may have samples in [start_ms, end_ms], in order of age."""
-        found = self._without_deleted(self._blocks.overlapping(start_ms, end_ms))
+        found = _without_deleted(self._blocks.overlapping(start_ms, end_ms), self._visible)
         for head in self._heads:
             if head.first_ms <= end_ms and head.last_ms >= start_ms:
                 found.append(head)
@@ -44,8 +45,11 @@ class PartList(Generic[Block]):
         return len(self._blocks) + len(self._heads)
 
     def __iter__(self) -> Iterator[Part]:
-        yield from self._without_deleted(self._blocks)
+        yield from _without_deleted(self._blocks, self._visible)
         yield from self._heads
 
-    def _without_deleted(self, blocks: Iterable[Block]) -> list[Part]:
-        return list(blocks) if self._visible is None else [*map(self._visible, blocks)]
+
+def _without_deleted(
+    blocks: Iterable[Block], visible: Callable[[Block], Part] | None
+) -> list[Part]:
+    return list(blocks) if visible is None else [*map(visible, blocks)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -128,7 +128,7 @@ def _is_intact(part: Part, read_errors: ReadErrors) -> bool:
 
 
 def select(
-    parts: PartList[Any],
+    parts: PartList[Part],
     matchers: Sequence[Matcher],
     start_ms: int,
     end_ms: int,
@@ -290,7 +290,7 @@ def matching_series(
 
 
 def count(
-    parts: PartList[Any],
+    parts: PartList[Part],
     matcher_sets: Sequence[Sequence[Matcher]],
     start_ms: int,
     end_ms: int,

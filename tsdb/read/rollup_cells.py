@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -90,7 +89,7 @@ class _Pieces:
 
 
 def plan_cells(
-    listed: PartList[Any],
+    listed: PartList[Part],
     matchers: Sequence[Matcher],
     windows: RangeWindows,
     caches: Caches,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ class RolledUp:
 
 
 def roll_up(
-    parts: PartList[Any],
+    parts: PartList[Part],
     matchers: Sequence[Matcher],
     resolution_ms: int,
     start_ms: int,

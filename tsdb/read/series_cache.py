@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Lookup:
 
     cache: LookupCache
     keys: SeriesKeys
-    parts: PartList[Any]
+    parts: PartList[Part]
     matcher_sets: Sequence[Sequence[Matcher]]
     start_ms: int
     end_ms: int

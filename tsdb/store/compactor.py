@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.compaction.policy import Group, expired, next_group, to_downsample
+from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import write_failure
 from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.options import CompactionResult
@@ -32,9 +33,11 @@ Choice = Callable[[Sequence[BlockEntry], set[str]], Group | None]
 
 
 class Compactor:
-    """One thread compacts at a time. Readers and writers continue: a rewrite writes a new block,
-    which replaces others in one step; readers of the old ones hold their files open. `Database`
-    describes the public methods."""
+    """Rewrites blocks. `Database` describes the public methods.
+
+    One thread at a time compacts. Readers and writers continue meanwhile: a new block replaces
+    others in one step, and readers of the old ones hold their files open.
+    """
 
     def __init__(self, state: StoreState, flusher: Flusher) -> None:
         self._state, self._flusher = state, flusher
@@ -122,28 +125,39 @@ class Compactor:
                 # A deletion during the rewrite is not applied to it; `_replace` then carries its
                 # tombstone over to the new block.
                 applied = state.current.tombstones
-                try:
-                    entry = rewrite.rewrite(
-                        files.disk, files.blocks_path, group, applied, self.stopping,
-                        state.options.rollups_ms, downsampled_ms,
-                    )  # fmt: skip
-                except rewrite.Stopped:
-                    break
-                except DAMAGE as problem:
-                    logger.warning("blocks that cannot be read are not merged: %s", problem)
-                    self._unreadable.update(entry.name for entry in group)
+                added = self._rewritten(files, group, applied, downsampled_ms)
+                if added is None or not self._replace(group, added, applied):
                     continue
-                except OSError as problem:
-                    raise write_failure(problem, "merging blocks") from problem
-                added = [] if entry is None else [entry]
-                if self._replace(group, added, applied):
-                    result = result.plus(group, added)
-                    if downsampled_ms:
-                        with state.write_lock:
-                            state.note_change(group[0].first_ms, group[0].last_ms)
+                result = result.plus(group, added)
+                if downsampled_ms:
+                    with state.write_lock:
+                        state.note_change(group[0].first_ms, group[0].last_ms)
         if 8 * result.samples_read >= FREED_BYTES:
             return_freed_memory()
         return result
+
+    def _rewritten(
+        self, files: Files, group: Group, applied: Sequence[Tombstone], downsampled_ms: int
+    ) -> list[BlockEntry] | None:
+        """Write the block that replaces a group; no block if all of its samples are deleted.
+
+        Returns None if `stopping` is set meanwhile, or a block of the group cannot be read; later
+        compactions skip such a block.
+        """
+        try:
+            entry = rewrite.rewrite(
+                files.disk, files.blocks_path, group, applied, self.stopping,
+                self._state.options.rollups_ms, downsampled_ms,
+            )  # fmt: skip
+        except rewrite.Stopped:
+            return None
+        except DAMAGE as problem:
+            logger.warning("blocks that cannot be read are not merged: %s", problem)
+            self._unreadable.update(entry.name for entry in group)
+            return None
+        except OSError as problem:
+            raise write_failure(problem, "merging blocks") from problem
+        return [] if entry is None else [entry]
 
     def _replace(
         self,

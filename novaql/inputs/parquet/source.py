@@ -12,6 +12,7 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream
+from novaql.inputs.label_lookups import LabelLookups
 from novaql.inputs.parquet.catalog import Catalog, Known
 from novaql.inputs.parquet.piece import Piece
 from novaql.inputs.parquet.portions import SAMPLES, Portion, portions_of
@@ -54,7 +55,7 @@ class _Wanted:
     known: list[Known]
 
 
-class ParquetSource:
+class ParquetSource(LabelLookups):
     """The samples of Parquet files without native histograms.
 
     Of two samples with the same series and time, the later one in the files counts. Methods raise
@@ -117,19 +118,6 @@ class ParquetSource:
             found.append(wanted.numbers[self._surely_in(matchers, wanted, start_ms, end_ms)])
         some = table.take(np.unique(np.concatenate(found)))
         return some.take(some.order())
-
-    def label_names(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[str]:
-        """See `Source.label_names`."""
-        return sorted(self.series(matcher_sets, start_ms, end_ms).names())
-
-    def label_values(
-        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[str]:
-        """See `Source.label_values`."""
-        column = self.series(matcher_sets, start_ms, end_ms).column(name)
-        return sorted({text for text in column.texts() if text})
 
     def metadata(self) -> dict[str, Metadata]:
         """See `Source.metadata`. Opens every file."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
+from novaql.inputs.label_lookups import LabelLookups
 from novaql.inputs.prometheus.block import Block
 from novaql.inputs.prometheus.folders import block_folders, is_block
 from novaql.inputs.prometheus.head import Head
@@ -42,7 +43,7 @@ _NEWEST = 2**62
 _ATTEMPTS = 5
 
 
-class DataDirectory:
+class DataDirectory(LabelLookups):
     """What a Prometheus has on disk, as of the moment of opening.
 
     Opening raises `InputError` if there is nothing of Prometheus in the folder, `Corrupted` if a
@@ -182,20 +183,6 @@ class DataDirectory:
             counts = layer.sample_counts(rows, start_ms, end_ms)
             tables.append(layer.series.take(rows[(counts.floats > 0) | (counts.histograms > 0)]))
         return united(tables)[0] if tables else SeriesTable.unlabelled(0)
-
-    def label_names(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[str]:
-        """See `Source.label_names`."""
-        return sorted(self.series(matcher_sets, start_ms, end_ms).names())
-
-    def label_values(
-        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[str]:
-        """See `Source.label_values`."""
-        column = self.series(matcher_sets, start_ms, end_ms).column(name)
-        used = np.unique(column.codes)
-        return sorted(column.values[code] for code in used.tolist() if code)
 
     def metadata(self) -> dict[str, Metadata]:
         """Metadata in the log; Prometheus writes it only if configured to."""

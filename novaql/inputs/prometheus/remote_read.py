@@ -12,6 +12,7 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.http.client import answer_to, without_credentials
+from novaql.inputs.label_lookups import LabelLookups
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, Encoding
 from novaql.inputs.prometheus.chunk_samples import samples_of
 from novaql.inputs.prometheus.read_messages import (
@@ -40,7 +41,7 @@ _HEADERS = {
 }
 
 
-class RemoteReadSource:
+class RemoteReadSource(LabelLookups):
     """The samples of a server with remote read, such as Prometheus.
 
     The server sends chunks, or samples if it has none. Every call is a request. Methods raise
@@ -103,19 +104,6 @@ class RemoteReadSource:
         _, firsts = np.unique(table.keys(), return_index=True)
         table = table.take(np.sort(firsts))
         return table.take(table.order())
-
-    def label_names(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[str]:
-        """See `Source.label_names`."""
-        return sorted(self.series(matcher_sets, start_ms, end_ms).names())
-
-    def label_values(
-        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[str]:
-        """See `Source.label_values`."""
-        column = self.series(matcher_sets, start_ms, end_ms).column(name)
-        return sorted({text for text in column.texts() if text})
 
     def metadata(self) -> dict[str, Metadata]:
         """Nothing: remote read has no metadata."""

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from novaql.inputs.label_lookups import LabelLookups
 from novaql.inputs.sample_batches import (
     batch_of_samples,
     histogram_batch_of,
@@ -26,7 +27,7 @@ LARGE = 4 * BATCH_VALUES
 """More samples than this are divided into batches of about `BATCH_VALUES`, as those of a store."""
 
 
-class TableSource:
+class TableSource(LabelLookups):
     """Samples in memory as a `Source`. Immutable, so any number of threads may read it.
 
     The batch may be in any order and may name a label set twice; of two samples with the same
@@ -174,16 +175,10 @@ class TableSource:
         """Label sets that satisfy any of the sets of matchers (none: all), each once, sorted."""
         return self._series.take(self._rows(matcher_sets, start_ms, end_ms))
 
-    def label_names(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[str]:
-        """Label names of those series, sorted."""
-        return sorted(self.series(matcher_sets, start_ms, end_ms).names())
-
     def label_values(
         self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
     ) -> list[str]:
-        """Values of one label among those series, sorted."""
+        """See `Source.label_values`. Finds them without a table of the series."""
         column = self._series.column(name)
         used = np.unique(column.codes[self._rows(matcher_sets, start_ms, end_ms)])
         return sorted(column.values[code] for code in used.tolist() if code)

@@ -10,11 +10,10 @@ from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.server.conftest import NOW_S
-from tests.server.ingest.test_remote_write_2 import HEADERS
 from tests.support.contract.route_walk import Walk
 from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import packed
-from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.http_server import WRITE_2_HEADERS, LocalServer, local_server
 
 LISTS = [
     row
@@ -44,7 +43,7 @@ def test_start_timestamps_of_remote_write_are_stored(server: LocalServer) -> Non
     answer = server.client.post(
         "/prometheus/api/v1/write",
         content=packed(message),
-        headers=HEADERS | server.bearer(Role.OPERATOR),
+        headers=WRITE_2_HEADERS | server.bearer(Role.OPERATOR),
     )
     assert answer.status_code == 204
     found = server.store.select([Matcher("__name__", MatchOp.EQUAL, "started")], at, at + 1000)

@@ -10,12 +10,8 @@ from novaql.tsdb.model.source import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import packed
-from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
+from tests.support.servers.http_server import WRITE_2_HEADERS, LocalServer, local_server
 
-HEADERS = WRITE_HEADERS | {
-    "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
-    "X-Prometheus-Remote-Write-Version": "2.0.0",
-}
 WRITTEN = [f"x-prometheus-remote-write-{k}-written" for k in ("samples", "histograms", "exemplars")]
 
 
@@ -35,7 +31,7 @@ def test_a_whole_message_is_stored_with_its_metadata() -> None:
         answer = server.client.post(
             "/prometheus/api/v1/write",
             content=packed(message),
-            headers=HEADERS | server.bearer(Role.OPERATOR),
+            headers=WRITE_2_HEADERS | server.bearer(Role.OPERATOR),
         )
         values = server.prometheus("query", query="lat_bucket[5s]", time=3).json()
         native = server.prometheus("query", query="lat_count", time=5).json()
@@ -74,7 +70,7 @@ def broken(*, refs: list[int], symbols: tuple[str, ...] = ("", "__name__", "m", 
 def test_a_bad_message_is_400_and_nothing_of_it_is_stored(
     server: LocalServer, body: bytes, sentence: str
 ) -> None:
-    headers = HEADERS | server.bearer(Role.OPERATOR)
+    headers = WRITE_2_HEADERS | server.bearer(Role.OPERATOR)
     answer = server.client.post("/api/v1/write", content=body, headers=headers)
 
     assert answer.status_code == 400
@@ -87,10 +83,10 @@ def test_too_large_is_413_and_an_unknown_message_415() -> None:
     body = packed(write_2_message([({"__name__": "m", "l": "x" * 2000}, [(1, 1.0)])]))
     with local_server(max_decompressed_bytes=1000) as server:
         bearer = server.bearer(Role.OPERATOR)
-        large = server.client.post("/api/v1/write", content=body, headers=HEADERS | bearer)
+        large = server.client.post("/api/v1/write", content=body, headers=WRITE_2_HEADERS | bearer)
         other = {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v9.Request"}
         unknown = server.client.post(
-            "/api/v1/write", content=body, headers=HEADERS | bearer | other
+            "/api/v1/write", content=body, headers=WRITE_2_HEADERS | bearer | other
         )
 
     assert len(body) < 1000
@@ -120,7 +116,7 @@ def test_when_metadata_cannot_be_stored_no_sample_is() -> None:
     message = write_2_message([({"__name__": "m"}, [(1_000, 1.0)])], metadata=(1, "help", ""))
     with local_server(UnwritableMetadata(tsdb.memory())) as server:  # type: ignore[arg-type]
         answer = server.client.post(
-            "/api/v1/write", content=packed(message), headers=HEADERS | server.bearer()
+            "/api/v1/write", content=packed(message), headers=WRITE_2_HEADERS | server.bearer()
         )
         found = server.prometheus("query", query="m", time=1).json()
 

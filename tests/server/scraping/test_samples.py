@@ -13,7 +13,7 @@ from novaql.server.scraping.scraper import ScrapeManager
 from novaql.tsdb.model.samples import STALE, Batch
 from novaql.tsdb.model.source import Metadata
 from tests.server.scraping.test_scraper import eventually, job, samples_of
-from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
+from tests.support.messages.metric_families import histograms_and_counter
 from tests.support.peers.exposer import PROTOBUF, exposing
 from tests.support.store.batches import Plain, bits, plain
 
@@ -94,8 +94,8 @@ def test_markers_are_made_again_after_the_store_refused_them(tmp_path: Path) -> 
 
 def test_native_histograms_are_stored_and_ended(tmp_path: Path) -> None:
     one = maker(tmp_path, "  scrape_native_histograms: true\n")
-    first = stored(one, messages("h", "i"), NOW, PROTOBUF)
-    gone = named(plain(stored(one, messages("h"), NOW + 1, PROTOBUF)))
+    first = stored(one, histograms_and_counter("h", "i"), NOW, PROTOBUF)
+    gone = named(plain(stored(one, histograms_and_counter("h"), NOW + 1, PROTOBUF)))
     assert first.native is not None
     assert first.native.timestamps.tolist() == [NOW, NOW]
     labels = {"instance": "h:1", "job": "test"}
@@ -136,23 +136,3 @@ def test_a_store_that_fails_does_not_end_the_scraping(tmp_path: Path) -> None:
         count = full.asked
         eventually(lambda: full.asked == count)
         assert count >= 2
-
-
-def messages(*names: str) -> bytes:
-    """A native histogram of each name, and a counter that began at a known time."""
-    family = FAMILY_CLASSES["proto2"]
-    made = []
-    for name in names:
-        one = family(name=name, type=4)
-        one.metric.add(
-            histogram={
-                "sample_count": 3,
-                "zero_threshold": 0.5,
-                "positive_span": [{"offset": 0, "length": 2}],
-                "positive_delta": [1, 1],
-            }
-        )
-        made.append(one)
-    counter = family(name="c_total", type=0)
-    counter.metric.add(counter={"value": 5, "created_timestamp": {"seconds": 9}})
-    return delimited([*made, counter])

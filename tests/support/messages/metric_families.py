@@ -95,3 +95,23 @@ def family(name: str, kind: int, *metrics: dict[str, Any], syntax: str = "proto2
         for label, value in labels.items():
             one.label.add(name=label, value=value)
     return made
+
+
+def histograms_and_counter(*names: str) -> bytes:
+    """A native histogram of each name, and a counter that began at a known time."""
+    family = FAMILY_CLASSES["proto2"]
+    made = []
+    for name in names:
+        one = family(name=name, type=4)
+        one.metric.add(
+            histogram={
+                "sample_count": 3,
+                "zero_threshold": 0.5,
+                "positive_span": [{"offset": 0, "length": 2}],
+                "positive_delta": [1, 1],
+            }
+        )
+        made.append(one)
+    counter = family(name="c_total", type=0)
+    counter.metric.add(counter={"value": 5, "created_timestamp": {"seconds": 9}})
+    return delimited([*made, counter])

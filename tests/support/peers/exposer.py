@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,10 +15,11 @@ PROTOBUF = (
 
 
 class Exposer:
-    """Answers every request with `body`; `asked` has the headers of the requests."""
+    """Answers every request with `body`, after `delay` seconds; `asked` has the headers of the
+    requests."""
 
     def __init__(self) -> None:
-        self.body = b"up_time 1\n"
+        self.body: bytes | Callable[[], bytes] = b"up_time 1\n"
         self.content_type = "text/plain; version=0.0.4"
         self.status = 200
         self.delay = 0.0
@@ -30,7 +31,8 @@ class Exposer:
             def do_GET(self) -> None:
                 exposer.asked.append(dict(self.headers))
                 time.sleep(exposer.delay)
-                body = gzip.compress(exposer.body) if exposer.packed else exposer.body
+                body = exposer.body if isinstance(exposer.body, bytes) else exposer.body()
+                body = gzip.compress(body) if exposer.packed else body
                 self.send_response(exposer.status)
                 self.send_header("Content-Type", exposer.content_type)
                 self.send_header("Content-Length", str(len(body)))

@@ -57,6 +57,10 @@ WRITE_HEADERS = {
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
+WRITE_2_HEADERS = WRITE_HEADERS | {
+    "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    "X-Prometheus-Remote-Write-Version": "2.0.0",
+}
 
 
 @dataclass

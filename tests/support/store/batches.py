@@ -7,6 +7,7 @@ import struct
 import numpy as np
 from hypothesis import strategies as st
 
+from novaql.tsdb.model.exemplars import Exemplars
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import STALE, Batch
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
@@ -93,3 +94,12 @@ def read_plain(source: Source, start: int = MIN_TIME_MS, end: int = MAX_TIME_MS)
                         zip(stamps, map(bits, view.values[first:end]), strict=True)
                     )
     return out
+
+
+def one_exemplar(time: int) -> Batch:
+    """An exemplar, and no sample."""
+    none = np.empty(0, np.int64)
+    labels = SeriesTable.from_dicts([{"trace_id": "abc"}])
+    exemplars = Exemplars(np.array([0]), np.array([time]), np.array([0.5]), labels)
+    series = SeriesTable.from_dicts([{"__name__": "m", "i": "0"}])
+    return Batch(series, none, none, np.zeros(0), exemplars=exemplars)

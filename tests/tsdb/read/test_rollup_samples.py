@@ -13,39 +13,19 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
-from novaql import Result, query, tsdb
+from novaql import query, tsdb
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.model.matchers import Matcher, MatchOp
-from novaql.tsdb.model.samples import STALE
 from novaql.tsdb.model.source import Hints, RangeWindows
 from novaql.tsdb.read import rollup_cells
 from tests.support.store.model import Sample, batch_of
+from tests.support.store.rollup_samples import bits_of, scrapes
 from tests.support.store.stored_histograms import simple
 
 FUNCTIONS = tuple(f"{what}_over_time" for what in ("min", "max", "first", "last", "present"))
 SUMMED = ("count_over_time", "sum_over_time", "avg_over_time", "rate", "increase", "delta")
 MINUTE = 60_000
 EXAMPLES = int(os.environ.get("NOVAQL_ROLLUP_EXAMPLES", "40"))
-values = st.one_of(
-    st.integers(-9, 9).map(float),
-    st.sampled_from([0.5, -0.0, float("nan"), float("inf"), STALE, 1e300]),
-)
-
-
-@st.composite
-def scrapes(draw: st.DrawFn) -> list[Sample]:
-    """A stretch of some series, somewhere in two hours."""
-    first = draw(st.integers(0, 100)) * MINUTE + draw(st.sampled_from([0, 0, 1, 7]))
-    names = draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True))
-    return [
-        (
-            {"__name__": "m", "n": name},
-            first + n * draw(st.sampled_from([30_000, MINUTE])),
-            draw(values),
-        )
-        for name in names
-        for n in range(draw(st.integers(1, 9)))
-    ]
 
 
 def round_of(value: object) -> float:
@@ -66,22 +46,6 @@ class Plain:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._database, name)
-
-
-def bits_of(result: Result, *, zeros_are_equal: bool = False) -> dict[str, tuple[bytes, bytes]]:
-    """The bits of each series; optionally without the sign of zero.
-
-    Of 0 and -0, which are equal, a minimum or maximum is either (docs/how-to/keep-years.md).
-    """
-    valid = np.ones(result.values.shape, bool) if result.valid is None else result.valid
-    bits = np.where(valid, result.values, 0.0)
-    bits = np.where(np.isnan(bits), np.nan, bits)  # whichever NaN was the greatest
-    if zeros_are_equal:
-        bits = bits + 0.0
-    return {
-        str(labels): (bits[row].tobytes(), valid[row].tobytes())
-        for row, labels in enumerate(result.series)
-    }
 
 
 @pytest.mark.slow

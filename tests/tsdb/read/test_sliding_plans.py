@@ -23,8 +23,8 @@ from novaql.tsdb.model.samples import STALE, Batch, is_stale
 from novaql.tsdb.model.source import Hints, Selection
 from novaql.tsdb.read.sliding_plans import sliding_plan, wider_ranges
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.damaged_pages import damaged_page, pages
 from tests.support.store.model import Sample, batch_of
-from tests.tsdb.test_damage import damaged_page, pages
 
 STORES = int(os.environ.get("NOVAQL_MOVING_STORES", "12"))
 UP = [Matcher("__name__", MatchOp.EQUAL, "up")]

@@ -14,7 +14,7 @@ from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.model.exemplars import SeriesExemplars
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import Metadata
-from novaql.tsdb.wal import record
+from novaql.tsdb.wal import record, run_length
 from novaql.tsdb.wal.record import (
     Damage,
     MetadataRecord,
@@ -91,8 +91,8 @@ KINDS = [record.SERIES, record.SAMPLES, record.NATIVE, record.EXEMPLARS, record.
 @given(
     st.sampled_from(KINDS), st.integers(0, 15), st.integers(0, 2**32 - 1), st.binary(max_size=80)
 )
-@example(record.SAMPLES, record.IDS_COUNT_UP, 2**30, bytes(8))
-@example(record.NATIVE, record.IDS_COUNT_UP | record.ONE_TIME, 2**30, bytes(80))
+@example(record.SAMPLES, run_length.IDS_COUNT_UP, 2**30, bytes(8))
+@example(record.NATIVE, run_length.IDS_COUNT_UP | run_length.ONE_TIME, 2**30, bytes(80))
 @example(record.EXEMPLARS, 0, 0, b"\xff\xff\xff\x7f" + bytes(8))
 def test_a_short_record_takes_little_memory_whatever_it_counts(
     kind: int, flags: int, count: int, rest: bytes
