@@ -354,11 +354,8 @@ class Database:
         return self._state.hold_blocks()
 
     def close(self) -> None:
-        """Flush a large head, sync the log, and release the directory. A second call does nothing.
-
-        Raises `WriteFailed` if the disk does not accept what has to be safe now; the database is
-        closed nevertheless.
-        """
+        """Flush a large head, sync the log, and release the directory, once. Raises `WriteFailed`
+        if the disk does not accept the samples; the database is closed then."""
         state = self._state
         if state.forked:  # the log, the lock and the threads are those of the parent
             state.closed = True
@@ -389,13 +386,12 @@ def open_database(
 ) -> Database:
     """See `tsdb.open`."""
     settings = StoreOptions(sync=Sync(sync), **options)
-    attempt = 1
-    while True:
+    for _ in range(_OPEN_ATTEMPTS):
         files, head = open_files(disk or Disk(), Path(path), settings, read_only=read_only)
         database = Database(files, head, settings)
-        if not read_only or database.hold() or attempt == _OPEN_ATTEMPTS:
-            return database
-        attempt += 1
+        if not read_only or database.hold():
+            break
+    return database
 
 
 def memory_database(**options: Any) -> Database:

@@ -9,8 +9,8 @@ know nothing of queries.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class _Thread(threading.local):
@@ -20,23 +20,15 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-class interruptible:
-    """A context manager: work of this thread calls `check`, which may raise, at each checkpoint.
-    It replaces an outer check until it ends."""
-
-    def __init__(self, check: Callable[[], object]) -> None:
-        self._check = check
-
-    def __enter__(self) -> None:
-        self._outer, _thread.check = _thread.check, self._check
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        raised: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        _thread.check = self._outer
+@contextmanager
+def interruptible(check: Callable[[], object]) -> Iterator[None]:
+    """Work of this thread calls `check`, which may raise, at each checkpoint. It replaces an outer
+    check until the block ends."""
+    outer, _thread.check = _thread.check, check
+    try:
+        yield
+    finally:
+        _thread.check = outer
 
 
 def checkpoint() -> None:
