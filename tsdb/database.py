@@ -357,14 +357,12 @@ class Database:
         """Flush a large head, sync the log, and release the directory, once. Raises `WriteFailed`
         if the disk does not accept the samples; the database is closed then."""
         state = self._state
-        if state.forked:  # the log, the lock and the threads are those of the parent
+        if state.closed or state.forked:  # of a fork, log, lock and threads are the parent's
             state.closed = True
             return
         self._compactor.stopping.set()
         for task in self._tasks:
             task.stop()
-        if state.closed:
-            return
         try:
             if state.log is not None:
                 self._flusher.flush_before_close()
@@ -386,12 +384,13 @@ def open_database(
 ) -> Database:
     """See `tsdb.open`."""
     settings = StoreOptions(sync=Sync(sync), **options)
-    for _ in range(_OPEN_ATTEMPTS):
+    attempt = 1
+    while True:
         files, head = open_files(disk or Disk(), Path(path), settings, read_only=read_only)
         database = Database(files, head, settings)
-        if not read_only or database.hold():
-            break
-    return database
+        if not read_only or database.hold() or attempt == _OPEN_ATTEMPTS:
+            return database
+        attempt += 1
 
 
 def memory_database(**options: Any) -> Database:
