@@ -129,19 +129,23 @@ def is_quiet(plan: Plan) -> bool:
     """Whether evaluation can neither fail nor add annotations.
 
     Then a rule may evaluate less of the plan, or nothing, without a visible difference. Functions
-    of values annotate native histograms, so they are quiet only for data without histograms.
+    of values annotate native histograms, so they are quiet only for data without histograms. Series
+    of several metrics may be equal without their names, which is an error where names go early.
     """
     floats_only = False  # whether a node on the way down annotates histograms
+    unnamed = False  # whether one removes names
     while True:
         match plan:
             case Select(anchored=True) | Select(smoothed=True):  # not all functions accept these
                 return False
             case Select():
-                return plan.floats_only or not floats_only
+                one_name = not unnamed or one_metric(plan)
+                return one_name and (plan.floats_only or not floats_only)
             case Constant():
                 return True
             case Aggregation(op=op, operand=operand) if op in GROUPING:
                 floats_only |= op not in ("count", "group")
+                unnamed = False
                 plan = operand
             case FunctionCall(function="vector", arguments=(Constant(),)):
                 return True
@@ -154,17 +158,19 @@ def is_quiet(plan: Plan) -> bool:
                 if name in _COUNTERS_ONLY and not _is_counter(below):
                     return False
                 floats_only |= name not in _OF_ANY_SAMPLES and name not in CELL_BY_CELL
+                unnamed = True
                 plan = below
             case BinaryOp(left=left, right=right):
                 if not isinstance(right, Constant):
                     left, right = right, left
                 if not isinstance(right, Constant):
                     return False
-                floats_only = True
+                floats_only = unnamed = True
                 plan = left
             case Negate() | Window():
                 below = operand_of(plan)
                 assert below is not None
+                unnamed |= isinstance(plan, Negate)
                 plan = below
             case _:
                 return False

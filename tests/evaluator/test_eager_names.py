@@ -50,3 +50,17 @@ def test_series_that_take_turns_are_one(text: str) -> None:
 def test_equal_series_at_one_step_are_an_error(text: str) -> None:
     with pytest.raises(EvaluationError, match="same labelset"):
         evaluate(text.replace("X", '{__name__=~".+"}'), two_metrics(begin_ms=0), EAGER)
+
+
+@pytest.mark.parametrize("optimizer", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'requests{x="1"} unless tan({__name__=~".+"})',
+        'requests{x="1"} and ({__name__=~".+"} + 1)',
+        'max by (x) (-{__name__=~".+"}) * requests{x="1"}',
+    ],
+)
+def test_matchers_of_the_other_side_do_not_hide_equal_series(text: str, optimizer: bool) -> None:
+    with pytest.raises(EvaluationError, match="same labelset"):
+        evaluate(text, two_metrics(begin_ms=0), EAGER, optimizer=optimizer)
