@@ -13,6 +13,9 @@ from novaql.tsdb import Matcher, MatchOp, compile_regex
 
 _TEXT = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)\s*(.*?)\s*', re.S)
 MOST_PATTERN = 1000
+_MOST_STATES = 8000
+"""Of a pattern: with more, it is not among the small ones that stay compiled, and compiling it for
+each alert anew takes up to 25 ms."""
 
 
 def parse_matcher(text: str, pointer: str) -> Matcher:
@@ -41,11 +44,13 @@ def checked(matcher: Matcher, pointer: str) -> Matcher:
         if len(matcher.value) > MOST_PATTERN:
             raise invalid(pointer, f"a pattern has at most {MOST_PATTERN} characters")
         try:
-            compile_regex(matcher.value)
+            states = compile_regex(matcher.value).programsize
         except ValueError as problem:
             raise invalid(
                 pointer, f"{matcher.value!r} is no regular expression: {problem}"
             ) from None
+        if states > _MOST_STATES:
+            raise invalid(pointer, f"the pattern has {states} states, the limit is {_MOST_STATES}")
     return matcher
 
 

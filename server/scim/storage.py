@@ -28,6 +28,8 @@ from novaql.server.scim.users import ScimUsers
 
 _KINDS: dict[str, type[ScimRows[Any]]] = {"User": ScimUsers, "Group": ScimGroups}
 LONGEST_FILTER = 8192
+_LAST_ROW = 2**63 - 1
+"""Databases have no larger numbers."""
 WORDS = 3
 """Words of a comparison: attribute, operator, value."""
 
@@ -137,7 +139,7 @@ class TenantStorage(ScimStorage):
 
 
 def _plain_page(rows: ScimRows[Any], search: SearchRequest[Any]) -> SearchPage:
-    page = rows.all().offset(search.start_index_0 or 0).limit(search.count)
+    page = rows.all().offset(min(search.start_index_0 or 0, _LAST_ROW)).limit(search.count)
     return SearchPage(_count(rows, rows.all()), rows.shown(rows.unit.session.scalars(page).all()))
 
 

@@ -33,6 +33,14 @@ def statements(idp: Idp, path: str, operations: list[dict[str, object]]) -> int:
     return len([text for text in seen if "scim_members" in text])
 
 
+def test_a_page_behind_all_rows_is_empty(idp: Idp) -> None:
+    idp.user("u@x.io")
+    for start in (2**63, 10**23):
+        page = idp.get(f"/Users?startIndex={start}")
+        assert page["totalResults"] >= 1
+        assert page.get("Resources", []) == []
+
+
 def test_many_changes_of_members_take_as_many_statements_as_one(idp: Idp) -> None:
     ids = [idp.user(f"u{number}@x.io")["id"] for number in range(12)]
     path = f"/Groups/{idp.group('g', [])['id']}"

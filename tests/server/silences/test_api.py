@@ -196,6 +196,7 @@ def test_until_resolved(rig: AlertRig) -> None:
         ([{"name": "a", "op": "=~", "value": ".*"}], "/matchers"),
         ([{"name": "a", "op": "!=", "value": "b"}], "/matchers"),
         ([{"name": "a", "op": "=~", "value": "(a"}], "/matchers/0"),
+        ([{"name": "a", "op": "=~", "value": r"\pL{80}"}], "/matchers/0"),
         ([{"name": "a", "op": "=~", "value": "x" * 1000 + "("}], "/matchers/0/value"),
         ([], "/matchers"),
     ],
