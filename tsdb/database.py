@@ -274,9 +274,7 @@ class Database:
         return their names. With `rollup_retention_ms`, rollups replace the samples of blocks that
         are older than `retention_ms`.
 
-        now_ms: the time from which age counts, if not that of the clock.
-
-        Raises `WriteFailed`.
+        now_ms: the time from which age counts, if not that of the clock. Raises `WriteFailed`.
         """
         return self._compactor.apply_retention(now_ms)
 
@@ -356,12 +354,10 @@ class Database:
     def close(self) -> None:
         """Flush a large head, sync the log, and release the directory. A second call does nothing.
 
-        Raises `WriteFailed` if the disk does not accept what has to be safe now; the database is
-        closed nevertheless.
+        Raises `WriteFailed` if the disk refuses what has to be safe now, and closes nevertheless.
         """
         state = self._state
-        if state.forked:  # the log, the lock and the threads are those of the parent
-            state.closed = True
+        if state.closed_in_fork():
             return
         self._compactor.stopping.set()
         for task in self._tasks:
