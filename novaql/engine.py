@@ -250,11 +250,13 @@ def explain_nodes(
     return [replace(node, **query.place(node.start, node.end)) for node in nodes]
 
 
-def _plan_options(options: QueryOptions | None) -> QueryOptions:
-    if options is not None and not isinstance(options, QueryOptions):
-        kind = type(options).__name__
-        raise ArgumentError("options", f"is of query_options(…), this is {kind}")
-    return options or QueryOptions(0, 0)
+def _plan_options(options: object) -> QueryOptions:
+    if options is None:
+        return QueryOptions(0, 0)
+    if isinstance(options, QueryOptions):
+        return options
+    kind = type(options).__name__
+    raise ArgumentError("options", f"is of query_options(…), this is {kind}")
 
 
 def _checked_plan(expr: str, options: QueryOptions) -> Plan:

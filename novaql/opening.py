@@ -91,9 +91,7 @@ def answer(
 
     infos  as `timed` returns them
     """
-    if cache is not None and not isinstance(cache, ResultCache):
-        kind = type(cache).__name__
-        raise ArgumentError("cache", f"is a novaql.ResultCache(…), this is {kind}")
+    _check_cache(cache)
     result = evaluate(text, source, options, cache=cache, cancellation=cancellation)
     notes: Notes = getattr(source, "notes", ())
     if notes or infos:
@@ -104,3 +102,9 @@ def answer(
 
 def _now_ms() -> int:
     return int(clock.time() * 1000)
+
+
+def _check_cache(cache: object) -> None:
+    if not isinstance(cache, ResultCache | None):
+        kind = type(cache).__name__
+        raise ArgumentError("cache", f"is a novaql.ResultCache(…), this is {kind}")

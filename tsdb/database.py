@@ -274,9 +274,7 @@ class Database:
         return their names. With `rollup_retention_ms`, rollups replace the samples of blocks that
         are older than `retention_ms`.
 
-        now_ms: the time from which age counts, if not that of the clock.
-
-        Raises `WriteFailed`.
+        now_ms: the time from which age counts, if not that of the clock. Raises `WriteFailed`.
         """
         return self._compactor.apply_retention(now_ms)
 
@@ -354,15 +352,18 @@ class Database:
         return self._state.hold_blocks()
 
     def close(self) -> None:
-        """Flush a large head, sync the log, and release the directory, once. Raises `WriteFailed`
-        if the disk does not accept the samples; the database is closed then."""
+        """Flush a large head, sync the log, and release the directory. A second call does nothing.
+
+        Raises `WriteFailed` if the disk refuses what has to be safe now, and closes nevertheless.
+        """
         state = self._state
-        if state.closed or state.forked:  # of a fork, log, lock and threads are the parent's
-            state.closed = True
+        if state.closed_in_fork():
             return
         self._compactor.stopping.set()
         for task in self._tasks:
             task.stop()
+        if state.closed:
+            return
         try:
             if state.log is not None:
                 self._flusher.flush_before_close()

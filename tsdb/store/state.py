@@ -123,13 +123,15 @@ class StoreState:
         self.require_open()
         if self.read_only:
             raise ReadOnly
-        if self.forked and self.files is not None:
+        if self.files is not None and os.getpid() != self._opened_by:
             raise ForkedStore(self.files.path, self._opened_by)
 
-    @property
-    def forked(self) -> bool:
-        """Whether another process has the log open, of which this one is a fork."""
-        return self.log is not None and os.getpid() != self._opened_by
+    def closed_in_fork(self) -> bool:
+        """Close, if another process opened this to write and this one is a fork of it: the log, the
+        lock and the threads remain those of the parent. Returns whether that is so."""
+        forked = self.log is not None and os.getpid() != self._opened_by
+        self.closed = self.closed or forked
+        return forked
 
     def report_lost(self, read_errors: ReadErrors | None) -> None:
         """Note the samples that the log has lost, or raise the first loss without `read_errors`.

@@ -99,9 +99,13 @@ def _arrow_table(frame: pandas.DataFrame) -> pa.Table:
     stored: half of the work of strings that are encoded afterwards."""
     texts = {name: _encoded(frame[name]) for name in frame.columns if _has_texts(frame[name])}
     others = frame[[name for name in frame.columns if name not in texts]]
-    sparse = [name for name in others if isinstance(others[name].dtype, pandas.SparseDtype)]
-    if sparse:
-        others = others.assign(**{name: others[name].sparse.to_dense() for name in sparse})
+    dense: dict[Any, Any] = {
+        name: kind.subtype
+        for name, kind in others.dtypes.items()
+        if isinstance(kind, pandas.SparseDtype)
+    }
+    if dense:
+        others = others.astype(dense)
     table = pa.Table.from_pandas(others, preserve_index=False)
     names = list(frame.columns)
     return pa.table([texts[n] if n in texts else table.column(n) for n in names], names=names)
