@@ -34,7 +34,7 @@ from novaql.server.oncall.schema import (
 from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 
 MOST_FORMER = 20
-"""Most former terms of a schedule. The oldest of these also covers the time before it."""
+"""Most former terms of a schedule. The oldest of these applies to the time before it, too."""
 
 MOST_FORMER_BYTES = 256 << 10
 """Size limit of all former terms as JSON; beyond it, the oldest ones are dropped."""

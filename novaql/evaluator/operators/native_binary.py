@@ -174,25 +174,25 @@ class _Combining:
         self._context, self._node = context, node
         self._left, self._right, self._filtered = left, right, filtered
         count = len(left.values)
-        self._values, self._retained = np.zeros(count), np.zeros(count, np.bool_)
+        self._values, self._valid = np.zeros(count), np.zeros(count, np.bool_)
         self._cells: list[Ints] = []  # those of `_histograms`
         self._histograms: list[Histograms] = []
 
     def _put(self, cells: Ints, histograms: Histograms) -> None:
         self._cells.append(cells)
         self._histograms.append(histograms)
-        self._retained[cells] = True
+        self._valid[cells] = True
 
     def floats(self, cells: Ints) -> None:
         op, left, right = self._node.op, self._left.values[cells], self._right.values[cells]
         if op in ARITHMETIC:
-            self._values[cells], self._retained[cells] = ARITHMETIC[op](left, right), True
+            self._values[cells], self._valid[cells] = ARITHMETIC[op](left, right), True
         elif op in COMPARISON:
             holds = COMPARISON[op](left, right)
             if self._node.return_bool:
-                self._values[cells], self._retained[cells] = holds, True
+                self._values[cells], self._valid[cells] = holds, True
             else:
-                self._values[cells], self._retained[cells] = self._filtered.values[cells], holds
+                self._values[cells], self._valid[cells] = self._filtered.values[cells], holds
         else:
             self._incompatible("float", "float")
 
@@ -205,7 +205,7 @@ class _Combining:
                 equal = equal_histograms(left, right)
                 holds = equal if op == "==" else ~equal
                 if self._node.return_bool:
-                    self._values[cells], self._retained[cells] = holds, True
+                    self._values[cells], self._valid[cells] = holds, True
                 else:
                     some = cells[holds]
                     self._put(some, self._filtered.picked(some))
@@ -259,7 +259,7 @@ class _Combining:
             which[cells] = np.arange(len(cells), dtype=np.int32)
             self._values[cells] = 0.0
         return Combination(
-            Cells(self._values, which, concat_histograms(self._histograms)), self._retained
+            Cells(self._values, which, concat_histograms(self._histograms)), self._valid
         )
 
 
