@@ -139,6 +139,7 @@ def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
         "novaql.tsdb.errors",
         "novaql.tsdb.model.exemplars",
         "novaql.tsdb.model.histograms",
+        "novaql.tsdb.model.interruption",
         "novaql.tsdb.model.labels",
         "novaql.tsdb.model.matchers",
         "novaql.tsdb.model.source",
