@@ -14,8 +14,8 @@ from novaql.tsdb import Matcher, MatchOp, compile_regex
 _TEXT = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)\s*(.*?)\s*', re.S)
 MOST_PATTERN = 1000
 _MOST_STATES = 8000
-"""Of a pattern: with more, it is not among the small ones that stay compiled, and compiling it for
-each alert anew takes up to 25 ms."""
+"""Limit of a pattern. The cache of compiled patterns has few larger ones, and each compilation
+costs 25 ms: for every silence and every alert."""
 
 
 def parse_matcher(text: str, pointer: str) -> Matcher:
