@@ -63,6 +63,7 @@ ERRORS: list[Exception] = [
     store.TargetInUse(PLACE, "not empty"),
     store.StoreClosed(),
     store.ReadOnly(),
+    store.ForkedStore(PLACE, 7),
     store.InvalidBatch("no"),
     store.WriteFailed("no"),
     store.StorageFull("full"),

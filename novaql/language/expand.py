@@ -44,6 +44,7 @@ from novaql.language.expand_durations import AUTO, with_names
 from novaql.language.expand_operators import as_vector, expanded_operation, unwrapped
 from novaql.language.expand_selectors import merged, resolved
 from novaql.language.fault import Fault
+from novaql.language.lifted import is_constant
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, LIFTED
 from novaql.language.value_types import ValueType
 from novaql.language.visit import children
@@ -341,7 +342,8 @@ class _Expansion:
             wanted = None
             if signature.arguments:
                 wanted = signature.argument_type(index, len(in_order))
-            if wanted is ValueType.MATRIX and kind in (ValueType.VECTOR, ValueType.SCALAR):
+            changes = kind is ValueType.SCALAR and not is_constant(tree)
+            if wanted is ValueType.MATRIX and (changes or kind is ValueType.VECTOR):
                 tree = self._ranged(as_vector(tree, kind, self._note))
             elif index == 0 and kind is ValueType.MATRIX and expr.function in LIFTED:
                 lifted = True

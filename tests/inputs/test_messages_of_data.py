@@ -109,7 +109,9 @@ def test_sparse_columns() -> None:
 
 
 def test_labels_that_are_run_length_encoded() -> None:
-    hosts: Any = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["a", "b"]))
+    hosts: Any = pa.RunEndEncodedArray.from_arrays(
+        pa.array([2, 3], pa.int32()), pa.array(["a", "b"])
+    )
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     table = pa.table(
         {"time": [start] * 3, "__name__": ["up"] * 3, "host": hosts, "value": [1.0] * 3}

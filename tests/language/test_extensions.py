@@ -216,6 +216,8 @@ REFUSED = [
     ("a * on (x!=y) b", "!=", "left=right"),
     ("a * on (x) group_left (+) b", "+", "a label name is expected here"),
     ("a * on (x) group_left (y=z) b", "(y=z)", "pairs of labels are for on"),
+    ("rate(5)", "5", "expects a range vector"),
+    ("increase(-(5 + 1))", "-(5 + 1)", "expects a range vector"),
     ('rate("x")', '"x"', "expects a range vector"),
     ("5[5m]", "[5m]", "cannot follow a literal"),
     ("m offset auto", "auto", "a range of its own"),

@@ -36,9 +36,13 @@ ROWS = [
             "rate(m)": "rate(m[auto])",
             "max_over_time(m offset 1d)": "max_over_time(m[auto] offset 1d)",
             "quantile_over_time(0.5, sum(m))": "quantile_over_time(0.5, sum(m)[auto])",
-            "integrate(1)": "integrate(vector(1)[auto])",
+            "integrate(time())": "integrate(vector(time())[auto])",
         },
-        {'rate("m")': "expects a range vector", "quantile_over_time(m, m)": "expects a scalar"},
+        {
+            "rate(1)": "expects a range vector",
+            'rate("m")': "expects a range vector",
+            "quantile_over_time(m, m)": "expects a scalar",
+        },
     ),
     Row(
         "bare selector `m`",
