@@ -64,7 +64,7 @@ class Database:
         self._reader = Reader(self._state)
         self._flusher = Flusher(self._state)
         self._deleter = Deleter(self._state)
-        self._compactor = Compactor(self._state, self._flusher)
+        self._compactor = Compactor(self._state, self._flusher, self._reader.evict)
         self._tasks: list[PeriodicTask] = []
         self._writer = Writer(self._state, self._flusher)
         if self._state.log is not None:

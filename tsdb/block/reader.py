@@ -92,6 +92,8 @@ class Block:
         self.path = folder / entry.name
         self._disk, self._cache = disk, cache
         self._id = bytes.fromhex(entry.identity)
+        self.cache_names: frozenset[Hashable] = frozenset((self.identity, self._id))
+        """One of them is in each key of what is cached of the block."""
         self._read = Sections(self._opened, self.path, self._id)
         self._lock = threading.RLock()
         self._file: ReadFile | None = None

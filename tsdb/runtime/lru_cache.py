@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import astuple, dataclass
 from typing import Any, Generic, TypeVar
 
@@ -154,6 +154,13 @@ class ByteCache(Generic[Value]):
     def stats(self) -> CacheStats:
         with self._lock:
             return CacheStats(self._hits, self._misses, len(self._entries), self._bytes, self.limit)
+
+
+def mentions(key: Hashable, names: Set[Hashable]) -> bool:
+    """Return whether a key is one of these names, or a tuple that contains one at any depth."""
+    if key in names:
+        return True
+    return isinstance(key, tuple) and any(mentions(part, names) for part in key)
 
 
 def each(_: object) -> int:

@@ -37,10 +37,14 @@ class Compactor:
 
     One thread at a time compacts. Readers and writers continue meanwhile: a new block replaces
     others in one step, and readers of the old ones hold their files open.
+
+    evict  removes what is cached of blocks
     """
 
-    def __init__(self, state: StoreState, flusher: Flusher) -> None:
-        self._state, self._flusher = state, flusher
+    def __init__(
+        self, state: StoreState, flusher: Flusher, evict: Callable[[Sequence[Block]], None]
+    ) -> None:
+        self._state, self._flusher, self._evict = state, flusher, evict
         self._unreadable: set[str] = set()  # names of blocks that no rewrite can read
         self.stopping = threading.Event()
         """Ends a rewrite at its next page."""
@@ -184,6 +188,7 @@ class Compactor:
             files.commit_blocks(names, added, applied)
             with state.write_lock:
                 old = state.replace_blocks(names, [state.block(entry) for entry in added])
+        self._evict(old)
         self._remove(old)
         return True
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from novaql.lazy_exports import lazy_module
+from novaql.tsdb.block.reader import Block
 from novaql.tsdb.errors import Corrupted, Unreadable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import ReadErrors
@@ -18,7 +20,7 @@ from novaql.tsdb.read import planner
 from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.read.rollup_cells import plan_cells
 from novaql.tsdb.read.series_cache import LOOKUP_CACHE_BYTES, Lookup, LookupCache
-from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb.runtime.lru_cache import ByteCache, mentions
 from novaql.tsdb.store.state import StoreState
 
 if TYPE_CHECKING:
@@ -43,6 +45,16 @@ class Reader:
             SeriesKeys(min(KEY_CACHE_BYTES, options.cache_bytes // 8)),
         )
         self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
+        caches = self.caches
+        self._by_parts: tuple[ByteCache[Any], ...] = (
+            state.pages,
+            caches.batches,
+            caches.unions,
+            caches.keys.cache,
+            caches.plans,
+            self.lookups,
+        )
+        """All of them: the keys name the parts that an entry was made from."""
 
     def has_histograms(self) -> bool:
         try:
@@ -122,19 +134,22 @@ class Reader:
                 return found + check.check_log(disk, path)
 
     def release_unused(self) -> None:
-        for cache in (self._state.pages, self.caches.batches, self.caches.unions):
+        for cache in self._by_parts:
             cache.release_unused()
-        self.caches.keys.cache.release_unused()
-        self.caches.plans.release_unused()
-        self.lookups.release_unused()
+
+    def evict(self, blocks: Sequence[Block]) -> None:
+        """Remove what is cached of blocks that the store has no longer.
+
+        A query that began before may still cache some of it. That is released when it is unused.
+        """
+        gone = frozenset[Hashable]().union(*(block.cache_names for block in blocks))
+        for cache in self._by_parts:
+            cache.remove(partial(mentions, names=gone))
 
     def clear_pages(self) -> None:
         self._state.pages.clear()
         self.caches.batches.clear()
 
     def clear_cache(self) -> None:
-        self.clear_pages()
-        self.caches.unions.clear()
-        self.caches.keys.cache.clear()
-        self.caches.plans.clear()
-        self.lookups.clear()
+        for cache in self._by_parts:
+            cache.clear()

@@ -72,3 +72,22 @@ def test_forgetting_pages_leaves_what_was_found(tmp_path: Path) -> None:
         database.clear_pages()
         assert database.stats().cache.bytes == 0
         assert load(database.select(UP, 0, SAMPLES * 15_000)) == expected
+
+
+def test_nothing_is_cached_of_blocks_that_were_merged(tmp_path: Path) -> None:
+    """Otherwise the caches hold what no query reads until new entries evict it."""
+    with stored(tmp_path / "store", 64 << 20) as database:
+        later = np.arange(SAMPLES, 2 * SAMPLES, dtype=np.int64) * 15_000
+        row = np.zeros(SAMPLES, np.int64)
+        table = SeriesTable.from_dicts([{"__name__": "up", "i": "0"}])
+        database.append(Batch(table, row, later, np.zeros(SAMPLES)))
+        database.flush()
+        expected = load(database.select(UP, 0, 20 * 15_000))
+        load(database.select(UP, 0, 2 * SAMPLES * 15_000))
+        database.label_values("i", [UP])
+        caches = database._reader._by_parts
+        assert sum(map(len, caches)) > len(caches)
+
+        assert database.compact().blocks_read > 1
+        assert list(map(len, caches)) == [0] * len(caches)
+        assert load(database.select(UP, 0, 20 * 15_000)) == expected
