@@ -12,7 +12,7 @@ from novaql.server.auth.tokens import issue, revoke, rotate
 from novaql.server.db.tables import Token, User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Impossible, impossible, invalid, not_found
+from novaql.server.errors import Impossible, impossible, not_found
 from novaql.server.http.pagination import Key, Page, Pager
 from novaql.server.tokens.schema import IssueToken, TokenOut, TokenQuery
 
@@ -51,7 +51,7 @@ def create(unit: Unit, body: IssueToken, caller: Principal, api_version: str) ->
         message = "a token with the purpose probe, and no other, has a region"
         raise impossible("/region", message, "purpose_and_region")
     if body.expires_at is not None and body.expires_at <= unit.now():
-        raise invalid("/expires_at", "must be in the future")
+        raise impossible("/expires_at", "must be in the future", "expired_already")
     live = (
         Token.revoked_at.is_(None),
         Token.expires_at.is_(None) | (Token.expires_at > unit.now()),

@@ -80,7 +80,8 @@ def test_a_token_expires_in_the_future(served: LocalServer, clock: SteppedClock)
     for ends in (clock.now(), clock.now() - timedelta(days=1)):
         body = {"name": "ci", "role": "operator", "expires_at": ends.isoformat()}
         answer = served.client.post("/v1/tokens", json=body, headers=served.bearer())
-        assert answer.status_code == 400
+        assert answer.status_code == 422
+        assert answer.json()["error"]["code"] == "expired_already"
         assert answer.json()["error"]["details"] == [
             {"pointer": "/expires_at", "message": "must be in the future"}
         ]
