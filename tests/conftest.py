@@ -18,7 +18,6 @@ import os
 import resource
 import secrets
 import sys
-import zlib
 from collections.abc import Generator
 from pathlib import Path
 
@@ -121,11 +120,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, those of a folder apart.
-
-    A run on several cores does not end with one slow file alone. In the order of their names, the
-    files that wait for servers ran at the same time, and half of the cores were idle.
-    """
+    """Files with slow tests first: a run on several cores does not end with one of them alone."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    mixed = {item.path: zlib.crc32(item.nodeid.partition("::")[0].encode()) for item in items}
-    items.sort(key=lambda item: (item.path not in slow, mixed[item.path]))
+    items.sort(key=lambda item: item.path not in slow)
