@@ -43,16 +43,9 @@ def read_csv(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch
                     null_values=["", "null", "NULL"],
                 ),
             )
-            yield from read_arrow(_blocks(reader, path), reader.schema, columns, str(path))
+            yield from read_arrow(reader, reader.schema, columns, str(path))
         except pa.ArrowInvalid as problem:
             raise InputError(f"{path}: {problem}") from problem
-
-
-def _blocks(reader: pa.RecordBatchReader, path: Path) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from reader
-    except pa.ArrowInvalid as problem:
-        raise InputError(f"{path}: {problem}") from problem
 
 
 def _header(path: Path) -> tuple[list[str], str]:

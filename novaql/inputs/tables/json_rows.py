@@ -54,13 +54,6 @@ def read_json_rows(path: Path, columns: Columns, progress: Progress) -> Iterator
     with open_plain(path, progress) as file:
         try:
             reader = pajson.open_json(cast(Any, file), pajson.ReadOptions(block_size=_BLOCK))
-            yield from read_arrow(_blocks(reader, path), reader.schema, columns, str(path))
+            yield from read_arrow(reader, reader.schema, columns, str(path))
         except pa.ArrowInvalid as problem:
             raise InputError(f"{path}: {problem}") from problem
-
-
-def _blocks(reader: pa.RecordBatchReader, path: Path) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from reader
-    except pa.ArrowInvalid as problem:
-        raise InputError(f"{path}: {problem}") from problem
