@@ -22,7 +22,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, InvalidRequest, invalid
 from novaql.server.http.formats import Format
 from novaql.server.http.shapes import Body
-from novaql.server.pools.tiny_queries import Admit
+from novaql.server.pools.query_sizes import Admit
 from novaql.server.query.run import run_queries, within_budget
 from novaql.server.tenants.context import ServerContext
 
@@ -134,13 +134,13 @@ async def data_of(
 class Run:
     """Runs the queries of one request, with one window and one cancellation.
 
-    admit  raises `TooLargeHere` for the estimate of a query that is too large; None: never
+    admit  raises `TooLargeHere` for the estimate of a query that is too large here
     """
 
     context: ServerContext
     window: Window
     cancellation: Cancellation
-    admit: Admit | None
+    admit: Admit
 
     def at_end(self, expr: str) -> Result:
         """Run a query at the end of the window."""

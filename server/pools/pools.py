@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from novaql.server.pools.query_memory import QueryMemory
+from novaql.server.pools.query_sizes import QuerySizes
 from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.pools.streams import Streams
 from novaql.server.pools.threads import StateThreads
-from novaql.server.pools.tiny_queries import TinyQueries
 from novaql.server.pools.writers import Writers
 
 
@@ -21,7 +21,7 @@ class Pools:
     measurers     units that evaluate queries for their answer
     outside       calls to other systems, for example receivers of webhooks
     queries       queries
-    tiny          queries that need no thread
+    sizes         sizes of the last runs of queries
     query_memory  memory for queries, shared by tenants
     ingest        decoding and storing of samples that clients send
     streams       counts open streams of events, which hold no thread
@@ -32,7 +32,7 @@ class Pools:
     measurers: StateThreads
     outside: StateThreads
     queries: QueryWorkers
-    tiny: TinyQueries
+    sizes: QuerySizes
     query_memory: QueryMemory
     ingest: Writers
     streams: Streams = field(default_factory=Streams)

@@ -43,10 +43,10 @@ class QueryWorkers:
     Tenants take turns. A tenant that has fewer active tasks than another gets a place of the other
     at the next checkpoint of one of its tasks (`pool.py`).
 
-    Every task begins as a small one. If it raises `TooLargeHere`, it begins again as a large one,
-    so small tasks wait only for each other. Large ones pause for them at their checkpoints
-    (`precedence.py`), and their threads have a lower priority if the system has priorities of
-    threads, so that large tasks take no cores from small ones.
+    A task begins as a small one unless it is known to be large. If it raises `TooLargeHere`, it
+    begins again as a large one, so small tasks wait only for each other. Large ones pause for them
+    at their checkpoints (`precedence.py`), and their threads have a lower priority if the system
+    has priorities of threads, so that large tasks take no cores from small ones.
 
     A task gets a `Cancellation` and must check it. It is set when the client disconnects and at the
     deadline. The place of a task is released when the task ends, not when the client disconnects.
@@ -73,11 +73,14 @@ class QueryWorkers:
         timeout_s: float,
         large: Callable[[Cancellation], Answer] | None = None,
         at_once: Callable[[], Answer] | None = None,
+        is_large: bool = False,
     ) -> Answer:
         """Run a task and return its answer. The request's body must have been read before.
 
-        large    runs if `work` raises `TooLargeHere`
-        at_once  runs first, on the event loop; if it raises `TooLargeHere`, `work` runs in a thread
+        large     runs if `work` raises `TooLargeHere`
+        at_once   runs first, on the event loop; if it raises `TooLargeHere`, `work` runs in a
+                  thread
+        is_large  the task is likely large: `large` runs at once, `work` does not
 
         Raises `Busy`, or `RateLimited` for a tenant that has its largest number of tasks.
         """
@@ -96,10 +99,11 @@ class QueryWorkers:
         cancellation = FairCancellation()
         ends = asyncio.get_running_loop().time() + timeout_s
         try:
-            try:
-                return await self._watched(self._small, tenant, work, cancellation, request, ends)
-            except TooLargeHere:
-                pass  # it has ended as a small task
+            if not is_large:
+                with suppress(TooLargeHere):
+                    return await self._watched(
+                        self._small, tenant, work, cancellation, request, ends
+                    )
             cancellation = YieldingCancellation(self.small_queries)
             return await self._watched(
                 self._large, tenant, large or work, cancellation, request, ends

@@ -10,27 +10,14 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from novaql import Cancellation, Limits, NovaqlError, QueryOptions, Result, evaluate
-from novaql.evaluator import Estimate, Profile
+from novaql.evaluator import Profile
 from novaql.server.http.request import context_of
-from novaql.server.pools.query_workers import TooLargeHere
-from novaql.server.pools.tiny_queries import Admit
+from novaql.server.pools.query_sizes import Admit, Size
 from novaql.server.tenants.context import ServerContext
 
 Answer = TypeVar("Answer")
 
-SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
-"""Limits of a small query: samples and series that it reads, in some milliseconds."""
-
-SMALL_DECODED = 4 * SMALL_SAMPLES
-"""The limit of samples if all of them are arrays in memory: to decode takes most of the time."""
-
-SMALL_BYTES = 32 << 20
-"""Limit of a small query: memory in bytes."""
-
 _USUAL_BYTES = Limits().bytes
-
-SMALL_WORK = 4_000_000
-"""Limit of a small query: values that its operators process."""
 
 
 async def run_query(
@@ -53,7 +40,7 @@ async def run_query(
     """
     context = context_of(request)
 
-    def run(cancellation: Cancellation, admit: Admit | None) -> Answer:
+    def run(cancellation: Cancellation, admit: Admit) -> Answer:
         bounded = within_budget(context, options, cancellation)
         cache = context.caches.results if cached else None
         result = evaluate(
@@ -77,42 +64,32 @@ async def run_queries(
     request: Request,
     context: ServerContext,
     key: Hashable,
-    work: Callable[[Cancellation, Admit | None], Answer],
+    work: Callable[[Cancellation, Admit], Answer],
     *,
     timeout_s: float,
 ) -> Answer:
-    """Run work that has queries: on the event loop if its last run was tiny, otherwise in a thread,
-    as a large query if one of them is large. Count its outcome.
+    """Run work that has queries, where its last run belonged: on the event loop, or in a thread
+    among the small or the large queries. Count its outcome.
 
     key   identifies the work of the tenant, apart from times
     work  passes the estimate of each query to its second argument
     """
-    queries, tiny, name = context.pools.queries, context.pools.tiny, (context.tenant_id, key)
-    at_once = partial(tiny.run, name, work) if tiny.knows(name) else None
+    queries, sizes, name = context.pools.queries, context.pools.sizes, (context.tenant_id, key)
+    size = sizes.of(name)
     try:
         answer = await queries.run(
             request,
-            lambda cancellation: tiny.observe(name, partial(work, cancellation), only_small),
+            lambda cancellation: sizes.run_small(name, partial(work, cancellation)),
             timeout_s=timeout_s,
-            large=lambda cancellation: work(cancellation, None),
-            at_once=at_once,
+            large=lambda cancellation: sizes.run_large(name, partial(work, cancellation)),
+            at_once=partial(sizes.run_tiny, name, work) if size is Size.TINY else None,
+            is_large=size is Size.LARGE,
         )
     except NovaqlError as error:
         context.telemetry.queries.labels(type(error).__name__).inc()
         raise
     context.telemetry.queries.labels("ok").inc()
     return answer
-
-
-def only_small(estimate: Estimate) -> None:
-    """Raise `TooLargeHere` unless the query is small."""
-    if (
-        estimate.samples > (SMALL_DECODED if estimate.in_memory else SMALL_SAMPLES)
-        or estimate.series > SMALL_SERIES
-        or estimate.bytes > SMALL_BYTES
-        or estimate.work > SMALL_WORK
-    ):
-        raise TooLargeHere
 
 
 async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:

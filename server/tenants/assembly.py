@@ -25,9 +25,9 @@ from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.names import resolver_at
 from novaql.server.pools.pools import Pools
 from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
+from novaql.server.pools.query_sizes import QuerySizes
 from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.pools.threads import StateThreads, readers_of
-from novaql.server.pools.tiny_queries import TinyQueries
 from novaql.server.pools.writers import Writers
 from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
@@ -144,7 +144,7 @@ def _pools(settings: Settings, state: StateDatabase, telemetry: Telemetry, tunin
         measurers=StateThreads(threads=2),
         outside=StateThreads(threads=8, queue=128),
         queries=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
-        tiny=TinyQueries(telemetry, tuning),
+        sizes=QuerySizes(telemetry, tuning),
         query_memory=QueryMemory(memory_for_queries(settings)),
         ingest=Writers(
             threads=2, capacity=settings.write_queue, octets=settings.write_memory_bytes

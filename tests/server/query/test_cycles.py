@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from novaql.evaluator.context import Context
-from novaql.server.query.run import SMALL_SERIES
+from novaql.server.pools.query_sizes import SMALL_SERIES
 from tests.support.servers.http_server import LocalServer, local_server
 
 AT = 1_700_000_000

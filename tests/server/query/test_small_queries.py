@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from novaql.evaluator import Estimate
-from novaql.server.pools.query_workers import TooLargeHere
-from novaql.server.query.run import (
+from novaql.server.pools.query_sizes import (
     SMALL_BYTES,
     SMALL_DECODED,
     SMALL_SAMPLES,
@@ -16,6 +15,7 @@ from novaql.server.query.run import (
     SMALL_WORK,
     only_small,
 )
+from novaql.server.pools.query_workers import TooLargeHere
 
 MOST = Estimate(SMALL_SERIES, SMALL_SAMPLES, SMALL_BYTES, SMALL_WORK)
 

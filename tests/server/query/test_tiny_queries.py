@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from novaql import Result, evaluate
-from novaql.server.pools import tiny_queries
+from novaql.server.pools import query_sizes
 from novaql.server.query import run
 from novaql.server.tuning import Tuning
 from novaql.tsdb.read import batches
@@ -78,10 +78,10 @@ def test_a_query_that_has_grown_goes_to_a_thread_and_is_counted(threads: list[st
         _write(server, 0, 3)
         for _ in range(2):
             assert server.novaql(query="load", time=AT).is_success
-        _write(server, 3, tiny_queries.MOST_SERIES + 1)
+        _write(server, 3, query_sizes.TINY_SERIES + 1)
         for _ in range(2):
             grown = server.novaql(query="load", time=AT).json()["result"]
-            assert len(grown) == tiny_queries.MOST_SERIES + 1
+            assert len(grown) == query_sizes.TINY_SERIES + 1
         # The third began on the loop and ended in a thread, the fourth began there.
         assert threads == ["query", threads[1], threads[1], "query", "query"]
         assert threads[1] != "query"
@@ -123,3 +123,15 @@ def test_a_wrong_query_is_refused_on_the_event_loop_too(threads: list[str]) -> N
         for _ in range(3):
             assert server.novaql(query=twice, time=AT).status_code == 422
         assert len(threads) == 3
+
+
+def test_a_query_that_was_large_begins_as_a_large_one(threads: list[str]) -> None:
+    with local_server(tuning=PATIENT) as server:
+        _write(server, 0, query_sizes.SMALL_SERIES + 1)
+        for _ in range(2):
+            assert server.novaql(query="count(load)", time=AT).is_success
+        assert threads == ["query", "large-query", "large-query"]
+        for _ in range(2):
+            assert server.novaql(query="count(load)", time=AT + 86_400).is_success
+        assert threads[3] == "large-query"
+        assert threads[4] not in ("query", "large-query")  # the event loop: it reads nothing
