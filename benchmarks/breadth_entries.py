@@ -78,6 +78,7 @@ _TEMPLATES = (
      "drop_common_labels"),
     ("F(gauge > 50)", "v", "", "keep_last_value keep_next_value interpolate drop_empty_series"),
     ("F(counter)", "v", "", "remove_resets"),
+    ("F(gauge, 0)", "v", "", "label_graphite_group"),
     ("F(0.9, gauge)", "v", "", "range_quantile"),
     ("F(2, gauge)", "v", "", "range_trim_outliers range_trim_zscore"),
     ("F(0.05, gauge)", "v", "", "range_trim_spikes"),

@@ -288,14 +288,8 @@ def _check_count(expr: Call, signature: Signature) -> None:
     )
 
 
-# Functions of MetricsQL that are not supported, and the reasons.
-_LEFT_OUT = {
-    "label_graphite_group": "NovaQL has no Graphite names; label_replace takes a part of a label",
-}
-
-
 def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
-    close = _LEFT_OUT.get(name.lower()) or did_you_mean(name, known)
+    close = did_you_mean(name, known)
     return Fault(f'unknown {what} "{brief(name)}"', span, kind=UnknownName, suggestion=close)
 
 

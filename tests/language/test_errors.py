@@ -120,7 +120,6 @@ TYPES = [
 NAMES = [
     ("rates(x[5m])", "rates", 'unknown function "rates", did you mean "rate"?'),
     ("RATES(x[5m])", "RATES", 'did you mean "rate"?'),
-    ("label_graphite_group(x, 1)", "label_graphite_group", "no Graphite names"),
     ("holt_winter(x[5m], 1, 2)", "holt_winter", "holt_winters"),
     ("xyzzy(x)", "xyzzy", 'unknown function "xyzzy"'),
 ]

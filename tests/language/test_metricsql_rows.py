@@ -116,7 +116,6 @@ ROWS = [
             'm{__graphite__!=""}': 'm{__graphite__!=""}',
         },
         {
-            'label_graphite_group({__graphite__="a"}, 0)': "no Graphite names",
             "{__graphite__=a.b}": "",
             "{__graphite__}": "must follow the label",
         },

@@ -23,6 +23,7 @@ from novaql.evaluator.operators.label_calls import (
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
+from novaql.planner.logical import Constant
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -35,6 +36,7 @@ class _Edit:
         self.checkpoint = run.context.checkpoint
         self.given = [one for one in operator.operands if one.type is ValueType.STRING]
         self.texts = [run.text(one) for one in self.given]
+        self.numbers = [one for one in operator.operands if one.type is ValueType.SCALAR]
         self.made = MadeLabels(run.context, self.function, operator.call.span)
         parts = [run.vector(one) for one in operator.operands if one.type is ValueType.VECTOR]
         self.operand = stack(parts)
@@ -136,6 +138,24 @@ def _change_case(edit: _Edit) -> None:
         edit.map(name, change)
 
 
+def _graphite_group(edit: _Edit) -> None:
+    chosen = [_group_number(edit, operand) for operand in edit.numbers]
+
+    def grouped(name: str) -> str:
+        groups = dict(enumerate(name.split(".")))
+        return ".".join(groups.get(number, "") for number in chosen)
+
+    edit.map(METRIC_NAME, grouped)
+
+
+def _group_number(edit: _Edit, operand: Operator) -> int:
+    if not isinstance(operand.plan, Constant):
+        message = f"{edit.function}() takes constant numbers of groups"
+        raise EvaluationError(message, operand.plan.span)
+    value = operand.plan.value
+    return int(value) if abs(value) < 2**31 else -1
+
+
 def _alias(edit: _Edit) -> None:
     (name,) = edit.texts
     edit.made.check_name(name)
@@ -163,6 +183,7 @@ _EDITS: Mapping[str, Callable[[_Edit], None]] = {
     "label_transform": _transform,
     "label_lowercase": _change_case,
     "label_uppercase": _change_case,
+    "label_graphite_group": _graphite_group,
     "alias": _alias,
     "drop_common_labels": _drop_common,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novaql.language.signatures.signature import (
+    SCALAR,
     STRING,
     VECTOR,
     Origin,
@@ -92,6 +93,16 @@ _WRITING = by_name(
         "The values of the given labels in upper case." + _EQUAL,
         'label_uppercase(up, "job")',
         variadic=True,
+    ),
+    _row(
+        "label_graphite_group", (VECTOR, SCALAR),
+        "label_graphite_group(v, n, …): the metric name becomes the given groups of the name, with "
+        "dots between them. Groups are the parts of a name such as `servers.web-1.load` between "
+        "dots, counted from 0. A group that does not exist is empty. The numbers are constants."
+        + _EQUAL,
+        "label_graphite_group(up, 0)",
+        variadic=True,
+        differences="MetricsQL writes wrong names for groups that are not in their order.",
     ),
     _row(
         "drop_common_labels", (VECTOR,),

@@ -63,6 +63,7 @@ _OTHERS: Mapping[str, tuple[str, ...]] = {
     "label_move": (_FROM, _TO),
     "label_map": (_LABEL, "from: a value", "to: what replaces it"),
     "label_transform": (_LABEL, "regex: a pattern", "replacement: what replaces every match"),
+    "label_graphite_group": ("n: number of a part of the metric name, from 0",),
     "alias": ("name: the new metric name",),
     "label_match": (_LABEL, _PATTERN),
     "label_mismatch": (_LABEL, _PATTERN),

@@ -41,6 +41,8 @@ _LABELS = {
     "label_value": ('"n"', '"a"', '"none"'),
     "labels_equal": ('"a", "a2"', '"none", "other"'),
     "alias": ('"z"', '""'),
+    # Several groups are in its script: VictoriaMetrics overwrites groups that it still needs.
+    "label_graphite_group": ("0", "5", "-1"),
 }  # fmt: skip
 _ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC", "Australia/Lord_Howe")
 

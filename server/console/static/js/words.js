@@ -127,6 +127,7 @@ export const FUNCTIONS = {
   "keep_next_value": {"signature": "(instant vector)", "note": "Each series with its gaps, and the steps before its beginning, filled with the next value"},
   "label_copy": {"signature": "(instant vector, string, string, …)", "note": "(v, src, dst, …): each dst label becomes the value of the src label before it; where that is absent, dst stays as it is"},
   "label_del": {"signature": "(instant vector, string, …)", "note": "The series without the given labels, of which `__name__` may be one"},
+  "label_graphite_group": {"signature": "(instant vector, scalar, …)", "note": "(v, n, …): the metric name becomes the given groups of the name, with dots between them"},
   "label_join": {"signature": "(instant vector, string, string, [string], …)", "note": "(v, dst, separator, src, …): label dst becomes the values of the src labels, joined by the separator"},
   "label_keep": {"signature": "(instant vector, string, …)", "note": "The series without all labels but the given ones; the metric name goes unless `__name__` is one of them"},
   "label_lowercase": {"signature": "(instant vector, string, …)", "note": "The values of the given labels in lower case"},
