@@ -33,7 +33,7 @@ from benchmarks.breadth_data import STEP_S, Breadth, breadth
 from benchmarks.breadth_entries import ENTRIES, PROMETHEUS, VICTORIA, Entry
 from benchmarks.ingest_http import send
 from benchmarks.suite.facts import machine_facts
-from benchmarks.suite.http_client import Connection, get_request
+from benchmarks.suite.http_client import Connection, HttpAnswer, get_request
 from benchmarks.suite.systems import Server
 from novaql import evaluate, query_options, tsdb, warmup
 from novaql.language import parse, type_of
@@ -111,8 +111,14 @@ class Remote:
         self._data, self._port = data, port
         self._connection = Connection(port)
 
-    def ask(self, text: str) -> tuple[Any, float]:
-        """`data` of the answer, and seconds. Raises `RuntimeError` if the query fails."""
+    def ask(self, text: str) -> Any:
+        """`data` of the answer. Raises `RuntimeError` if the query fails."""
+        return json.loads(self._ask(text).body)["data"]
+
+    def seconds(self, text: str) -> float:
+        return self._ask(text).seconds
+
+    def _ask(self, text: str) -> HttpAnswer:
         parameters = [
             ("query", text),
             ("start", self._data.start_s),
@@ -121,13 +127,11 @@ class Remote:
             ("nocache", 1),
         ]
         request = get_request(f"127.0.0.1:{self._port}", "/api/v1/query_range", parameters)
-        status, body, seconds = self._connection.ask(request)
-        if status != 200:
-            raise RuntimeError(f"status {status}: {body[:200].decode(errors='replace')}")
-        return json.loads(body)["data"], seconds
-
-    def seconds(self, text: str) -> float:
-        return self.ask(text)[1]
+        answer = self._connection.ask(request)
+        if answer.status != 200:
+            shown = answer.body[:200].decode(errors="replace")
+            raise RuntimeError(f"status {answer.status}: {shown}")
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +215,7 @@ def measured(entry: Entry, all_systems: Systems, rounds: int, *, plain: bool) ->
 def _difference(entry: Entry, library: Library, peer: Remote, system: str) -> str | None:
     # The packaged Prometheus is of a version whose ranges include their left end.
     ours = library.ask(entry.query, left_closed=system == PROMETHEUS)
-    theirs = peer.ask(entry.peers[system])[0]
+    theirs = peer.ask(entry.peers[system])
     names = system == PROMETHEUS
     found = _compared(answer_of_result(ours), names=names)
     expected = _compared(answer_of_prometheus(theirs), names=names)

@@ -160,15 +160,15 @@ def _queries(
         for number in range(rounds + 1):
             for system, known in zip(systems, requests, strict=True):
                 try:
-                    status, body, seconds = connections[system.name].ask(known[name])
+                    answer = connections[system.name].ask(known[name])
                 except ConnectionError as problem:
                     raise click.ClickException(f"{system.name}, {name}: {problem}") from problem
-                if status != 200:
-                    raise click.ClickException(f"{system.name}, {name}: {body[:300]!r}")
+                if answer.status != 200:
+                    raise click.ClickException(f"{system.name}, {name}: {answer.body[:300]!r}")
                 if number == 0:
-                    answers[system.name] = _summary(body)
+                    answers[system.name] = _summary(answer.body)
                 else:
-                    spent[system.name].append(1e3 * seconds)
+                    spent[system.name].append(1e3 * answer.seconds)
         first = next(iter(answers.values()))
         compared = 2 if name in RATES else 3
         agree = all(

@@ -117,12 +117,12 @@ def _clients(answer: Any, load: Load) -> None:
         requests, pause = load.clients[number], load.pauses[number]
         try:
             while time.perf_counter() < until:
-                status, body, seconds = connections[number].ask(requests[place % len(requests)])
+                answer = connections[number].ask(requests[place % len(requests)])
                 place += 1
-                if status != 200:
-                    failures.append(f"status {status}: {body[:200]!r}")
+                if answer.status != 200:
+                    failures.append(f"status {answer.status}: {answer.body[:200]!r}")
                     return
-                times[number].append(seconds)
+                times[number].append(answer.seconds)
                 if pause:
                     time.sleep(pause)
         except OSError as problem:

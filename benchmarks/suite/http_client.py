@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.parse
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _ROOM = 1 << 20
 """Bytes at first; it grows with the largest answer."""
@@ -32,6 +33,21 @@ def post_request(host: str, path: str, body: bytes, kind: str, *headers: str) ->
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer in the buffer of its connection, valid until the next request on it."""
+
+    status: int
+    seconds: float
+    _buffer: bytearray
+    _parts: list[slice]
+
+    @property
+    def body(self) -> bytes:
+        """A copy of the body."""
+        return b"".join(self._buffer[part] for part in self._parts)
+
+
 class Connection:
     """One connection to a server of this machine, opened before anything is timed.
 
@@ -44,8 +60,8 @@ class Connection:
         self._buffer = bytearray(_ROOM)
         self._socket = self._open()
 
-    def ask(self, request: bytes) -> tuple[int, bytes, float]:
-        """Status, body and seconds. Raises `ConnectionError` if the server hangs up.
+    def ask(self, request: bytes) -> HttpAnswer:
+        """Send a request and wait for its answer. Raises `ConnectionError` if the server hangs up.
 
         A server may close a connection that was idle, VictoriaMetrics after five seconds without a
         first request; then the request goes out once more on a new one, as any client has it, and
@@ -59,7 +75,7 @@ class Connection:
             self._socket = self._open()
             head, body = self._answer(request)
         seconds = time.perf_counter() - began
-        return int(head[9:12]), b"".join(self._buffer[part] for part in body), seconds
+        return HttpAnswer(int(head[9:12]), seconds, self._buffer, body)
 
     def close(self) -> None:
         self._socket.close()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from benchmarks.suite.http_client import Connection, get_request, post_request
+from benchmarks.suite.http_client import Connection, HttpAnswer, get_request, post_request
 from benchmarks.suite.peers import PeerBench
 from benchmarks.suite.systems import (
     Effort,
@@ -77,7 +77,7 @@ class OverHttp:
         return get_request(f"127.0.0.1:{self.port}", self.prefix + path, [*parameters, *self.extra])
 
     def answer(self, query: Any) -> Any:
-        return self.systems.HttpSystem.parse(self._ask(self.request(query))[0])
+        return self.systems.HttpSystem.parse(self._ask(self.request(query)).body)
 
     def measure(self, query: Any, effort: Effort) -> Timed:
         request = self.request(query)
@@ -85,27 +85,28 @@ class OverHttp:
         times: list[float] = []
         before = self.common.cpu_seconds(self.pid)
         while not effort.enough(len(times), sum(times)):
-            times.append(self._ask(request)[1])
+            times.append(self._ask(request).seconds)
         return times, (self.common.cpu_seconds(self.pid) - before) / len(times)
 
     def memory(self) -> dict[str, float]:
         found: dict[str, float] = self.common.memory_mb(self.pid)
         return found
 
-    def _ask(self, request: bytes) -> tuple[bytes, float]:
+    def _ask(self, request: bytes) -> HttpAnswer:
         for attempt in range(2):
             if self.connection is None:
                 self.connection = Connection(self.port)
             try:
-                status, body, seconds = self.connection.ask(request)
+                answer = self.connection.ask(request)
             except ConnectionError:  # it was idle for too long
                 self.connection = None
                 if attempt:
                     raise
                 continue
-            if status != 200:
-                raise RuntimeError(f"status {status}: {body[:200].decode(errors='replace')}")
-            return body, seconds
+            if answer.status != 200:
+                shown = answer.body[:200].decode(errors="replace")
+                raise RuntimeError(f"status {answer.status}: {shown}")
+            return answer
         raise AssertionError
 
 
@@ -122,7 +123,7 @@ class ArrowHttp(OverHttp):
         return post_request(host, "/v1/novaql", body, "application/json")
 
     def answer(self, query: Any) -> Any:
-        return arrow_answer(self._ask(self.request(query))[0])
+        return arrow_answer(self._ask(self.request(query)).body)
 
 
 def novaql_systems(

@@ -61,10 +61,10 @@ def measure_panel(
             parameters += [] if cached else [("nocache", "1")]
             where = f"127.0.0.1:{server.port}"
             request = get_request(where, "/prometheus/api/v1/query_range", parameters)
-            status, body, seconds = connection.ask(request)
-            if status != 200:
-                raise RuntimeError(f"status {status}: {body[:200]!r}")
-            return seconds
+            answer = connection.ask(request)
+            if answer.status != 200:
+                raise RuntimeError(f"status {answer.status}: {answer.body[:200]!r}")
+            return answer.seconds
 
         done(_row("over HTTP", text, fetch))
     connection.close()

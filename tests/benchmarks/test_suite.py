@@ -211,12 +211,12 @@ def test_the_client_reads_whole_answers(answer: bytes, body: bytes) -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         connection = Connection(server.getsockname()[1])
-        status, found, seconds = connection.ask(get_request("x", "/", [("query", "a b")]))
+        found = connection.ask(get_request("x", "/", [("query", "a b")]))
         connection.close()
         thread.join()
 
-    assert (status, found) == (int(answer[9:12]), body)
-    assert seconds > 0
+    assert (found.status, found.body) == (int(answer[9:12]), body)
+    assert found.seconds > 0
 
 
 def test_the_client_opens_a_closed_connection_again() -> None:
@@ -242,7 +242,7 @@ def test_the_client_opens_a_closed_connection_again() -> None:
         thread.start()
         port, request = server.getsockname()[1], get_request("x", "/", [])
         connection = Connection(port)
-        found = [connection.ask(request)[1] for _ in answers]
+        found = [connection.ask(request).body for _ in answers]
         connection.close()
         for _ in range(2):
             connection = Connection(port)
