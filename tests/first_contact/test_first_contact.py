@@ -4,8 +4,10 @@
 address, and `NOVA_TOKEN` a token. A task says which program it needs beyond Python's packages:
 `# Needs: promtool`.
 
-Without further settings, the tasks run in this process. `NOVAQL_FIRST_CONTACT_PYTHON` is another
-interpreter, such as that of an empty environment in which a wheel is installed.
+Without further settings, the tasks run in this process. In scripts of a shell, `novaql` is a fork
+of one process; a copy of this folder alone, as for a wheel, starts a Python for each command.
+`NOVAQL_FIRST_CONTACT_PYTHON` is another interpreter, such as that of an empty environment in which
+a wheel is installed.
 """
 
 from __future__ import annotations
@@ -35,9 +37,22 @@ def tasks(*patterns: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("task", found, ids=lambda path: path.stem)
 
 
-def run(*command: str | Path, folder: Path, **variables: str) -> str:
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the command `novaql` of scripts."""
+    if PYTHON is not None or not (HERE.parent / "support").is_dir():
+        yield COMMANDS
+        return
+    from tests.support.servers.forking_command import forking_command  # noqa: PLC0415 - see above
+
+    folder = tmp_path_factory.mktemp("commands")
+    with forking_command(folder / "novaql"):
+        yield folder
+
+
+def run(*command: str | Path, folder: Path, commands: Path = COMMANDS, **variables: str) -> str:
     """Return what a program prints. It has no settings of this process."""
-    path = f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join(map(str, (commands, COMMANDS, os.environ["PATH"])))
     environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", **variables}
     # Where nothing is compiled yet, it would be compiled for minutes.
     environment |= {name: os.environ[name] for name in ("NOVAQL_COMPILED",) if name in os.environ}
@@ -60,11 +75,11 @@ def skip_without_its_programs(task: Path) -> None:
             pytest.skip(f"needs {program}")
 
 
-def run_task(task: Path, folder: Path, **variables: str) -> None:
+def run_task(task: Path, folder: Path, commands: Path = COMMANDS, **variables: str) -> None:
     skip_without_its_programs(task)
     shell = ("bash", "-euo", "pipefail")
     interpreter = shell if task.suffix == ".sh" else (COMMANDS / "python",)
-    run(*interpreter, task, folder=folder, **variables)
+    run(*interpreter, task, folder=folder, commands=commands, **variables)
 
 
 @tasks("python/*.py")
@@ -78,8 +93,8 @@ def test_python(task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @tasks("shell/*.sh")
-def test_shell(task: Path, tmp_path: Path) -> None:
-    run_task(task, tmp_path)
+def test_shell(task: Path, tmp_path: Path, commands: Path) -> None:
+    run_task(task, tmp_path, commands)
 
 
 @pytest.fixture(scope="module")
@@ -99,5 +114,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 
 @pytest.mark.slow
 @tasks("clients/*.py", "clients/*.sh")
-def test_client(task: Path, server: dict[str, str], tmp_path: Path) -> None:
-    run_task(task, tmp_path, **server)
+def test_client(task: Path, server: dict[str, str], tmp_path: Path, commands: Path) -> None:
+    run_task(task, tmp_path, commands, **server)

@@ -59,9 +59,8 @@ class ExternalCall:
         self._thread.join()
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(
-            f"{self.url}{path}", headers={"Authorization": f"Bearer {self.token}"}, timeout=30
-        )
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = patiently.get(f"{self.url}{path}", headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

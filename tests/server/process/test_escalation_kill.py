@@ -25,7 +25,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.peers.receiver import Receiver, receiving
@@ -94,7 +93,7 @@ class Fleet:
         if method == "POST":
             answer = patiently.post(url, json=body, headers=headers)
         else:
-            answer = httpx.get(url, headers=headers, timeout=30)
+            answer = patiently.get(url, headers=headers, timeout=30)
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 

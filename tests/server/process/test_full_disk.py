@@ -49,7 +49,7 @@ class Client:
         at = (START_S + self.sent) * 1000
         series = [({"__name__": "m", "i": str(i)}, [(at, random.random())]) for i in range(SERIES)]
         self.sent += 1
-        answer = httpx.post(
+        answer = patiently.post(
             f"{self.server.url}/api/v1/write",
             content=packed(message_of(series)),
             headers=WRITE_HEADERS | self.headers,
@@ -64,7 +64,7 @@ class Client:
         metric = {"name": "load", "gauge": {"dataPoints": [point]}}
         body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
         where = f"{self.server.url}/api/v1/otlp/v1/metrics"
-        return httpx.post(where, json=body, headers=self.headers, timeout=30)
+        return patiently.post(where, json=body, headers=self.headers, timeout=30)
 
     def write_until_refused(self) -> httpx.Response:
         for _ in range(5000):

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers import patiently
 from tests.support.servers.http_server import WRITE_HEADERS, server_process
 from tests.support.servers.state_databases import KINDS, postgresql_url
 
@@ -34,6 +35,7 @@ def test_a_write_shows_in_the_next_answer(tmp_path: Path, kind: str) -> None:
                 f"{server.url}{path}",
                 headers=given,
                 timeout=60,
+                verify=patiently.TLS,
                 **more,  # type: ignore[arg-type]
             )
             assert answer.is_success, answer.text

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.repository.files import ROOT
+from tests.support.servers import patiently
 from tests.support.servers.http_server import fresh_state, server_process
 
 pytestmark = pytest.mark.slow
@@ -47,7 +48,7 @@ def test_writes_over_http(workers: str, tmp_path: Path) -> None:
                 name = f"service-{writer}-{number}"
                 body = {"name": name, "owner": "a", "tier": "1"}
                 url = f"{server.url}/v1/services"  # a connection each, so any worker may get it
-                answer = httpx.post(url, json=body, headers=headers, timeout=60)
+                answer = patiently.post(url, json=body, headers=headers, timeout=60)
                 assert answer.status_code == 201, answer.text
                 names.append(name)
             return names

@@ -25,6 +25,7 @@ import httpx
 import pytest
 
 from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers import patiently
 from tests.support.servers.http_server import ServerProcess, server_process, workers_of
 from tests.support.servers.state_databases import KINDS, postgresql_url
 
@@ -65,7 +66,7 @@ class Clients:
         """On a connection of its own, so that any worker may get it; None: nobody answered."""
         body, sent = {"name": name, "role": "read_only"}, {**self.bearer, **headers}
         try:
-            return httpx.post(f"{self.url}/v1/tokens", json=body, headers=sent, timeout=60)
+            return patiently.post(f"{self.url}/v1/tokens", json=body, headers=sent, timeout=60)
         except httpx.TransportError:
             return None
 

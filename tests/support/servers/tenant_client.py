@@ -16,6 +16,7 @@ from novaql.server.routes import ROUTES
 from tests.support.contract.documented import assert_documented
 from tests.support.servers.forked import novaql
 from tests.support.servers.http_server import ServerProcess, server_process
+from tests.support.servers.patiently import TLS
 from tests.support.servers.state_databases import postgresql_url
 
 TABLE = RouteIndex(ROUTES)
@@ -37,7 +38,13 @@ class TenantClient:
     ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
         answer = httpx.request(
-            method, f"{self.server.url}{path}", json=body, headers=headers, timeout=30, **more
+            method,
+            f"{self.server.url}{path}",
+            json=body,
+            headers=headers,
+            timeout=30,
+            verify=TLS,
+            **more,
         )
         assert answer.status_code == expect, answer.text
         found = TABLE.find(path.partition("?")[0])
