@@ -31,14 +31,12 @@ CLIENTS = (
     "influxdb-client",
     "ipykernel",
     "nbclient",
+    "openapi-python-client",
     "opentelemetry-exporter-otlp-proto-http",
     "opentelemetry-sdk",
     "prometheus-api-client",
 )
 """What tasks of first contact in `clients` use."""
-GENERATOR, GENERATED = "openapi-python-client", "ask_with_a_generated_client"
-"""A package, and the task that uses it. It takes as long as all others, and writes the same on each
-Python, so it runs on that of this process alone."""
 PIP = (sys.executable, "-m", "pip", "--python")
 """That of this process, for every environment: each one of its own would be installed first."""
 ONLY_IN_THE_SOURCES = ("server/deploy/", "server/db/migrations/script.py.mako")
@@ -222,13 +220,12 @@ def core(python: str, built: Built) -> Iterator[Environment]:
 
 
 @pytest.fixture(scope="module")
-def everything(core: Environment, python: str, built: Built, runs_tasks: bool) -> Environment:
+def everything(core: Environment, built: Built, runs_tasks: bool) -> Environment:
     """The same environment with all extras; for the tasks, with pytest and what these use.
 
     The test of the core comes first in this file: it fails once the extras are there.
     """
-    generator = (GENERATOR,) if python == sys.executable else ()
-    for_tasks = ("pytest", *CLIENTS, *generator) if runs_tasks else ()
+    for_tasks = ("pytest", *CLIENTS) if runs_tasks else ()
     install(core, f"{built.wheel}[all]", *for_tasks)
     return core
 
@@ -259,15 +256,11 @@ def test_the_command_has_its_help(everything: Environment) -> None:
     everything.pip("check")
 
 
-def test_the_tasks_of_the_first_hour_work(
-    everything: Environment, python: str, runs_tasks: bool
-) -> None:
+def test_the_tasks_of_the_first_hour_work(everything: Environment, runs_tasks: bool) -> None:
     if not runs_tasks:
         pytest.skip(f"another Python runs them with the wheel; tests/first_contact on {RUNNING}")
     tasks = everything.folder / "first_contact"
     shutil.copytree(ROOT / "tests" / "first_contact", tasks)
-    if python != sys.executable:
-        (tasks / "clients" / f"{GENERATED}.py").unlink()
     many = len([path for path in tasks.glob("*/*") if path.suffix in (".py", ".sh")])
 
     said = everything.python("-m", "pytest", "-q", "-p", "no:cacheprovider", tasks)
