@@ -27,7 +27,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     times = np.tile(np.arange(SAMPLES, dtype=np.int64) * 1000, SERIES)
     with tsdb.open(place) as database:
         database.append(
-            Batch(table, np.repeat(np.arange(SERIES), SAMPLES), times, np.arange(len(times)) * 0.5)
+            Batch(
+                table,
+                np.repeat(np.arange(SERIES), SAMPLES),
+                times,
+                np.arange(len(times), dtype=np.float64),
+            )
         )
     return place
 
