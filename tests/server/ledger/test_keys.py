@@ -163,7 +163,8 @@ def test_files_that_cannot_be_written(tmp_path: Path, setting: str) -> None:
     """As on a full disk: the next request tries again, and no backup is needed."""
     clock = SteppedClock(NOW)
     (tmp_path / "file").touch()
-    with local_server(clock=clock, **{setting: tmp_path / "file" / "place"}) as server:
+    more: dict[str, Any] = {setting: tmp_path / "file" / "place"}
+    with local_server(clock=clock, **more) as server:
         rig = AgentRig(server, clock)
         agent = rig.agent()
         answer = rig.ask("GET", f"/v1/agents/{agent}/audit/checkpoint")
