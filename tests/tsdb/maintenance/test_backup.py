@@ -250,11 +250,14 @@ def test_a_copy_names_the_file_that_cannot_be_read() -> None:
     for number in range(whole.reads):
         failing = SimulatedDisk(disk.image)
         failing.failing_read = number
+        problem: tsdb.StoreError | None = None
         try:
             tsdb.backup(STORE, target, disk=failing)
-        except tsdb.StoreError as problem:
-            refused = failing.refused
-            assert refused is not None
+        except tsdb.StoreError as raised:
+            problem = raised
+        refused = failing.refused
+        assert refused is not None
+        if problem is not None:  # an unreadable copy of the manifest stops nothing
             assert str(STORE if refused.is_relative_to(STORE) else target) in str(problem)
             assert isinstance(problem, tsdb.ReadFailed) == refused.is_relative_to(STORE)
         failing.failing_read = None
