@@ -317,11 +317,12 @@ def test_a_check_tells_what_it_may_not_read_from_what_is_missing() -> None:
     (block,) = (path for path in disk.content() if path.parent.name == "blocks")
     refused: set[Path] = set()
     for number in range(100):
-        disk.reads, disk.failing_read, disk.refused = 0, number, None
+        failing = SimulatedDisk(disk.image)
+        failing.failing_read = number
         with contextlib.suppress(OSError):
-            found = [*check_blocks(disk, STORE), *check_log(disk, STORE)]
-            if disk.refused in (segment, block):
+            found = [*check_blocks(failing, STORE), *check_log(failing, STORE)]
+            if failing.refused in (segment, block):
                 (one,) = found
-                assert (one.path, one.problem) == (disk.refused, os.strerror(errno.EIO))
-                refused.add(disk.refused)
+                assert (one.path, one.problem) == (failing.refused, os.strerror(errno.EIO))
+                refused.add(one.path)
     assert refused == {segment, block}
