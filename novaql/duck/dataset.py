@@ -8,6 +8,7 @@ whatever their times and values are, and which times cannot whatever the series 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,16 @@ class SampleDataset(ds.Dataset):
 
     def scanner(  # type: ignore[override]  # only DuckDB calls it
         self, columns: Sequence[str] | None = None, filter: Any = None, **_: Any
-    ) -> ds.Scanner:
-        """Return record batches of the rows that pass, read on demand."""
+    ) -> Any:
+        """Return what has a reader of record batches of the rows that pass, read on demand.
+
+        A scanner of Arrow would read ahead in a thread of its own, which aborts the process if
+        Python ends meanwhile.
+        """
         names = self.schema.names if columns is None else list(columns)
         schema = pa.schema([self.schema.field(name) for name in names])
         reader = pa.RecordBatchReader.from_batches(schema, self._read(names, filter))
-        return ds.Scanner.from_batches(reader)
+        return _Scan(reader)
 
     def _samples(self, selection: Selection) -> StoredSamples:
         return StoredSamples(selection, names=self._every.names(), native=self._native)
@@ -85,6 +90,16 @@ class SampleDataset(ds.Dataset):
             else:
                 passed = pa.Table.from_batches([batch]).filter(condition).select(names)
                 yield from passed.to_batches()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What DuckDB uses of a scanner of Arrow."""
+
+    reader: pa.RecordBatchReader
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        return self.reader
 
 
 def possible_series(samples: StoredSamples, condition: Any) -> Bools:

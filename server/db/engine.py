@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -63,6 +63,7 @@ class StateDatabase:
     url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
     durable   False: a power failure may lose the last transactions (a killed process loses none)
     fallback  a copy of the SQLite database at `url`, used until that one works
+    prepare   called with an engine of the database at `url` before that one replaces the copy
     busy_ms   the longest wait for the lock of a SQLite database
     """
 
@@ -72,6 +73,7 @@ class StateDatabase:
         *,
         durable: bool = True,
         fallback: Path | None = None,
+        prepare: Callable[[Engine], None] = lambda _: None,
         busy_ms: int = _BUSY_MS,
     ) -> None:
         self.url = _with_driver(make_url(url))
@@ -82,6 +84,7 @@ class StateDatabase:
         self._why_unchanged = "the disk is full or read-only"
         self._durable = durable
         self._busy_ms = busy_ms
+        self._prepare = prepare
         self._turn = threading.Lock()
         self._tried_s = time.monotonic()
         used = self.url if fallback is None else self.url.set(database=str(fallback))
@@ -164,6 +167,7 @@ class StateDatabase:
             need_writable(Path(self.url.database or ""))
             with engine.execution_options(immediate=True).begin():
                 pass  # the files that SQLite needs now exist
+            self._prepare(engine)
         except (OSError, OperationalError):
             engine.dispose()
             return False

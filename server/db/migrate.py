@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from novaql.lazy_exports import lazy_module
 from novaql.server.db.engine import StateDatabase
@@ -23,6 +23,7 @@ else:  # a database that is up to date needs none of Alembic
 
 _SERVER = Path(__file__).parents[1]
 _OWN = _SERVER / "db" / "migrations"
+_REVISIONS = "alembic_version"
 _LOCK = 0x6E6F7661  # of PostgreSQL's advisory locks: only one server migrates at a time
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,17 @@ def migrate(database: StateDatabase) -> None:
 
     Raises `NewerDatabase` before any change.
     """
-    with _exclusive(database) as connection:
+    migrate_engine(database.engine)
+
+
+def has_tables(database: StateDatabase) -> bool:
+    """Return whether any version has made its tables."""
+    return bool(inspect(database.engine).has_table(_REVISIONS))
+
+
+def migrate_engine(engine: Engine) -> None:
+    """Do as `migrate`, before a `StateDatabase` uses the engine."""
+    with _exclusive(engine) as connection:
         here = _revisions_in(connection)
         if here == latest():
             return
@@ -70,7 +81,7 @@ def latest() -> set[str]:
 
 
 def _revisions_in(connection: Connection) -> set[str]:
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_REVISIONS):
         return set()
     return set(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
 
@@ -104,8 +115,8 @@ def load_tables() -> None:
 
 
 @contextmanager
-def _exclusive(database: StateDatabase) -> Iterator[Connection]:
-    with database.engine.execution_options(immediate=True).begin() as connection:
-        if not database.is_sqlite:
+def _exclusive(engine: Engine) -> Iterator[Connection]:
+    with engine.execution_options(immediate=True).begin() as connection:
+        if engine.dialect.name != "sqlite":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         yield connection

@@ -18,8 +18,7 @@ from novaql.server.clock import rfc3339
 from novaql.server.crypto.sealing import write_private
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Unavailable
-from novaql.server.ledger.keys import open_keys
+from novaql.server.ledger.keys import not_signed, open_keys
 from novaql.server.ledger.service import Head, LedgerDamaged, head, log_of
 from novaql.server.ledger.tables import LedgerLog
 from novaql.server.settings import Settings
@@ -71,15 +70,17 @@ def _remember(path: Path, signed: Signed) -> None:
     try:
         write_private(path, signed.note.encode())
     except OSError as problem:
-        message = f"the head of the ledger cannot be written to {path.name}: {problem.strerror}"
-        raise Unavailable(message, code="ledger_not_signed") from None
+        raise not_signed(path, problem) from None
 
 
 @contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
     """Lock a folder against other threads and processes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as problem:
+        raise not_signed(folder, problem) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -23,7 +23,7 @@ from novaql import ArgumentError
 from novaql.ledger import VerifierKey, public_key, signed_note
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.crypto.sealing import write_private
-from novaql.server.db.engine import StateDatabase
+from novaql.server.db.engine import RETRY_AFTER_S, StateDatabase
 from novaql.server.db.master_keys import key_file as master_key_file
 from novaql.server.db.tables import Fact
 from novaql.server.errors import Unavailable
@@ -100,13 +100,22 @@ def open_keys(settings: Settings, database: StateDatabase, now: datetime) -> Led
         if not path.exists():
             _need_first(path, database)
             fresh = LedgerKeys(f"novaql-{os.urandom(6).hex()}", (_new_key(now),))
-            write_private(path, _encoded(fresh), replace=False)
+            _create(path, fresh)
             remember(database, _decoded(path.read_bytes()))
         return _decoded(path.read_bytes())
     except (ValueError, KeyError, TypeError) as problem:
         raise _unusable(path, f"is damaged ({problem})") from None
     except OSError as problem:
         raise _unusable(path, f"cannot be used ({problem.strerror})") from None
+
+
+def not_signed(path: Path, problem: OSError) -> Unavailable:
+    """Return the error for a file without which the server may not sign, and cannot write now."""
+    return Unavailable(
+        f"the ledger cannot be signed now: {path.name} cannot be written ({problem.strerror})",
+        code="ledger_not_signed",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
 
 
 def rotate_keys(settings: Settings, database: StateDatabase, now: datetime) -> VerifierKey:
@@ -134,6 +143,13 @@ def report_lost(settings: Settings, database: StateDatabase) -> None:
             _need_first(path, database)
     except Unavailable as problem:
         log.error("%s", problem.message)  # noqa: TRY400  # the trace adds nothing
+
+
+def _create(path: Path, keys: LedgerKeys) -> None:
+    try:
+        write_private(path, _encoded(keys), replace=False)
+    except OSError as problem:
+        raise not_signed(path, problem) from None
 
 
 def _need_first(path: Path, database: StateDatabase) -> None:

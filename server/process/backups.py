@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import orjson
 
 from novaql import ArgumentError, tsdb
 from novaql.server.auth.bootstrap import tenants
-from novaql.server.db.engine import StateDatabase
+from novaql.server.db.engine import StateDatabase, is_damage
 from novaql.server.settings import Settings
 from novaql.server.tenants.opening import open_state
+from novaql.tsdb import WriteFailed
 
 _SAMPLES, _STATE, _KEY, _LIST = "samples", "server/state.db", "server/master.key", "backup.json"
 _LEDGER_KEYS = "server/ledger.keys"
@@ -55,6 +56,12 @@ def back_up(settings: Settings, target: Path) -> BackedUp:
     """
     left_out = []
     with closing(open_state(settings)) as database:
+        if database.ends_with_process:
+            raise ArgumentError(
+                "data",
+                f"{settings.data / _STATE} is damaged, or cannot be created on this disk; "
+                "`novaql backup` copies samples without it",
+            )
         if database.is_sqlite:
             _copy_state(database, target / _STATE)
         else:
@@ -182,39 +189,59 @@ def _stores_in(copy: Path) -> Iterator[tuple[str, Path]]:
 def _copy_state(database: StateDatabase, target: Path) -> None:
     """Copy one consistent state of the database by SQLite's online backup, which does not wait for
     writers."""
-    assert database.url.database is not None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with (
-        closing(sqlite3.connect(database.url.database)) as source,
-        closing(sqlite3.connect(fresh)) as copy,
-    ):
-        source.backup(copy)
-        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise ArgumentError("data", f"{database.url.database} is damaged: {verdict}")
-    _settle(fresh, target)
+    used = database.engine.url.database  # on a full disk, that of the copy
+    assert used is not None
+    try:
+        with (
+            _replacing(target) as fresh,
+            closing(sqlite3.connect(used)) as source,
+            closing(sqlite3.connect(fresh)) as copy,
+        ):
+            source.backup(copy)
+            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise ArgumentError("data", f"{used} is damaged: {verdict}")
+    except sqlite3.Error as problem:
+        if is_damage(problem):
+            raise ArgumentError("data", f"{used} is damaged: {problem}") from problem
+        raise WriteFailed(f"copying the database to {target}: {problem}") from problem
 
 
 def _put(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as out, source.open("rb") as found:
-        shutil.copyfileobj(found, out)
-    _settle(fresh, target)
+    with _replacing(target) as fresh:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as out, source.open("rb") as found:
+            shutil.copyfileobj(found, out)
 
 
 def _write(target: Path, content: bytes) -> None:
+    with _replacing(target) as fresh:
+        fresh.write_bytes(content)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Yield the path of a new file. Then sync it to the disk, readable by its owner only, and move
+    it to its place atomically and durably. After an error, it is gone."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".new")
-    fresh.write_bytes(content)
-    _settle(fresh, target)
+    fresh.unlink(missing_ok=True)
+    try:
+        yield fresh
+        fresh.chmod(0o600)
+        _sync(fresh)
+        fresh.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
 
 
-def _settle(fresh: Path, target: Path) -> None:
-    """Sync a file to the disk, readable by its owner only, and move it to its place atomically."""
-    fresh.chmod(0o600)
-    with fresh.open("rb") as written:
-        os.fsync(written.fileno())
-    fresh.replace(target)
+def _sync(path: Path) -> None:
+    """Sync a file or a directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -15,7 +15,7 @@ from novaql.server.auth.bootstrap import ensure_first_tenant
 from novaql.server.clock import Clock, FileClock, SystemClock
 from novaql.server.db.damage import DamagedState, need_not_lost, need_sound, reason_of
 from novaql.server.db.engine import StateDatabase
-from novaql.server.db.migrate import migrate
+from novaql.server.db.migrate import has_tables, migrate, migrate_engine
 from novaql.server.db.readonly_fallback import copy_of, need_writable
 from novaql.server.db.rows import Tenant
 from novaql.server.executors import Executors
@@ -102,18 +102,19 @@ def _fallback_database(settings: Settings, url: str, problem: Exception) -> Stat
     """Return a copy of the database as a replacement. Return an empty one if the database did not
     exist and authentication is off."""
     path = settings.data / "server" / "state.db"
-    is_new = not path.exists()
-    if is_new and settings.auth:
-        raise ArgumentError(
-            "data",
-            f"{path.parent} cannot be written ({reason_of(problem)}); select another "
-            "database by NOVAQL_DATABASE_URL, or serve without authentication",
-        ) from problem
     try:
+        database = StateDatabase(url, fallback=copy_of(path), prepare=migrate_engine)
+        is_new = not has_tables(database)  # the failed attempt may have created the file
+        if is_new and settings.auth:
+            raise ArgumentError(
+                "data",
+                f"{path.parent} cannot be written ({reason_of(problem)}); select another "
+                "database by NOVAQL_DATABASE_URL, or serve without authentication",
+            ) from problem
         if is_new:
+            database.close()
             database = _empty_fallback(settings)
         else:
-            database = StateDatabase(url, fallback=copy_of(path))
             migrate(database)
     except OSError as full:
         raise _unusable(url, full) from problem

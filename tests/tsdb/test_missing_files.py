@@ -9,7 +9,10 @@ that.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -302,3 +305,24 @@ def test_queries_over_a_store_that_lost_a_segment_say_so_or_fail(tmp_path: Path)
             assert len(database.series([], 0, 20_000, read_errors)) == 1
             assert segment.name in read_errors.warnings()[0]
             assert database.label_names() == ["__name__"]
+
+
+def test_a_check_tells_what_it_may_not_read_from_what_is_missing() -> None:
+    disk = SimulatedDisk()
+    with tsdb.open(STORE, disk=disk) as database:
+        database.append(batch_of([({"__name__": "m"}, 0, 1.0)]))
+        database.flush()
+        database.append(batch_of([({"__name__": "m"}, 1, 1.0)]))
+    (segment,) = (path for path in disk.content() if path.parent.name == "wal")
+    (block,) = (path for path in disk.content() if path.parent.name == "blocks")
+    refused: set[Path] = set()
+    for number in range(100):
+        failing = SimulatedDisk(disk.image)
+        failing.failing_read = number
+        with contextlib.suppress(OSError):
+            found = [*check_blocks(failing, STORE), *check_log(failing, STORE)]
+            if failing.refused in (segment, block):
+                (one,) = found
+                assert (one.path, one.problem) == (failing.refused, os.strerror(errno.EIO))
+                refused.add(one.path)
+    assert refused == {segment, block}

@@ -9,7 +9,7 @@ contains everything up to one moment and nothing after it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from novaql.tsdb.errors import (
     ReadFailed,
     StoreNotFound,
     TargetInUse,
+    Unreadable,
     write_failure,
 )
 from novaql.tsdb.maintenance.check import check_blocks, check_log
@@ -178,7 +179,7 @@ class _Copy:
         segments: list[int] = []
         if self.log:
             self.sizes = {}
-            for number in segment_numbers(self.disk, self.source / LOG):
+            for number in self._source_segments():
                 if manifest.owes(number):
                     size = self._copy_segment(manifest.store, number)
                     if size:
@@ -192,6 +193,10 @@ class _Copy:
             samples=sum(entry.samples for entry in manifest.blocks),
         )
         return segments
+
+    def _source_segments(self) -> Sequence[int]:
+        with _reading(self.source / LOG):
+            return segment_numbers(self.disk, self.source / LOG)
 
     def _copy_block(self, entry: BlockEntry) -> None:
         source, target = self.source / BLOCKS / entry.name, self.target / BLOCKS / entry.name
@@ -215,7 +220,8 @@ class _Copy:
         """Return the bytes of the copy; 0 if the segment has no record."""
         name = segment_name(number)
         source, target = self.source / LOG / name, self.target / LOG / name
-        data = self.disk.read_all(source)
+        with _reading(source):
+            data = self.disk.read_all(source)
         end, ended, damaged = _extent(data, store, number)
         if not data or (end == 0 and not damaged):
             return 0
@@ -257,7 +263,7 @@ class _Copy:
         for folder in (BLOCKS, LOG):
             self.disk.fsync_dir(self.target / folder)
         if not self.log:
-            numbers = (*segment_numbers(self.disk, self.source / LOG), *(manifest.segments or ()))
+            numbers = (*self._source_segments(), *(manifest.segments or ()))
             manifest = replace(manifest, log_start=max(numbers, default=0) + 1)
         named = self._segments(manifest)
         manifest = replace(
@@ -331,12 +337,26 @@ def link_or_copy(disk: Disk, source: Path, target: Path) -> bool:
 
 
 def copy_file(disk: Disk, source: Path, target: Path) -> None:
-    """Copy a file; its content is durable, its name is not. Raises `OSError`; nothing is at
-    `target` then."""
-    read = disk.read(source)
+    """Copy a file; its content is durable, its name is not. Raises `OSError`, `Unreadable`; nothing
+    is at `target` then."""
+    with _reading(source):
+        read = disk.read(source)
     try:
         with new_file(disk, target) as file:
             for at in range(0, read.size, _PORTION):
-                file.append([read.pread(at, _PORTION)])
+                with _reading(source):
+                    portion = read.pread(at, _PORTION)
+                file.append([portion])
     finally:
         read.close()
+
+
+@contextlib.contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Raise `Unreadable` for a file that is there, but that the disk refuses to read."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as problem:
+        raise Unreadable(source, FILE, problem) from problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from novaql.tsdb.directory.open import (
 )
 from novaql.tsdb.directory.store_directory import BLOCKS, LOCK, LOG
 from novaql.tsdb.disk.vfs import Disk
-from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound
+from novaql.tsdb.errors import Corrupted, StoreNotFound, Unreadable
 from novaql.tsdb.head.validate import invalid_histograms
 from novaql.tsdb.index.match import label_table
 from novaql.tsdb.model.labels import Ints
@@ -116,8 +117,8 @@ def block_violations(disk: Disk, folder: Path, entry: BlockEntry) -> list[Violat
             found.append(Violation(block.path, place, problem))
     except Corrupted as damage:
         found.append(Violation(damage.path, damage.place, damage.reason))
-    except ReadFailed as damage:
-        found.append(Violation(block.path, FILE, str(damage)))
+    except Unreadable as refused:
+        found.append(Violation(refused.path, refused.place, refused.reason))
     return found
 
 
@@ -223,12 +224,15 @@ def _time_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
 def _check_segment(
     disk: Disk, folder: Path, number: int, store: bytes, closed: bool, ends: dict[int, int]
 ) -> Iterator[Violation]:
-    """ends: receives the end of the last whole record."""
+    """ends: receives the end of the last whole record, if the segment is there."""
     path = folder / segment_name(number)
     try:
         data = disk.read_all(path)
+    except FileNotFoundError:  # of a running writer: reported as missing if it is still needed
+        return
     except OSError as problem:
-        yield Violation(path, FILE, str(problem))
+        ends[number] = sys.maxsize  # it may be whole
+        yield Violation(path, FILE, problem.strerror or str(problem))
         return
     ended = False
     ends[number] = min(len(data), SEGMENT_HEADER.size)

@@ -14,6 +14,7 @@ from novaql.cli.main import run
 from novaql.ledger.notes import Checkpoint, VerifierKey
 from novaql.ledger.verify import LedgerFault, verify_export
 from novaql.server.clock import SteppedClock
+from novaql.server.crypto.sealing import write_private
 from novaql.server.db.engine import StateDatabase
 from novaql.server.ledger.keys import (
     NAME,
@@ -155,6 +156,30 @@ def test_a_damaged_file_is_reported(rig: AgentRig, content: bytes) -> None:
 
     answer = rig.ask("GET", f"/v1/agents/{agent}/audit/checkpoint")
     assert code_of(answer) == (503, "ledger_keys_unusable")
+
+
+@pytest.mark.parametrize("setting", ["ledger_key_file", "ledger_checkpoint_dir"])
+def test_files_that_cannot_be_written(tmp_path: Path, setting: str) -> None:
+    """As on a full disk: the next request tries again, and no backup is needed."""
+    clock = SteppedClock(NOW)
+    (tmp_path / "file").touch()
+    more: dict[str, Any] = {setting: tmp_path / "file" / "place"}
+    with local_server(clock=clock, **more) as server:
+        rig = AgentRig(server, clock)
+        agent = rig.agent()
+        answer = rig.ask("GET", f"/v1/agents/{agent}/audit/checkpoint")
+        assert code_of(answer) == (503, "ledger_not_signed")
+        assert answer.headers["Retry-After"]
+        assert "put back" not in answer.json()["error"]["message"]
+        (tmp_path / "file").unlink()
+        assert checkpoint(rig, agent)["size"] == 1
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "place" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        write_private(tmp_path / "place", b"content")
+    assert [one.name for one in tmp_path.iterdir()] == ["place"]
 
 
 def test_a_file_that_settings_name(tmp_path: Path) -> None:

@@ -111,6 +111,22 @@ def test_backups_that_are_not_complete_are_refused(tmp_path: Path) -> None:
     assert "ten_unknown" in done.stderr
 
 
+def test_a_damaged_database_replaces_no_backup(tmp_path: Path) -> None:
+    """Without authentication, a server answers queries with an empty database in its place."""
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    admin("bootstrap", "--data", str(data))
+    for auth in ("true", "false"):
+        settings = {"auth": auth}
+        admin("backup", str(copy), "--data", str(data), settings=settings)
+        state = data / "server" / "state.db"
+        before, whole = (copy / "server" / "state.db").read_bytes(), state.read_bytes()
+        state.write_bytes(b"\xff" * len(whole))
+        done = admin("backup", str(copy), "--data", str(data), settings=settings, fails=True)
+        assert "is damaged" in done.stderr
+        assert (copy / "server" / "state.db").read_bytes() == before
+        state.write_bytes(whole)
+
+
 @pytest.mark.parametrize("guests", [(), ("lost+found",)])
 def test_a_mounted_directory_is_a_good_first_place(tmp_path: Path, guests: tuple[str, ...]) -> None:
     data = tmp_path / "data"

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-import novaql
-from novaql import tsdb
+from novaql import query, tsdb
 from tests.support.disks.small_disk import SmallDisk, small_disk
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers import patiently
+from tests.support.servers.forked import novaql
 from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.store.model import batch_of
 
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 START_S = 1_700_000_000
 SERIES = 200
+SCRAPE = [({"__name__": "m", "i": str(i)}, START_S * 1000, 1.0) for i in range(SERIES)]
 
 
 @pytest.fixture
@@ -81,13 +82,13 @@ class Client:
 
     def must_answer(self) -> None:
         """Both dialects find every scrape that was taken, and no other."""
-        query: dict[str, Any] = {"query": "count_over_time(m[1d])", "time": START_S + 80_000}
+        body: dict[str, Any] = {"query": "count_over_time(m[1d])", "time": START_S + 80_000}
         where = self.server.url
-        novel = httpx.post(f"{where}/v1/novaql", json=query, headers=self.headers, timeout=30)
+        novel = httpx.post(f"{where}/v1/novaql", json=body, headers=self.headers, timeout=30)
         assert novel.status_code == 200, novel.text
         counts = [float(series["value"][1]) for series in novel.json()["result"]]
         assert counts == [self.taken] * SERIES
-        theirs = httpx.get(f"{where}/api/v1/query", params=query, headers=self.headers, timeout=30)
+        theirs = httpx.get(f"{where}/api/v1/query", params=body, headers=self.headers, timeout=30)
         assert theirs.status_code == 200, theirs.text
         found = theirs.json()["data"]["result"]
         assert [float(series["value"][1]) for series in found] == [self.taken] * SERIES
@@ -123,6 +124,7 @@ def test_a_full_disk_under_a_running_server(disk: SmallDisk) -> None:
 
 
 TOKEN = {"name": "ci", "role": "read_only"}
+SERVICE = {"name": "checkout", "owner": "shop", "tier": "tier1"}
 
 
 @pytest.mark.parametrize(("end", "auth"), [("stop", True), ("kill", False)])
@@ -156,6 +158,60 @@ def test_a_server_starts_on_a_full_disk(disk: SmallDisk, end: str, auth: bool) -
             client.token = made.json()["token"]
         assert server.stop() == 0
     with server_process(disk.path / "data", *arguments) as server:
+        client.server = server
+        client.must_answer()
+
+
+@pytest.mark.parametrize("room", [0, 40 << 10])
+def test_a_new_server_on_a_full_disk_needs_a_place_for_tokens(
+    disk: SmallDisk, tmp_path: Path, room: int
+) -> None:
+    """A store that never had a server: without tokens it is served, with them it cannot be."""
+    data, log = tmp_path / "data", tmp_path / "data.log"  # the log is on another disk
+    data.symlink_to(disk.path / "data")
+    with tsdb.open(disk.path / "data") as database:
+        database.append(batch_of(SCRAPE))
+    disk.fill(but=room)
+    with pytest.raises(AssertionError), server_process(data):
+        pass
+    assert "NOVAQL_DATABASE_URL" in log.read_text()
+    with server_process(data, "--no-auth") as server:
+        client = Client(server, None, sent=1, taken=1)
+        client.must_answer()
+        must_be_retryable(client.write_until_refused(), "No space left on device")
+        disk.free()
+        client.write_until_taken()
+        client.must_answer()
+        assert server.stop() == 0
+    assert "Traceback" not in log.read_text()
+    with server_process(data, "--no-auth") as server:
+        client.server = server
+        client.must_answer()
+        made = patiently.post(f"{server.url}/v1/services", json=SERVICE)
+        assert made.status_code == 201, made.text
+
+
+def test_backups_of_a_full_disk_and_onto_one(disk: SmallDisk, tmp_path: Path) -> None:
+    data, copy = disk.path / "data", tmp_path / "copy"
+    with server_process(data, "--sync", "always") as server:
+        client = Client(server, server.token)
+        assert client.write().status_code == 204
+        assert server.stop() == 0
+    for room in (0, 40 << 10, 400 << 10):
+        disk.fill(but=room)
+        done = novaql("admin", "backup", str(disk.path / "copy"), "--data", str(data), check=False)
+        assert done.returncode == 1
+        assert "disk is full" in done.stderr or "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert list(disk.path.rglob("*.new")) == []
+        disk.free()
+
+    disk.fill()
+    done = novaql("admin", "backup", str(copy), "--data", str(data), check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"samples: {SERIES}" in done.stdout
+    novaql("admin", "restore", str(copy), str(tmp_path / "back"))
+    with server_process(tmp_path / "back") as server:
         client.server = server
         client.must_answer()
 
@@ -199,7 +255,7 @@ def test_a_read_only_mount_serves_queries(
             assert len(database.series([[]], 0, 2**60)) == SERIES
         with pytest.raises(tsdb.WriteFailed, match="read_only=True"):
             tsdb.open(seen / "data")
-        result = novaql.query("count(m)", seen / "data", time=START_S + 4)
+        result = query("count(m)", seen / "data", time=START_S + 4)
         assert result.values.tolist() == [[SERIES]]
     assert before == {p: p.read_bytes() for p in (disk.path / "data").rglob("*") if p.is_file()}
 
@@ -209,8 +265,7 @@ def test_a_new_server_on_a_read_only_mount_needs_a_place_for_tokens(
 ) -> None:
     """A store that never had a server: without tokens it is served, with them it cannot be."""
     with tsdb.open(disk.path / "data") as database:
-        scrape = [({"__name__": "m", "i": str(i)}, START_S * 1000, 1.0) for i in range(SERIES)]
-        database.append(batch_of(scrape))
+        database.append(batch_of(SCRAPE))
     with disk.seen_read_only(tmp_path / "seen") as seen:
         (tmp_path / "data").symlink_to(seen / "data")
         with server_process(tmp_path / "data", "--no-auth") as server:

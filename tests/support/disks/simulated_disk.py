@@ -41,6 +41,8 @@ class SimulatedDisk(Disk):
         self.reads = 0
         self.failing_read: int | None = None
         """Number of the one call that only reads and that fails."""
+        self.refused: Path | None = None
+        """What it would have read."""
         self.room: int | None = None
         """Bytes that may still be written; None: no end of them."""
         self.before_call: Callable[[int, str], None] | None = None
@@ -173,6 +175,7 @@ class SimulatedDisk(Disk):
         number = self.reads
         self.reads += 1
         if number == self.failing_read:
+            self.refused = path
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
     def take_room(self, wanted: int) -> int:

@@ -17,8 +17,8 @@ class SmallDisk:
 
     path: Path
 
-    def fill(self) -> None:
-        """Leave not one byte."""
+    def fill(self, *, but: int = 0) -> None:
+        """Leave not one byte, or so many."""
         size = 1 << 20
         with self._filler.open("ab", buffering=0) as file:
             while size:
@@ -27,6 +27,7 @@ class SmallDisk:
                         size //= 2
                 except OSError:
                     size //= 2
+            file.truncate(max(0, file.tell() - but))
 
     def free(self) -> None:
         """Take the filling away."""

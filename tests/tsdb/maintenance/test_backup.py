@@ -179,6 +179,12 @@ def test_copies_while_somebody_writes_and_flushes(tmp_path: Path) -> None:
             writer.join()
 
 
+def read(disk: SimulatedDisk, path: Path) -> object:
+    with tsdb.open(path, disk=disk, read_only=True) as database:
+        assert database.open_report.damaged == ()
+        return read_all(database)
+
+
 def on_a_simulated_disk() -> SimulatedDisk:
     disk = SimulatedDisk()
     with tsdb.open(STORE, disk=disk) as database:
@@ -196,11 +202,6 @@ def on_a_simulated_disk() -> SimulatedDisk:
 def test_a_backup_can_be_cut_off_anywhere() -> None:
     """The earlier one stands until the new one is there."""
     disk = on_a_simulated_disk()
-
-    def read(disk: SimulatedDisk, path: Path) -> object:
-        with tsdb.open(path, disk=disk, read_only=True) as database:
-            assert database.open_report.damaged == ()
-            return read_all(database)
 
     old, new = read(disk, COPY), read(disk, STORE)
     whole = SimulatedDisk(disk.image)
@@ -239,6 +240,29 @@ def test_a_copy_that_fails_leaves_nothing_behind() -> None:
             tsdb.snapshot(STORE, target, disk=failing)
         with tsdb.open(target, disk=failing, read_only=True) as kept:
             assert len(read_all(kept)[(("__name__", "h"),)]) == 4
+
+
+def test_a_copy_names_the_file_that_cannot_be_read() -> None:
+    disk = on_a_simulated_disk()
+    target = STORE.parent / "new"
+    whole = SimulatedDisk(disk.image)
+    tsdb.backup(STORE, target, disk=whole)
+    for number in range(whole.reads):
+        failing = SimulatedDisk(disk.image)
+        failing.failing_read = number
+        problem: tsdb.StoreError | None = None
+        try:
+            tsdb.backup(STORE, target, disk=failing)
+        except tsdb.StoreError as raised:
+            problem = raised
+        refused = failing.refused
+        assert refused is not None
+        if problem is not None:  # an unreadable copy of the manifest stops nothing
+            assert str(STORE if refused.is_relative_to(STORE) else target) in str(problem)
+            assert isinstance(problem, tsdb.ReadFailed) == refused.is_relative_to(STORE)
+        failing.failing_read = None
+        tsdb.backup(STORE, target, disk=failing)
+        assert read(failing, target) == read(disk, STORE)
 
 
 def test_a_copy_of_a_store_that_lost_files_fails_or_carries_the_loss(tmp_path: Path) -> None:
