@@ -60,7 +60,9 @@ def test_an_exemplar_brings_no_labels_of_other_series(tmp_path: Path) -> None:
     every = tsdb.SeriesTable.from_dicts(
         [{"__name__": "m", "job": f"{n}-{n * 7919 % 104729}"} for n in range(count)]
     )
-    labels = tsdb.SeriesTable.from_dicts([{"trace": f"{n}"} for n in range(count)]).take(np.array([7]))
+    labels = tsdb.SeriesTable.from_dicts([{"trace": f"{n}"} for n in range(count)]).take(
+        np.array([7])
+    )
     one = Exemplars(np.array([3]), np.array([5]), np.array([1.0]), labels)
     with tsdb.open(tmp_path, sync="os", compaction=False) as database:
         rows = np.arange(count)
