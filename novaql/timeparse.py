@@ -100,7 +100,7 @@ _DURATION = re.compile(
 )
 _DAYS = (datetime(2024, 1, 31), datetime(2024, 2, 3), datetime(2022, 12, 31))  # noqa: DTZ001
 """Days of different weekdays, months and years: what has one length from all has no other."""
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _UNITS_MS = (365 * _DAY, 7 * _DAY, _DAY, _HOUR, _MINUTE, _SECOND, 1)
 _ROUND_STEPS = (
     *(1, 2, 5, 10, 20, 50, 100, 200, 500),

@@ -17,9 +17,11 @@ import gc
 import os
 import resource
 import secrets
+import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -106,6 +108,23 @@ def _leave_out_what_a_module_left() -> Generator[None]:
     yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def soon() -> Generator[None]:
+    """Interrupt a test that has not ended after a minute, also inside of a regular expression: one
+    whose time grows with the square of a text would run for hours."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise TimeoutError("the test has not ended after a minute")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(60)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 SLOW_FILE = "\npytestmark = pytest.mark.slow\n"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import ArgumentError
 from novaql.options import query_options, time_window
-from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
+from novaql.timeparse import DurationLike, TimeLike, duration_ms, is_relative, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z
@@ -208,6 +208,18 @@ def test_what_is_not_a_time_is_refused_by_name(value: TimeLike) -> None:
     with pytest.raises(ArgumentError, match=r"^start: ") as caught:
         to_ms(value, argument="start")
     assert caught.value.argument == "start"
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    "text", ["1" * 200_000 + "x", "1." + "1" * 200_000 + "x", " " * 200_000 + "x"]
+)
+def test_the_time_to_read_a_long_text_grows_with_its_length(text: str) -> None:
+    with pytest.raises(ArgumentError):
+        to_ms(text)
+    with pytest.raises(ArgumentError):
+        duration_ms(text)
+    assert is_relative(text)
 
 
 def test_errors_quote_the_beginning_of_a_long_value() -> None:

@@ -32,7 +32,7 @@ class StoreOptions:
     block_ms                 time range of a block; ranges are aligned to multiples of it
     flush_bytes              the head is flushed when its samples take this many bytes of memory, or
                              512 for each series if that is more; a sample takes 24, and 8 to 10
-                             when it is sorted
+                             when it is sorted. Label sets of 512 MiB fill it, too
     flush_samples            the head is also flushed when it has this many samples, or 32 of each
                              series if that is more; a native histogram counts as one for every 24
                              bytes

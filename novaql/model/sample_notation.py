@@ -9,7 +9,7 @@ import struct
 from novaql.text.numbers import number_text
 from novaql.tsdb.model.samples import STALE_BITS
 
-_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)", re.I)
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)", re.I)
 
 
 def parse_float(text: str) -> float | None:

@@ -26,7 +26,7 @@ class NamedHint:
 Item = float | NamedHint | None
 """The value at one place of a sequence: a float, a histogram, or None for a gap."""
 
-_FLOAT = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)"
+_FLOAT = r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)"
 _FLOAT_RUN = re.compile(
     rf"({_FLOAT})(?:([+-])({_FLOAT.removeprefix('[+-]?')}))?(?:x([0-9]+))?", re.I
 )

@@ -13,7 +13,7 @@ from novaql.tsdb.model.labels import METRIC_NAME
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _QUOTED = r'"((?:[^"\\\n]|\\[^\n])*)"'
 _USUAL = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^{}\\\n]+)\}")
-_PAIR = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)"(?:,|$)')
+_PAIR = re.compile(r'(?<![a-zA-Z0-9_])([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\]*+)"(?:,|$)')
 _BLANKS = re.compile(r"[ \t]*")
 _ITEM = re.compile(rf"(?:([a-zA-Z_][a-zA-Z0-9_]*)|{_QUOTED})[ \t]*(?:(=)[ \t]*{_QUOTED}[ \t]*)?")
 _ESCAPE = re.compile(r'\\([\\"n])')

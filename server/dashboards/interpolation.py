@@ -31,10 +31,11 @@ _REFERENCE = re.compile(
     re.ASCII,
 )
 _LEXEME = re.compile(
-    r"""(?P<comment>\#[^\n]*)|(?P<quoted>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)""",
-    re.DOTALL,
+    r"""(?P<comment>\#[^\n]*)|(?P<quoted>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|`[^`]*+`)
+    |(?P<open>"(?:[^"\\\n]|\\.)*+|'(?:[^'\\\n]|\\.)*+|`[^`]*+)""",
+    re.DOTALL | re.VERBOSE,
 )
-_NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:NaN|Inf)", re.ASCII)
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:NaN|Inf)", re.ASCII)
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+", re.ASCII)
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _KEYWORDS = frozenset(
@@ -134,6 +135,8 @@ def _parts(text: str) -> Iterator[tuple[int, int, str]]:
     done = 0
     for found in _LEXEME.finditer(text):
         yield done, found.start(), ""
+        if found["open"] is not None:
+            yield found.start(), found.end(), ""
         if found["quoted"] is not None:
             yield found.start() + 1, found.end() - 1, found["quoted"][0]
         done = found.end()

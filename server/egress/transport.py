@@ -19,6 +19,9 @@ Addresses = Callable[[str, int], Sequence[str]]
 _LOOK_S = 0.25
 """The interval between two looks whether a request is cancelled."""
 
+_SLICE = 16 << 10
+"""Bytes that are written before the next look at the deadline."""
+
 
 class _Backend(httpcore.NetworkBackend):
     """An httpcore backend that connects to addresses that the dialer has checked."""
@@ -94,7 +97,10 @@ class _Ending(httpcore.NetworkStream):
                     raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _shortened(timeout, self._end, httpcore.WriteTimeout))
+        # httpcore applies the timeout to each packet of a buffer, not to the buffer.
+        for at in range(0, len(buffer), _SLICE):
+            wait = _shortened(timeout, self._end, httpcore.WriteTimeout)
+            self._inner.write(buffer[at : at + _SLICE], wait)
 
     def close(self) -> None:
         self._inner.close()

@@ -22,6 +22,9 @@ _SUMMED_FIELDS = (
     "timeUnixNano", "asInt", "asDouble", "count", "sum", "bucketCounts", "explicitBounds",
     "scale", "zeroCount", "zeroThreshold", "positive", "negative",
 )  # fmt: skip
+_SUM_BYTES = 2048
+"""A sum whose labels and buckets take more counts as several."""
+_BUCKET_BYTES = 64
 _LIFETIME_NS = 3600 * 10**9
 
 
@@ -36,34 +39,35 @@ class TurnNeeded(Exception):
 class DeltaSums:
     """The sums of one store.
 
-    most_series  limit for the number of sums. At the limit, a new sum evicts the oldest one if it
+    most_series  limit for the number of sums; one with long labels or many
+                 buckets counts as several. At the limit, a new sum evicts the oldest one if it
                  received no point for an hour, by the times of the points; otherwise the new point
                  is rejected
     """
 
     def __init__(self, *, most_series: int) -> None:
         self._most_series = most_series
-        self._sums: OrderedDict[Key, Message] = OrderedDict()  # the last updated sum is the last
+        self.sums: OrderedDict[Key, Message] = OrderedDict()  # the last updated sum is the last
+        self.weight = 0
         self._turn = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._sums)
+        return len(self.sums)
 
     def begin(self) -> DeltaRequest:
         """Begin a request. Only requests with deltas acquire the lock of the sums.
 
         The caller calls `commit` after the points are stored, and always calls `leave`.
         """
-        return DeltaRequest(self._sums, self._most_series, self._turn)
+        return DeltaRequest(self, self._most_series, self._turn)
 
 
 class DeltaRequest:
     """The changed sums of a request, until its points are stored."""
 
-    def __init__(
-        self, sums: OrderedDict[Key, Message], most_series: int, turn: threading.Lock
-    ) -> None:
-        self._sums = sums
+    def __init__(self, all_sums: DeltaSums, most_series: int, turn: threading.Lock) -> None:
+        self._all = all_sums
+        self._sums = all_sums.sums
         self._most_series = most_series
         self._turn = turn
         self._holds_turn = False
@@ -87,18 +91,20 @@ class DeltaRequest:
             raise DeltaProblem("it starts behind its own time")
         before = self._changed[key] if key in self._changed else self._sums.get(key)
         if int(point.get("flags", 0)) & 1:  # the series has ended
-            self._growth -= before is not None
+            self._growth -= 0 if before is None else _weight(key, before)
             self._changed[key] = None
             return point
         if before is None:
-            self._evict(time)
-            total = _restarted(point, began)
-            self._growth += 1
+            total, held = _restarted(point, began), 0
         else:
             last = int(before["timeUnixNano"])
             if time <= last or began < last:
                 raise DeltaProblem("it overlaps a delta that came before it")
-            total = _ADD[kind](before, _restarted(point, began))
+            total, held = _ADD[kind](before, _restarted(point, began)), _weight(key, before)
+        more = _weight(key, total) - held
+        if more > 0:
+            self._evict(time, more, key)
+        self._growth += more
         self._changed[key] = total
         return total
 
@@ -108,14 +114,20 @@ class DeltaRequest:
             self._holds_turn = self._turn.acquire(timeout=timeout_s)
         return self._holds_turn
 
-    def _evict(self, now: int) -> None:
-        if len(self._sums) + self._growth < self._most_series:
-            return
-        oldest = self._oldest_unchanged()
-        if oldest is None or int(self._sums[oldest]["timeUnixNano"]) > now - _LIFETIME_NS:
-            raise DeltaProblem(f"sums of {self._most_series} series are held, which is the limit")
-        self._changed[oldest] = None
-        self._growth -= 1
+    def _evict(self, now: int, wanted: int, key: Key) -> None:
+        """Make space for a weight of the sum of a key."""
+        while self._all.weight + self._growth + wanted > self._most_series:
+            oldest = self._oldest_unchanged()
+            vain = wanted > self._most_series or oldest == key
+            if vain or oldest is None or self._is_recent(oldest, now):
+                raise DeltaProblem(
+                    f"sums of {self._most_series} series are held, which is the limit"
+                )
+            self._changed[oldest] = None
+            self._growth -= _weight(oldest, self._sums[oldest])
+
+    def _is_recent(self, key: Key, now: int) -> bool:
+        return int(self._sums[key]["timeUnixNano"]) > now - _LIFETIME_NS
 
     def _oldest_unchanged(self) -> Key | None:
         if self._by_age is None:
@@ -131,12 +143,21 @@ class DeltaRequest:
             self._sums.pop(key, None)
             if total is not None:
                 self._sums[key] = total
+        self._all.weight += self._growth
+        self._growth = 0
 
     def leave(self) -> None:
         """Release the lock."""
         if self._holds_turn:
             self._holds_turn = False
             self._turn.release()
+
+
+def _weight(key: Key, total: Message) -> int:
+    """The number of usual sums that take as much memory."""
+    labels = sum(len(name) + len(value) for name, value in key[2])
+    buckets = len(total.get("bucketCounts", ())) + len(total.get("explicitBounds", ()))
+    return 1 + (labels + _BUCKET_BYTES * buckets) // _SUM_BYTES
 
 
 def _numbers(before: Message, point: Message) -> Message:

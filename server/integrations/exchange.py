@@ -152,6 +152,9 @@ def _unpacked(answer: httpx.Response, most: int) -> Iterator[bytes]:
     unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if coding == "gzip" else None
     for part in answer.iter_raw():
         yield part if unpack is None else unpack.decompress(part, most + 1)
+        if unpack is not None and unpack.unused_data:
+            text = "the answer goes on after its compressed end"
+            raise ProviderFault(Reason.PROVIDER_ERROR, text)
 
 
 def _parsed(body: bytes, *, lenient: bool) -> Any:

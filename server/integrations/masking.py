@@ -17,7 +17,7 @@ _WORDS = (
     *("apikey", "privatekey", "accesskey", "signingkey", "signature", "cookie", "session", "jwt"),
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic|token)\s+[\w.~+/=-]{8,}")
-_USER_INFO = re.compile(r"(\w+://)[^\s/?#@]+@")
+_USER_INFO = re.compile(r"(?<=\w://)[^\s/?#@]+@")
 _MOST_HEADERS, _LONGEST_VALUE, _LONGEST_BODY = 40, 500, 8192
 
 
@@ -52,7 +52,7 @@ def masked_body(body: bytes) -> str:
 
 def masked_text(text: str) -> str:
     """A text without logins: those in URLs, and those that look like an Authorization header."""
-    return _USER_INFO.sub(rf"\1{HIDDEN}@", _BEARER.sub(rf"\1 {HIDDEN}", text))
+    return _USER_INFO.sub(f"{HIDDEN}@", _BEARER.sub(rf"\1 {HIDDEN}", text))
 
 
 def _masked(value: Any) -> Any:

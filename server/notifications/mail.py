@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from email.message import EmailMessage
+from io import BufferedReader
 from typing import Any
 
 from novaql.server.egress.dialer import Dialer
@@ -23,12 +24,38 @@ TIMEOUT_S = 15.0
 """For each step. `Tuning.mail_s` bounds the whole mail, also if a server sends byte by byte."""
 
 
+_MOST_REPLY = 64 << 10
+"""Bytes of a reply in all its lines; smtplib bounds only each line."""
+
+
 class NotDelivered(Exception):
     """The delivery failed. If `lasting`, a retry would fail, too."""
 
     def __init__(self, reason: str, *, lasting: bool = False) -> None:
         super().__init__(reason)
         self.lasting = lasting
+
+
+class _Replies:
+    """The lines that a mail server sends, with a limit for each reply."""
+
+    def __init__(self, lines: BufferedReader) -> None:
+        self._lines = lines
+        self._left = 0
+
+    def begin(self) -> None:
+        """Begin the next reply."""
+        self._left = _MOST_REPLY
+
+    def readline(self, size: int) -> bytes:
+        line = self._lines.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError(f"the reply is larger than {_MOST_REPLY} bytes")
+        return line
+
+    def close(self) -> None:
+        self._lines.close()
 
 
 class _Smtp(smtplib.SMTP):
@@ -51,6 +78,13 @@ class _Smtp(smtplib.SMTP):
             self._timer.cancel()
             self._close_copy()
             raise
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:
+            assert self.sock is not None
+            self.file = _Replies(self.sock.makefile("rb"))
+        self.file.begin()
+        return super().getreply()
 
     def close(self) -> None:
         self._timer.cancel()
@@ -101,7 +135,7 @@ def send_mail(
             if tls == "starttls":
                 server.starttls(context=ssl_context)
             if settings.get("username"):
-                server.login(settings["username"], secrets.get("password", ""))
+                _log_in(server, settings["username"], secrets.get("password", ""))
             refused = server.send_message(mail)
             with suppress(OSError, smtplib.SMTPException):
                 server.quit()
@@ -114,6 +148,16 @@ def send_mail(
             raise NotDelivered(f"it took longer than {limit_s:g} s") from None
         raise _not_delivered(problem) from None
     return _refusals(refused) if refused else ""
+
+
+def _log_in(server: smtplib.SMTP, username: str, password: str) -> None:
+    if not (username + password).isascii():  # smtplib encodes no others
+        text = "the login failed: the user name and the password must be ASCII"
+        raise NotDelivered(text, lasting=True)
+    try:
+        server.login(username, password)
+    except ValueError:  # it does not decode
+        raise NotDelivered("the login failed: the server sent an invalid challenge") from None
 
 
 def _not_delivered(problem: Exception) -> NotDelivered:

@@ -112,7 +112,9 @@ def references_in(step: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         case _:
             return
     for pointer, text in places:
-        yield from ((pointer, found[1]) for found in REFERENCE.finditer(text))
+        # Up to the last brace, so that each `${` has one and is found in one step.
+        found_ones = REFERENCE.finditer(text, 0, text.rfind("}") + 1)
+        yield from ((pointer, found[1]) for found in found_ones)
 
 
 def inserted(step: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
@@ -147,7 +149,8 @@ def inserted(step: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, An
 
 
 def _replaced(text: str, values: Mapping[str, str], spell: Callable[[str, str], str]) -> str:
-    return REFERENCE.sub(lambda found: spell(found[1], values[found[1]]), text)
+    end = text.rfind("}") + 1
+    return REFERENCE.sub(lambda found: spell(found[1], values[found[1]]), text[:end]) + text[end:]
 
 
 def _in_url(name: str, value: str) -> str:

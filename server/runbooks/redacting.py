@@ -15,7 +15,7 @@ _CREDENTIALS = re.compile(
     r"""(?ix)
     (?P<scheme>\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{6,}
     | \bnova_(?:read_only|operator|admin)_[0-9a-z]{20,}
-    | (?P<name>["']?\b[\w-]*(?:password|passwd|secret|api[_-]?key|access[_-]?key|token)["']?
+    | (?P<name>(?:password|passwd|secret|api[_-]?key|access[_-]?key|token)["']?
        \s*[:=]\s*["']?)[^\s"',;&}]{3,}
     | (?P<user>://[^/\s:@]*:)[^/\s@]+(?=@)
     """

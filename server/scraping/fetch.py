@@ -115,6 +115,8 @@ async def _body(answer: httpx.Response, most: int) -> bytes:
             size += len(found)
             if size > most:
                 raise FetchProblem("body size limit exceeded")
+            if gzip is not None and gzip.unused_data:
+                raise FetchProblem("the answer goes on after its compressed end")
     except zlib.error as problem:
         raise FetchProblem(f"the compressed answer is damaged: {problem}") from problem
     if gzip is not None and not gzip.eof:

@@ -64,7 +64,7 @@ def read_retry_after(text: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(word[:9]), int(LONGEST_RETRY_AFTER.total_seconds())))
     try:
         at = parsedate_to_datetime(word)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None or at <= now:
         return None

@@ -55,6 +55,12 @@ def test_other_values_are_refused(text: str) -> None:
         parse_values(text)
 
 
+@pytest.mark.usefixtures("soon")
+def test_the_time_of_a_long_word_grows_with_its_length() -> None:
+    with pytest.raises(NotationProblem):
+        parse_values("1" * 200_000 + "y")
+
+
 @pytest.mark.parametrize(
     ("line", "labels", "rest"),
     [

@@ -54,6 +54,28 @@ def listed(found: SeriesExemplars) -> list[One]:
     ]
 
 
+def test_an_exemplar_brings_no_labels_of_other_series(tmp_path: Path) -> None:
+    """The table of a decoder has all series of a sender; the log gets those of the exemplars."""
+    count = 2000
+    every = tsdb.SeriesTable.from_dicts(
+        [{"__name__": "m", "job": f"{n}-{n * 7919 % 104729}"} for n in range(count)]
+    )
+    labels = tsdb.SeriesTable.from_dicts([{"trace": f"{n}"} for n in range(count)]).take(
+        np.array([7])
+    )
+    one = Exemplars(np.array([3]), np.array([5]), np.array([1.0]), labels)
+    with tsdb.open(tmp_path, sync="os", compaction=False) as database:
+        rows = np.arange(count)
+        database.append(Batch(every, rows, rows, np.zeros(count)))
+        database.sync()
+        before = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
+        database.append(Batch(every, NONE, NONE, np.zeros(0), exemplars=one))
+        database.sync()
+        after = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
+        assert ask(database) == [("3-23757", 5, 1.0, (("trace", "7"),))]
+    assert after - before < 500
+
+
 def ask(database: tsdb.Database, start: int = MIN_TIME_MS, end: int = MAX_TIME_MS) -> list[One]:
     return listed(database.exemplars(EVERYTHING, start, end))
 

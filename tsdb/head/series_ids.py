@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from novaql.tsdb.model.labels import Codes, Ints, Numbers, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 _TABLE_CACHE_BYTES = 128 << 20
+_TEXT_BYTES = 90
+"""Of a text besides its own bytes: its places in a list, a dictionary and the tokens."""
+_COLUMN_BYTES = 1024
 
 
 class _Column:
@@ -30,6 +34,12 @@ class _Column:
         self.lookup: dict[str, int] = {"": 0}
         self.tokens = TokenColumn(rng)
         self.postings = GrowingPostings()
+        self._texts_bytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes of its texts and codes."""
+        return _COLUMN_BYTES + self._texts_bytes + self.codes.nbytes
 
     def codes_of(self, texts: Sequence[str]) -> Codes:
         """Return codes of texts; new texts get new codes."""
@@ -42,6 +52,7 @@ class _Column:
                     found[at] = lookup.setdefault(text, len(values))
                     if found[at] == len(values):
                         values.append(text)
+                        self._texts_bytes += _TEXT_BYTES + sys.getsizeof(text)
         self.tokens.reserve(len(values))  # also of texts before one that was not Unicode
         return np.array(found, np.int32)
 
@@ -141,6 +152,7 @@ class Registry:
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
         self._keys = KeyTable()
+        self._columns_bytes = 0
         self._known: ByteCache[_KnownRows] = ByteCache(
             _TABLE_CACHE_BYTES, lambda known: 1000 + known.ids.nbytes
         )
@@ -152,6 +164,11 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes of the label sets; postings, and ids of tables, are not included."""
+        return self._keys.nbytes + self._columns_bytes
 
     def ids_of(self, table: SeriesTable) -> Ints:
         """[table.rows] the id of each row; see `ids_for`."""
@@ -208,6 +225,7 @@ class Registry:
         for name, column in self._columns.items():
             codes = coded.get(name)
             column.put(start, np.zeros(len(rows), np.int32) if codes is None else codes[rows])
+        self._columns_bytes = sum(column.nbytes for column in self._columns.values())
         return ids
 
     def _known_rows_of(self, table: SeriesTable) -> _KnownRows:

@@ -71,7 +71,9 @@ def checked_exemplars(batch: Batch) -> SeriesExemplars | None:
     short = length <= MOST_EXEMPLAR_CHARACTERS
     values = found.values.copy()  # the caller may reuse them
     exemplars = Exemplars(index, times.copy(), values, found.labels)
-    return SeriesExemplars(batch.series, exemplars).take(short) if short.any() else None
+    if not short.any():
+        return None
+    return SeriesExemplars(batch.series, exemplars).take(short).compacted()
 
 
 def checked_starts(starts: Ints | None, count: int, what: str) -> Ints | None:

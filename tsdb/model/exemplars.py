@@ -60,6 +60,12 @@ class SeriesExemplars:
         series = self.series.take(used)
         return SeriesExemplars(series, replace(found, series_index=index.ravel()))
 
+    def compacted(self) -> SeriesExemplars:
+        """Return the same without the texts that no row has, such as those of other series of a
+        decoder."""
+        labels = _tidy(self.exemplars.labels)
+        return SeriesExemplars(_tidy(self.series), replace(self.exemplars, labels=labels))
+
 
 def joined(older: SeriesExemplars, newer: SeriesExemplars) -> SeriesExemplars:
     """Concatenate; of exemplars that are equal in all columns, only the last is left. Unused texts
@@ -78,7 +84,7 @@ def joined(older: SeriesExemplars, newer: SeriesExemplars) -> SeriesExemplars:
     last = np.append(np.logical_or.reduce([np.diff(c[order]) != 0 for c in columns]), True)
     left = np.sort(order[last[: len(order)]])
     found = Exemplars(index, times, values, labels).take(left)
-    return SeriesExemplars(_tidy(series.take(first)), replace(found, labels=_tidy(found.labels)))
+    return SeriesExemplars(series.take(first), found).compacted()
 
 
 def _tidy(table: SeriesTable) -> SeriesTable:

@@ -24,6 +24,10 @@ SAMPLES_PER_SERIES = 32
 """A head of very many series may have more than `flush_samples`: so many of each. A flush and a
 query cost as much for a series of a block with 10 samples of it as for one with 50."""
 
+HEAD_SERIES_BYTES = 512 << 20
+"""The label sets of a head may take this much: those of about two million usual series. Without it,
+ever new series with a sample each, or long labels, would be in memory until `flush_after_s`."""
+
 SORTED_BYTES = 64 << 20
 """Bytes of samples from which a sort takes much longer than the return of memory after it."""
 
@@ -33,7 +37,8 @@ def is_full(head: Head, options: StoreOptions) -> bool:
     series = len(head.registry)
     samples = max(options.flush_samples, SAMPLES_PER_SERIES * series)
     most = max(options.flush_bytes, HEAD_BYTES_PER_SERIES * series)
-    return head.weight >= samples or head.nbytes >= most
+    full = head.weight >= samples or head.nbytes >= most
+    return full or head.registry.nbytes >= HEAD_SERIES_BYTES
 
 
 class Flusher:

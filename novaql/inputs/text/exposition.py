@@ -43,7 +43,8 @@ _OPENMETRICS = re.compile(
     _SERIES + rb" " + _VALUE + rb"(?: ([-+.0-9eE]++))?+" + _EXEMPLAR + rb"\n|([^\n]*+)\n"
 )
 _WITH_EXEMPLAR = re.compile(
-    rb"^[^#\n][^\n]*? # \{[^}\n]*\} [-+.0-9A-Za-z]+(?: [-+.0-9eE]+)?[ \t]*$", re.MULTILINE
+    rb"^[^#\n][^\n]*? # \{(?:(?! # \{)[^}\n])*+\} [-+.0-9A-Za-z]++(?: [-+.0-9eE]++)?[ \t]*$",
+    re.MULTILINE,
 )
 _EOF = b"# EOF"
 _BOUNDS = ("le", "quantile")

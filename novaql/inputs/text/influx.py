@@ -183,6 +183,7 @@ class InfluxParser:
                     raise ValueError("a field is given twice")  # values would be of other series
                 series = tuple(self._known.number(labels) for labels, _ in line.series(extra))
                 known[key] = series
+                self._known.note_text(key)
             of_lines.append(series)
         counts = np.fromiter(map(len, of_lines), np.int64, len(of_lines))
         total = int(counts.sum())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME
 
-NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 """A regular expression for a number, also in RE2."""
 _NUMBER = re.compile(NUMBER.encode())
 _WHOLE = re.compile(rb"-?[0-9]+[iu]")

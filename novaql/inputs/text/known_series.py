@@ -16,6 +16,8 @@ from novaql.tsdb.runtime.lru_cache import ByteCache
 
 MOST_SERIES = 1_000_000
 """A reader clears its series when there are more: senders may have stopped to send them."""
+MOST_OCTETS = 256 << 20
+"""… or when their labels, and the texts that name them, have more bytes: labels can be long."""
 _TABLE_CACHE_BYTES = 32 << 20
 V = TypeVar("V")
 
@@ -35,11 +37,16 @@ class KnownSeries:
         self._tables: ByteCache[SeriesTable] = ByteCache(_TABLE_CACHE_BYTES, _table_bytes)
         self._use = SeriesUse()
         self._times_forgotten = 0
+        self._octets = 0
 
     @property
     def is_full(self) -> bool:
         """Whether the reader should clear its series: there are too many, or most have stopped."""
-        return len(self) > MOST_SERIES or self._use.mostly_stopped(len(self))
+        return (
+            len(self) > MOST_SERIES
+            or self._octets > MOST_OCTETS
+            or self._use.mostly_stopped(len(self))
+        )
 
     def __len__(self) -> int:
         return len(self._label_sets)
@@ -59,7 +66,12 @@ class KnownSeries:
                 del self._number_of[frozenset(labels.items())]
                 raise
             self._label_sets.append(labels)
+            self._octets += sum(map(_octets, labels)) + sum(map(_octets, labels.values()))
         return number
+
+    def note_text(self, text: bytes) -> None:
+        """Record that the reader caches a text that names series."""
+        self._octets += len(text)
 
     def table(self, numbers: Ints) -> tuple[SeriesTable, Ints]:
         """Return a table of the series that occur, and the row of each item of `numbers` in it.
@@ -85,11 +97,14 @@ class KnownSeries:
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """Remove the series that are new in the block if it raises."""
-        before, forgotten = len(self), self._times_forgotten
+        before, octets, forgotten = len(self), self._octets, self._times_forgotten
         try:
             yield
         except BaseException:
-            self._forget_from(before if forgotten == self._times_forgotten else 0)
+            if forgotten != self._times_forgotten:
+                before = octets = 0
+            self._forget_from(before)
+            self._octets = octets
             raise
 
     def _forget_from(self, count: int) -> None:
@@ -104,7 +119,13 @@ class KnownSeries:
         self._number_of.clear()
         self._tables.clear()
         self._use = SeriesUse()
+        self._octets = 0
         self._times_forgotten += 1
+
+
+def _octets(text: str) -> int:
+    """Return the most bytes that the characters of a text take in memory."""
+    return len(text) if text.isascii() else 4 * len(text)
 
 
 def _highest(key: bytes) -> int:
@@ -160,4 +181,5 @@ class SeriesTexts(TextsOfSeries[int]):
     def __missing__(self, text: bytes) -> int:
         number = self.known.number(self._parse(text))
         self[text] = number
+        self.known.note_text(text)
         return number

@@ -153,3 +153,17 @@ def test_a_query_that_cannot_parse_is_told_with_its_place(text: str, column: int
     with pytest.raises(QueryError) as problem:
         check(text, ["v", "d"], ["d"])
     assert problem.value.column == column
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_the_time_of_a_text_without_end_grows_with_its_length(quote: str) -> None:
+    text = quote + f"\\{quote}" * 200_000
+    assert put(text, "x") == text
+    assert put(f"{text} $v", "x") == f"{text} x"
+
+
+@pytest.mark.usefixtures("soon")
+def test_the_time_of_a_long_value_grows_with_its_length() -> None:
+    with pytest.raises(BadValue):
+        put("$v", "1" * 200_000 + "x")

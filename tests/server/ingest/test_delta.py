@@ -207,6 +207,33 @@ def test_memory_is_bounded_and_old_series_give_way() -> None:
     assert one("y", 5002).rejected == 1
 
 
+def test_a_series_with_long_labels_or_many_buckets_counts_as_several() -> None:
+    sums = DeltaSums(most_series=10)
+
+    def rejected(name: str, start: int, **fields: Any) -> int:
+        attributes = [{"key": "a", "value": {"stringValue": name}}]
+        return taken(sums, sum_of(at(start, start + 1, attributes=attributes, **fields))).rejected
+
+    def histogram(buckets: int, start: int) -> int:
+        bounds, counts = list(range(buckets - 1)), ["1"] * buckets
+        point = at(start, start + 1, count=str(buckets), sum=1)
+        point |= {"explicitBounds": bounds, "bucketCounts": counts}
+        data = {"dataPoints": [point], "aggregationTemporality": 1}
+        return taken(sums, request_of({"name": "lat", "histogram": data})).rejected
+
+    long = "x" * 15_000
+    assert rejected(long, 0, asInt="1") == 0
+    assert rejected(f"{long}y", 0, asInt="1") == 1
+    assert [rejected(name, 0, asInt="1") for name in "abc"] == [0, 0, 1]
+    assert rejected(long, 1, asInt="1") == 0
+    assert rejected(long, 2, flags=1) == 0  # it ends
+    assert histogram(100, 3) == 0
+    assert histogram(1000, 4) == 1
+    assert histogram(100, 4) == 0
+    assert sums.weight == 2 + 1 + 100 * 128 // 2048
+    assert rejected(f"{long}{long}", 9000, asInt="1") == 1  # more than all may have
+
+
 def test_buckets_far_apart_are_rejected_not_laid_out() -> None:
     sums = DeltaSums(most_series=2)
     found: list[Converted] = []

@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import tracemalloc
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from novaql.server.notifications.mail import NotDelivered, send_mail
 from novaql.server.tuning import Tuning
 from tests.support.peers.mail_server import PASSWORD, USER, Mailbox, certificate_for, mail_server
 from tests.support.servers.alert_rig import AlertRig
@@ -182,3 +185,50 @@ def test_a_server_that_trickles_is_cut_off(one: AlertRig) -> None:
 
     assert row["error"] == "it took longer than 0.5 s"
     assert time.monotonic() - began < 15
+
+
+def problem_of(one: AlertRig, listening: socket.socket, **login: str) -> NotDelivered:
+    """The error of a mail to a server that `talking` made."""
+    settings = {"host": "127.0.0.1", "port": listening.getsockname()[1], "tls": "none"}
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "nova@example.com", "ops@example.com"
+    username = {"username": login["username"]} if login else {}
+    with listening, pytest.raises(NotDelivered) as found:
+        send_mail(one.server.context, {**settings, **username}, login, mail)
+    return found.value
+
+
+def test_an_endless_reply_is_not_collected(one: AlertRig) -> None:
+    line = b"220-" + b"a" * 4000 + b"\r\n"
+    tracemalloc.start()
+    try:
+        problem = problem_of(one, talking(line * 8000)[1])
+        most = tracemalloc.get_traced_memory()[1] - len(line) * 8000
+    finally:
+        tracemalloc.stop()
+
+    assert "larger than 65536 bytes" in str(problem)
+    assert most < 2 << 20
+
+
+def test_a_challenge_that_is_not_base64(one: AlertRig) -> None:
+    hello = b"250-mail\r\n250 AUTH CRAM-MD5\r\n"
+    listening = talking(b"220 hi\r\n", hello, b"334 !!!a\r\n")[1]
+    problem = problem_of(one, listening, username=USER, password=PASSWORD)
+
+    assert str(problem) == "the login failed: the server sent an invalid challenge"
+    assert not problem.lasting
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+@pytest.mark.parametrize(("username", "password"), [("növa", "x"), ("nova", "pässword")])
+def test_a_login_that_smtp_cannot_send_is_final(
+    one: AlertRig, mechanism: str, username: str, password: str
+) -> None:
+    hello = f"250-mail\r\n250 AUTH {mechanism}\r\n".encode()
+    answers = [b"334 YWJj\r\n"] * 3
+    listening = talking(b"220 hi\r\n", hello, *answers)[1]
+    problem = problem_of(one, listening, username=username, password=password)
+
+    assert str(problem) == "the login failed: the user name and the password must be ASCII"
+    assert problem.lasting

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from novaql.server.runbooks.parameters import inserted, references_in
 from tests.support.servers.agent_rig import code_of
 from tests.support.servers.runbook_rig import APPROVAL, WAIT, RunbookRig, http, query
 
@@ -161,3 +162,12 @@ def test_no_value_leaves_its_place_in_a_request(rig: RunbookRig) -> None:
         body = {"parameters": {"p": value}}
         answer = rig.ask("POST", f"/v1/runbooks/{runbook['id']}/run", body)
         assert code_of(answer) == (422, "invalid_parameter")
+
+
+@pytest.mark.usefixtures("soon")
+def test_the_time_to_find_references_grows_with_the_text() -> None:
+    step = {"type": "notify", "message": "${" * 200_000}
+    assert list(references_in(step)) == []
+    assert inserted(step, {}) == step
+    step["message"] += "${a} }"
+    assert [name for _, name in references_in(step)] == ["${" * 200_000 + "a"]

@@ -50,6 +50,29 @@ def test_texts_that_look_like_credentials_are_redacted() -> None:
     assert "ok=1" in shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "db-password: %s",
+        "'x-api-key' = '%s'",
+        '"my.access_key":"%s"',
+        "ä-token=%s",
+        "accessToken: %s",
+    ],
+)
+def test_names_of_secrets_may_have_other_words_in_front(text: str) -> None:
+    shown, _ = Redactor([]).shown(text % "hunter22", 1000)
+    assert shown == text % "[hidden]"
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    "text", ["a-" * 100_000, "a:" * 100_000, "://:" * 50_000, "token " * 40_000]
+)
+def test_the_time_to_redact_a_long_text_grows_with_its_length(text: str) -> None:
+    assert Redactor([]).shown(text, 1_000_000) == (text, False)
+
+
 def test_an_output_is_limited_after_its_redaction() -> None:
     redactor = Redactor(["secret-secret"])
     assert redactor.shown("é" * 10, 5) == ("éé", True)

@@ -102,6 +102,8 @@ def test_jitter_only_adds(attempts: int, share: float) -> None:
         ("-5", None),
         ("²", None),
         ("99999999999999999999", 86_400),
+        ("Wed, 01 Apr 2026 12:01:00 +9999999999999", None),
+        ("Wed, 01 Apr 99999999999999999999 12:01:00 GMT", None),
         (None, None),
     ],
 )

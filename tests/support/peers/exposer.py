@@ -16,7 +16,10 @@ PROTOBUF = (
 
 class Exposer:
     """Answers every request with `body`, after `delay` seconds; `asked` has the headers of the
-    requests."""
+    requests.
+
+    packed  whether the body is compressed; `after` follows the compressed body
+    """
 
     def __init__(self) -> None:
         self.body: bytes | Callable[[], bytes] = b"up_time 1\n"
@@ -24,6 +27,7 @@ class Exposer:
         self.status = 200
         self.delay = 0.0
         self.packed = False
+        self.after = b""
         self.asked: list[dict[str, str]] = []
         exposer = self
 
@@ -32,7 +36,7 @@ class Exposer:
                 exposer.asked.append(dict(self.headers))
                 time.sleep(exposer.delay)
                 body = exposer.body if isinstance(exposer.body, bytes) else exposer.body()
-                body = gzip.compress(body) if exposer.packed else body
+                body = gzip.compress(body) + exposer.after if exposer.packed else body
                 self.send_response(exposer.status)
                 self.send_header("Content-Type", exposer.content_type)
                 self.send_header("Content-Length", str(len(body)))

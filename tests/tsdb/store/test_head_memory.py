@@ -21,7 +21,12 @@ from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 from novaql.tsdb.options import StoreOptions
-from novaql.tsdb.store.flusher import HEAD_BYTES_PER_SERIES, SAMPLES_PER_SERIES, is_full
+from novaql.tsdb.store.flusher import (
+    HEAD_BYTES_PER_SERIES,
+    HEAD_SERIES_BYTES,
+    SAMPLES_PER_SERIES,
+    is_full,
+)
 
 MIB = 1 << 20
 SERIES = 1000
@@ -110,6 +115,47 @@ def test_a_head_of_more_series_may_be_larger() -> None:
     while not is_full(head, options):
         head.add(FloatSamples(ids, np.full(SERIES, head.appended), np.zeros(SERIES)))
     assert head.nbytes >= 10_000 * HEAD_BYTES_PER_SERIES > MIB
+
+
+def names_of(prefix: str, count: int) -> LabelColumn:
+    return LabelColumn.encode([f"{prefix}{number}" for number in range(count)])
+
+
+NEW_SERIES = {
+    "small": lambda n: {"i": names_of(f"{n}-", 20_000)},
+    "long": lambda n: {"i": names_of(f"{n}-{'x' * 40_000}", 500)},
+    "wide": lambda n: {"i": names_of(f"{n}-{'😀' + 'x' * 10_000}", 500)},
+    "names": lambda n: {f"{n}-{one}": names_of("v", 100) for one in range(1000)},
+    "columns": lambda n: {f"{n}-{one}": names_of("v", 1) for one in range(4000)},
+}
+
+
+@pytest.mark.parametrize("kind", NEW_SERIES)
+def test_a_head_counts_the_bytes_of_its_series(kind: str) -> None:
+    head = Head()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(5):
+            columns = NEW_SERIES[kind](number)
+            rows = len(next(iter(columns.values())).codes)
+            head.registry.ids_of(SeriesTable.from_columns(rows, columns))
+            del columns
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 0.7 * held < head.registry.nbytes < 1.5 * held
+
+
+def test_a_head_of_long_labels_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each series has one sample, so that the bytes of the samples never fill the head."""
+    head, options = Head(), StoreOptions()
+    series = SeriesTable.from_columns(500, NEW_SERIES["long"](0))
+    ids = head.registry.ids_of(series)
+    head.add(FloatSamples(ids, np.zeros(500, np.int64), np.zeros(500)))
+    assert not is_full(head, options)
+    monkeypatch.setattr(type(head.registry), "nbytes", HEAD_SERIES_BYTES)
+    assert is_full(head, options)
 
 
 @pytest.mark.slow
