@@ -200,7 +200,7 @@ class Database:
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Store type, help and unit of metrics; later ones replace earlier ones. When this returns
-        they are as safe as `sync` promises. Raises as `append` does."""
+        they are as safe as `sync` promises. Drops what exceeds 64 MiB. Raises as `append` does."""
         self._writer.set_metadata(metadata)
 
     def delete(

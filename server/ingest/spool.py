@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from novaql import LimitExceeded
 from novaql.inputs import need_calendar, overwritten
+from novaql.server.ingest.metadata_limits import BodyMetadata
 from novaql.server.ingest.series_count import SeriesCount
 from novaql.server.pools.writers import Blocked, Steps
 from novaql.server.tenants.context import ServerContext
@@ -23,8 +23,6 @@ HELD_BYTES = 8 << 20
 """Limit of the batches that are buffered for a body: this plus its decompressed size, in bytes."""
 
 _COMPARED = 1 << 18
-MOST_METADATA = 1 << 16
-"""Limit for the number of metrics with metadata in one body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +77,14 @@ def spooled(
     store fails after that, it may have stored some slices; a retry of the body stores them again.
     """
     held: list[Incoming] | None = []
-    metadata: dict[str, Metadata] = {}
+    metadata = BodyMetadata()
     octets, most = 0, HELD_BYTES
     tables: set[int] = set()
     with closing(read()) as parts:
         for part in parts:
             if isinstance(part, Incoming):
                 need_calendar(part.batch)
-                metadata.update(part.metadata)
-                if len(metadata) > MOST_METADATA:
-                    raise LimitExceeded(
-                        f"there is metadata of more than {MOST_METADATA} metrics in one body"
-                    )
+                metadata.add(part.metadata)
                 if series is not None:
                     series.add(part.batch)
                 most += part.octets
@@ -100,9 +94,9 @@ def spooled(
                 if held is not None:
                     held.append(part)
             yield part if isinstance(part, Blocked) else None
-    if metadata:
+    if metadata.of_metrics:
         # Metadata first: if this fails, no sample is stored, and the client retries.
-        context.store.set_metadata(metadata)
+        context.store.set_metadata(metadata.of_metrics)
     stored, some, samples = Stored(), list[Batch](), 0
     with closing(read() if held is None else (part for part in held)) as parts:
         for part in parts:

@@ -15,6 +15,7 @@ from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.unit_of_work import in_unit
 from novaql.server.ingest.body import Body, store_body
+from novaql.server.ingest.metadata_limits import BodyMetadata
 from novaql.server.ingest.spool import append
 from novaql.server.pools.writers import Steps
 from novaql.server.pushes import service
@@ -95,7 +96,9 @@ async def _store(
 
     def work() -> None:
         if metadata:
-            context.store.set_metadata(metadata)
+            found = BodyMetadata()
+            found.add(metadata)
+            context.store.set_metadata(found.of_metrics)
         append(context, batch)
 
     await context.pools.ingest.run(principal_of(request).tenant_id, work)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from novaql import InputError
+from novaql.server.ingest.metadata_limits import MOST_BYTES, metadata_bytes
 from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
 from novaql.server.scraping.model import ScrapeTarget
 from novaql.server.scraping.protocols import accept_header, content_type_of
@@ -146,8 +147,9 @@ class ScrapeLoop:
         self._append(self._maker.success(body, kind, at_ms, duration))
         metadata = self._maker.metadata
         if metadata and metadata != self._cached_metadata:
-            self._store.set_metadata(metadata)
             self._cached_metadata = metadata
+            if metadata_bytes(metadata) <= MOST_BYTES:
+                self._store.set_metadata(metadata)
 
     def _store_failure(
         self, at_ms: int, duration: float, size: int, counts: tuple[int, int]

@@ -19,6 +19,12 @@ from novaql.tsdb.store.flusher import Flusher, is_full
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.wal.writer import Position
 
+MOST_METADATA_BYTES = 64 << 20
+"""Of the metadata of all metrics, which are in memory and in every manifest."""
+
+_ENTRY_BYTES = 300
+"""Of the metadata of a metric besides its texts."""
+
 _MOST_BACKLOG = 2.0
 """A writer sorts if so much waits: the task that should have sorted is at work on a flush."""
 
@@ -28,6 +34,7 @@ class Writer:
 
     def __init__(self, state: StoreState, flusher: Flusher) -> None:
         self._state, self._log, self._flusher = state, state.log, flusher
+        self._metadata_bytes: int | None = None  # counted when it is needed
 
     def append(self, batch: Batch) -> AppendResult:
         state = self._state
@@ -124,14 +131,36 @@ class Writer:
         state, position = self._state, None
         with state.write_lock:
             state.require_writable()
-            changed = {n: m for n, m in metadata.items() if state.metadata.get(n) != m}
+            changed, size = self._with_space(metadata)
             if not changed:
                 return
             if state.files is not None:
                 position = state.files.commit_metadata(changed)
             state.metadata = {**state.metadata, **changed}
+            self._metadata_bytes = size
             state.version += 1
         self._after_append(position)
+
+    def _with_space(self, metadata: Mapping[str, Metadata]) -> tuple[dict[str, Metadata], int]:
+        """Return the entries that are new and have space beside those of other metrics, and the
+        bytes of all with them."""
+        known, size = self._state.metadata, self._metadata_bytes
+        if size is None:
+            size = sum(_bytes_of(*entry) for entry in known.items())
+        changed: dict[str, Metadata] = {}
+        for name, entry in metadata.items():
+            before = known.get(name)
+            if before == entry:
+                continue
+            added = _bytes_of(name, entry) - (0 if before is None else _bytes_of(name, before))
+            if size + added <= MOST_METADATA_BYTES:
+                size += added
+                changed[name] = entry
+        return changed, size
+
+
+def _bytes_of(name: str, entry: Metadata) -> int:
+    return _ENTRY_BYTES + len(name) + len(entry.type) + len(entry.help) + len(entry.unit)
 
 
 def _time_range(floats: FloatSamples, native: NativeSamples | None) -> tuple[int, int]:

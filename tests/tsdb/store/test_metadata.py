@@ -1,0 +1,32 @@
+"""The memory of metadata is bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from novaql import tsdb
+from novaql.tsdb import Metadata
+from novaql.tsdb.store.writer import MOST_METADATA_BYTES
+
+PART = 8
+LONG = "h" * (MOST_METADATA_BYTES // PART - 1000)
+
+
+def test_metadata_beyond_the_limit_is_dropped(tmp_path: Path) -> None:
+    with tsdb.open(tmp_path, sync="os") as store:
+        for number in range(PART + 2):
+            store.set_metadata({f"m{number}": Metadata("gauge", LONG)})
+        assert list(store.metadata()) == [f"m{number}" for number in range(PART)]
+
+        # A shorter text makes space.
+        store.set_metadata({"m0": Metadata("counter", "short"), "small": Metadata("gauge")})
+        store.set_metadata({"large": Metadata("gauge", LONG[: len(LONG) // 2])})
+        found = store.metadata()
+        assert found["m0"] == Metadata("counter", "short")
+        assert "small" in found
+        assert "large" in found
+
+    with tsdb.open(tmp_path, sync="os") as store:
+        assert store.metadata() == found
+        store.set_metadata({"one_more": Metadata("gauge", LONG)})
+        assert store.metadata() == found
