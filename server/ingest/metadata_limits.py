@@ -1,7 +1,7 @@
-"""Limits of metadata in one body or scrape.
+"""Limits of metadata in one body.
 
-The log has each change of metadata, so without a limit for its bytes a small compressed body could
-write a gigabyte of help texts.
+The log has each change of metadata, so without a limit for its texts a small compressed body could
+write a gigabyte of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from novaql import LimitExceeded
 from novaql.tsdb import Metadata
 
 MOST_METRICS = 1 << 16
-MOST_BYTES = 4 << 20
+MOST_CHARACTERS = 4 << 20
 
 
 class BodyMetadata:
@@ -20,26 +20,18 @@ class BodyMetadata:
 
     def __init__(self) -> None:
         self.of_metrics: dict[str, Metadata] = {}
-        self._bytes = 0
+        self._characters = 0
 
     def add(self, metadata: Mapping[str, Metadata]) -> None:
         """Raises `LimitExceeded`."""
         if not metadata:
             return
         self.of_metrics.update(metadata)
-        self._bytes += metadata_bytes(metadata)
+        self._characters += sum(len(name) + entry.characters for name, entry in metadata.items())
         if len(self.of_metrics) > MOST_METRICS:
             most = f"{MOST_METRICS} metrics"
-        elif self._bytes > MOST_BYTES:
-            most = f"{MOST_BYTES} bytes"
+        elif self._characters > MOST_CHARACTERS:
+            most = f"{MOST_CHARACTERS} characters"
         else:
             return
         raise LimitExceeded(f"there is metadata of more than {most} in one body")
-
-
-def metadata_bytes(metadata: Mapping[str, Metadata]) -> int:
-    """Return about the bytes of its texts."""
-    return sum(
-        len(name) + len(entry.type) + len(entry.help) + len(entry.unit)
-        for name, entry in metadata.items()
-    )

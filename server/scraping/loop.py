@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from novaql import InputError
-from novaql.server.ingest.metadata_limits import MOST_BYTES, metadata_bytes
 from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
 from novaql.server.scraping.model import ScrapeTarget
 from novaql.server.scraping.protocols import accept_header, content_type_of
@@ -24,6 +23,9 @@ log = logging.getLogger("novaql.scraping")
 _TOLERANCE_S = 0.002
 """A scrape that begins at most this long before or after its scheduled time has that time: even
 timestamps compress better."""
+
+_MOST_METADATA = 4 << 20
+"""Characters of metadata in a scrape; more is not stored. The log has each change of metadata."""
 
 
 class ScrapeLoop:
@@ -148,7 +150,7 @@ class ScrapeLoop:
         metadata = self._maker.metadata
         if metadata and metadata != self._cached_metadata:
             self._cached_metadata = metadata
-            if metadata_bytes(metadata) <= MOST_BYTES:
+            if sum(entry.characters for entry in metadata.values()) <= _MOST_METADATA:
                 self._store.set_metadata(metadata)
 
     def _store_failure(

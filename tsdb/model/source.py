@@ -156,6 +156,11 @@ class Metadata:
     help: str = ""
     unit: str = ""
 
+    @property
+    def characters(self) -> int:
+        """Characters of its texts."""
+        return len(self.type) + len(self.help) + len(self.unit)
+
 
 @runtime_checkable
 class Source(Protocol):

@@ -160,7 +160,7 @@ class Writer:
 
 
 def _bytes_of(name: str, entry: Metadata) -> int:
-    return _ENTRY_BYTES + len(name) + len(entry.type) + len(entry.help) + len(entry.unit)
+    return _ENTRY_BYTES + len(name) + entry.characters
 
 
 def _time_range(floats: FloatSamples, native: NativeSamples | None) -> tuple[int, int]:

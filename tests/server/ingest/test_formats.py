@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from novaql.server.auth.roles import Role
-from novaql.server.ingest.metadata_limits import MOST_BYTES
+from novaql.server.ingest.metadata_limits import MOST_CHARACTERS
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import LocalServer, local_server
 
@@ -122,12 +122,12 @@ def test_metadata_of_text_is_kept(server: LocalServer) -> None:
 
 
 def test_metadata_of_a_body_is_bounded(empty: LocalServer) -> None:
-    long = b"h" * (MOST_BYTES // 100)
+    long = b"h" * (MOST_CHARACTERS // 100)
     body = b"".join(b"# HELP m%d %s\nm%d 1\n" % (n, long, n) for n in range(101))
     for path in ("/prometheus/api/v1/import/prometheus", "/metrics/job/j"):
         answer = post(empty, path, body)
         assert answer.status_code in (413, 422), answer.text
-        assert f"metadata of more than {MOST_BYTES} bytes" in answer.text
+        assert f"metadata of more than {MOST_CHARACTERS} characters" in answer.text
     assert empty.prometheus("series", **{"match[]": '{__name__!=""}'}).json()["data"] == []
     assert empty.store.metadata() == {}
 
