@@ -66,7 +66,13 @@ if _soft == resource.RLIM_INFINITY or _soft > MEMORY_BYTES:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Hypothesis takes the seed of the run from its own option, after this."""
+    """Set what tests and the processes that they start need.
+
+    Hypothesis takes the seed of the run from its own option, after this. A shell that starts a run
+    in the background lets it ignore SIGINT, which a test of Ctrl-C would wait for forever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     seed = os.environ.get(SEED_VARIABLE)
     if seed and config.getoption("--hypothesis-seed", default=None) is None:
         config.option.hypothesis_seed = seed
