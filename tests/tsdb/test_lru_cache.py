@@ -58,16 +58,20 @@ def test_entries_can_be_counted() -> None:
     assert [cache.get(key) is not None for key in range(5)] == [False, False, True, True, True]
 
 
-def test_values_without_a_use_are_released() -> None:
+def test_values_without_a_later_use_are_released() -> None:
     cache = ByteCache[bytes](1000, len)
     cache.put("never", bytes(10))
+    cache.put("by its own query", bytes(10))
+    cache.get("by its own query")
     cache.put("used", bytes(20))
+    cache.release_unused()
     cache.get("used")
-    for _ in range(CALLS_UNTIL_UNUSED):
+    for _ in range(CALLS_UNTIL_UNUSED - 1):
         cache.release_unused()
-        assert len(cache) == 2
+        assert len(cache) == 3
     cache.release_unused()
     assert "never" not in cache
+    assert "by its own query" not in cache
     assert cache.stats().bytes == 20
     cache.get("used")
     for _ in range(CALLS_SINCE_USE):

@@ -14,7 +14,8 @@ Value = TypeVar("Value")
 DEFAULT_CACHE_BYTES = 768 << 20
 
 CALLS_UNTIL_UNUSED = 2
-"""Calls of `release_unused` after which a value that was never used is removed …"""
+"""Calls of `release_unused` after which a value is removed that was never used since the first of
+them: the query that stored it may need it several times …"""
 CALLS_SINCE_USE = 15
 """… and one that was used, since then."""
 RELEASED_AT_ONCE = 512
@@ -24,7 +25,7 @@ RELEASED_AT_ONCE = 512
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Value]):
     """A value, its size, and the `release_unused` calls before its last use, or before it was
-    stored."""
+    stored; used: after such a call."""
 
     value: Value
     size: int
@@ -78,7 +79,8 @@ class ByteCache(Generic[Value]):
                 return None
             self._hits += 1
             self._entries.move_to_end(key)
-            found.used, found.calls = True, self._calls
+            found.used = found.used or found.calls != self._calls
+            found.calls = self._calls
             return found.value
 
     def __contains__(self, key: Hashable) -> bool:
