@@ -109,7 +109,8 @@ class QuerySizes:
         return self._observe(key, work, lambda _: None)
 
     def _observe(self, key: Hashable, work: Callable[[Admit], Answer], admit: Admit) -> Answer:
-        """A cached answer has no estimate and does not count."""
+        """A cached answer has no estimate. It is quick, so the next run begins as a small one; if
+        that must be evaluated, its estimate decides."""
         estimates: list[Estimate] = []
 
         def both(estimate: Estimate) -> None:
@@ -122,6 +123,8 @@ class QuerySizes:
             size = max(map(size_of, estimates))
             brief = time.thread_time() - began < self._tuning.tiny_s
             self._note(key, size if brief else max(size, Size.SMALL))
+        elif self.of(key) is Size.LARGE:
+            self._note(key, Size.SMALL)
         return answer
 
     def _overrun(self, key: Hashable) -> None:
