@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -19,6 +20,8 @@ from novaql.tsdb.store.flusher import Flusher, is_full
 from novaql.tsdb.store.state import StoreState
 from novaql.tsdb.wal.writer import Position
 
+logger = logging.getLogger("tsdb")
+
 MOST_METADATA_BYTES = 64 << 20
 """Of the metadata of all metrics, which are in memory and in every manifest."""
 
@@ -35,6 +38,7 @@ class Writer:
     def __init__(self, state: StoreState, flusher: Flusher) -> None:
         self._state, self._log, self._flusher = state, state.log, flusher
         self._metadata_bytes: int | None = None  # counted when it is needed
+        self._warned = False
 
     def append(self, batch: Batch) -> AppendResult:
         state = self._state
@@ -156,6 +160,13 @@ class Writer:
             if size + added <= MOST_METADATA_BYTES:
                 size += added
                 changed[name] = entry
+            elif not self._warned:
+                self._warned = True
+                logger.warning(
+                    "metadata of %s is dropped, and of others may be: the store has %d MiB of it",
+                    name,
+                    MOST_METADATA_BYTES >> 20,
+                )
         return changed, size
 
 

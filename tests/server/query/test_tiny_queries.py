@@ -140,7 +140,7 @@ def test_a_query_that_was_large_begins_as_a_large_one(threads: list[str]) -> Non
 def test_a_large_query_with_a_cached_answer_begins_as_a_small_one(threads: list[str]) -> None:
     with local_server(tuning=PATIENT) as server:
         _write(server, 0, query_sizes.SMALL_SERIES + 1)
-        over = {"query": "count(load)", "start": AT, "end": AT + 60, "step": 60}
         for _ in range(3):
-            assert server.novaql(**over).is_success
+            answer = server.novaql(query="count(load)", start=AT, end=AT + 60, step=60)
+            assert answer.is_success
         assert threads == ["query", "large-query", "large-query", "query"]

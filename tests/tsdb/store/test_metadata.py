@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from novaql import tsdb
 from novaql.tsdb import Metadata
 from novaql.tsdb.store.writer import MOST_METADATA_BYTES
@@ -12,11 +14,14 @@ PART = 8
 LONG = "h" * (MOST_METADATA_BYTES // PART - 1000)
 
 
-def test_metadata_beyond_the_limit_is_dropped(tmp_path: Path) -> None:
+def test_metadata_beyond_the_limit_is_dropped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with tsdb.open(tmp_path, sync="os") as store:
         for number in range(PART + 2):
             store.set_metadata({f"m{number}": Metadata("gauge", LONG)})
         assert list(store.metadata()) == [f"m{number}" for number in range(PART)]
+        assert [record.args for record in caplog.records] == [(f"m{PART}", 64)]
 
         # A shorter text makes space.
         store.set_metadata({"m0": Metadata("counter", "short"), "small": Metadata("gauge")})
