@@ -6,18 +6,16 @@ import io
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import click
 import duckdb
 
 from novaql.cli.failures import note
+from novaql.cli.interrupts import interruptible
 from novaql.cli.options import (
     TIME,
     data_argument,
@@ -38,9 +36,6 @@ _COPY = {
 _SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".pq": "parquet"}
 _MOST_ROWS = 100
 _EVERYTHING = 1_000_000
-_AGAIN_S = 0.05
-
-T = TypeVar("T")
 
 
 @click.command("sql")
@@ -84,7 +79,7 @@ def command(
     prepared = prepare(
         text, data_argument(data), start=window[0], end=window[1], connection=connection
     )
-    novaql_answer = _interruptible(connection, prepared.run)
+    novaql_answer = interruptible(prepared.run, connection.interrupt)
     for kind, remark in prepared.notes:
         note(kind, remark)
     if novaql_answer is None:
@@ -94,30 +89,16 @@ def command(
             if form == "table":
                 terminal = output is None and sys.stdout.isatty()
                 box = partial(_box, novaql_answer, rows, terminal=terminal)
-                out.write(_interruptible(connection, box))
+                out.write(interruptible(box, connection.interrupt))
                 return
             with tempfile.TemporaryDirectory(prefix="novaql-sql-") as folder:
                 place = Path(folder) / "answer"
                 copy = f"COPY (FROM novaql_answer) TO '{place}' ({_COPY[form]})"
-                _interruptible(connection, partial(_copy, connection, copy, novaql_answer))
+                interruptible(partial(_copy, connection, copy, novaql_answer), connection.interrupt)
                 with place.open("rb") as made:
                     shutil.copyfileobj(made, out)
     except duckdb.Error as problem:
         raise SqlProblem(str(problem)) from None
-
-
-def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
-    """The result of some work of DuckDB, which Ctrl-C ends. DuckDB itself sees a signal only at
-    some of its steps, and raises no `KeyboardInterrupt`."""
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work)
-        try:
-            return running.result()
-        except KeyboardInterrupt:
-            while not running.done():  # what has not begun yet cannot be interrupted
-                connection.interrupt()
-                wait([running], timeout=_AGAIN_S)
-            raise
 
 
 def _copy(

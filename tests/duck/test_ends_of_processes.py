@@ -47,7 +47,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_answer_that_is_not_read_to_its_end(store: Path, arguments: list[str]) -> None:
     for _ in range(3):
         ended = subprocess.run(
-            [sys.executable, *arguments, str(store)], capture_output=True, text=True, check=False
+            [sys.executable, *arguments, str(store)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
         assert (ended.returncode, ended.stderr[:200]) == (0, "")
         assert "time" in ended.stdout

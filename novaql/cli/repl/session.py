@@ -6,7 +6,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from novaql.cancellation import Cancellation
 from novaql.cli.failures import note, report
+from novaql.cli.interrupts import interruptible
 from novaql.engine import selects_data
 from novaql.errors import NovaqlError
 from novaql.export.chart_braille import can_draw, chart_text
@@ -90,12 +90,14 @@ class Session:
         return True
 
     def answer(self, text: str) -> None:
-        """Run a query and write its answer. Ctrl-C cancels it. Raises `NovaqlError`."""
+        """Run a query and write its answer. Ctrl-C cancels it, and raises `KeyboardInterrupt`."""
         began = time.perf_counter()
         source, opened_ms = self._opened if selects_data(text) else (NO_DATA, 0)
         options, infos = timed(self.data, source, opened_ms, **self.when)
-        result = _interruptible(
-            lambda cancellation: answer(text, source, options, infos, cancellation=cancellation)
+        cancellation = Cancellation()
+        result = interruptible(
+            lambda: answer(text, source, options, infos, cancellation=cancellation),
+            cancellation.cancel,
         )
         self.write(self._shown(result))
         if self.timer:
@@ -123,15 +125,3 @@ class Session:
 def _open(data: Any) -> tuple[Source, int]:
     now_ms = time.time_ns() // 1_000_000
     return as_source(data, now_ms=now_ms), now_ms
-
-
-def _interruptible(work: Callable[[Cancellation], Result]) -> Result:
-    """Do work in a thread, so that Ctrl-C can cancel it here. Raises `QueryCancelled`."""
-    cancellation = Cancellation()
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work, cancellation)
-        while True:
-            try:
-                return future.result()
-            except KeyboardInterrupt:
-                cancellation.cancel()

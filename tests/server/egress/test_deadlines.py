@@ -26,14 +26,17 @@ def slow_reader(seconds: float) -> Iterator[int]:
         listening.listen()
 
         def read() -> None:
-            with listening.accept()[0] as peer, suppress(OSError):
+            with suppress(OSError), listening.accept()[0] as peer:
                 while peer.recv(PART, socket.MSG_WAITALL):
                     time.sleep(seconds)
 
         thread = threading.Thread(target=read)
         thread.start()
-        yield listening.getsockname()[1]
-        thread.join()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)  # also if no connection has come
+            thread.join()
 
 
 def test_a_receiver_that_reads_slowly_is_left_at_the_deadline() -> None:

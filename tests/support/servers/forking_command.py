@@ -6,6 +6,7 @@ tests, which start the fork (`forked.py`), and it ends with the fork's exit code
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -14,7 +15,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -35,7 +35,7 @@ sys.exit(int(answers.readline()))
 """
 
 
-@contextmanager
+@contextlib.contextmanager
 def forking_command(path: Path) -> Iterator[None]:
     """Make `path` such a command. Forks that still run at the end are killed."""
     fork_context()
@@ -64,10 +64,13 @@ def _accept(listening: socket.socket) -> None:
             door, _ = listening.accept()
         except OSError:  # it was shut down
             break
-        serving.append(threading.Thread(target=_serve, args=(door,), daemon=True))
-        serving[-1].start()
-    for one in serving:
-        one.join()
+        thread = threading.Thread(target=_serve, args=(door,), daemon=True)
+        thread.start()
+        serving.append((thread, door))
+    for thread, door in serving:
+        with contextlib.suppress(OSError):  # it was closed with the end of the command
+            door.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def _serve(door: socket.socket) -> None:
@@ -81,12 +84,13 @@ def _serve(door: socket.socket) -> None:
         for file in files:
             file.close()
         door.sendall(b"%d\n" % (process.pid or 0))
-        if door in wait([process.sentinel, door]):  # the command was killed
+        if door in wait([process.sentinel, door]):  # the command was killed, or the tests end
             process.kill()
         process.join()
         code = process.exitcode or 0
         if code >= 0:
-            door.sendall(b"%d\n" % code)
+            with contextlib.suppress(BrokenPipeError):  # it was killed while the process ended
+                door.sendall(b"%d\n" % code)
 
 
 def _run(
