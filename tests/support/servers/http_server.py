@@ -52,6 +52,7 @@ share_compiled_statements()
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 """A session that a test opens must not authenticate later requests without a token."""
 ADA = "ada@example.com"
+_LONGEST_START_S = 300
 WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
@@ -324,6 +325,8 @@ def server_process(
             )
     else:
         process = start(["serve", *options], environ=environ, log=log, enter=enter)
+    hangs = threading.Timer(_LONGEST_START_S, process.kill)  # ends the wait for its first line
+    hangs.start()
     try:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -334,8 +337,10 @@ def server_process(
             token = process.stdout.readline().strip()
         url = first.split()[-1]
         wait_until_ready(f"{url}/readyz", process)
+        hangs.cancel()
         yield ServerProcess(process, url, token)
     finally:
+        hangs.cancel()
         if process.poll() is None:
             process.kill()
         process.wait()
