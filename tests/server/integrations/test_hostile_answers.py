@@ -50,8 +50,8 @@ def test_a_compressed_answer_is_bounded_before_it_is_decompressed() -> None:
     ("sent", "why"),
     [
         (answer(b"not gzip", "gzip"), "not HTTP"),
-        (answer(gzip.compress(b"{}") + b"x", "gzip"), "after its compressed end"),
-        (answer(gzip.compress(b"{}") * 2, "gzip"), "after its compressed end"),
+        (answer(gzip.compress(b"{}", mtime=0) + b"x", "gzip"), "after its compressed end"),
+        (answer(gzip.compress(b"{}", mtime=0) * 2, "gzip"), "after its compressed end"),
         (answer(b"{}", "br"), "Content-Encoding"),
         (answer(b"[" * 50_000, "identity"), "not JSON"),
         (answer(json.dumps({"a": ["\0"]}).encode(), "identity"), "NUL"),
