@@ -16,7 +16,7 @@ from novaql.server.scraping.samples import RefusedScrape, SampleMaker
 from novaql.server.tenants.scrapes import TargetView
 from novaql.server.tenants.store import Store
 from novaql.text import excerpt
-from novaql.tsdb import Batch, Metadata
+from novaql.tsdb import Batch, Metadata, StoreError
 
 log = logging.getLogger("novaql.scraping")
 
@@ -83,11 +83,13 @@ class ScrapeLoop:
             now = self._clock()
             tolerance = min(_TOLERANCE_S, interval / 100)
             at = due if abs(now - due) <= tolerance else now
+            at_ms = round(at * 1000)
             try:
-                await self.scrape_once(round(at * 1000))
-            except Exception:
-                # Storing failed, for example because the disk is full. The loop must not end.
-                log.exception("samples of %s could not be stored", self.target.url)
+                await self.scrape_once(at_ms)
+            except (OSError, StoreError) as problem:  # for example, the disk is full
+                self._finished(f"the samples were not stored: {problem}", at_ms, 0.0)
+            except Exception:  # the loop must not end
+                log.exception("scrape of %s failed", self.target.url)
             due += interval
             now = self._clock()
             if not now <= due <= now + 2 * interval:  # missed scrapes, or the clock was set back
@@ -109,12 +111,16 @@ class ScrapeLoop:
             await self._in_thread(self._store_success, found.body, kind, at_ms, duration)
             error = ""
         except (FetchProblem, InputError, RefusedScrape) as problem:
-            error = excerpt(str(problem), 1000)
+            error = str(problem)
             duration = time.perf_counter() - began
             counts = (0, 0)
             if isinstance(problem, RefusedScrape):
                 counts = (problem.exposed, problem.retained)
             await self._in_thread(self._store_failure, at_ms, duration, size, counts)
+        self._finished(error, at_ms, duration)
+
+    def _finished(self, error: str, at_ms: int, duration: float) -> None:
+        error = excerpt(error, 1000)
         if error and self._health != "down":
             log.warning("scrape of %s failed: %s", self.target.url, error)
         self._health = "down" if error else "up"
@@ -149,9 +155,9 @@ class ScrapeLoop:
         self._append(self._maker.success(body, kind, at_ms, duration))
         metadata = self._maker.metadata
         if metadata and metadata != self._cached_metadata:
-            self._cached_metadata = metadata
             if sum(entry.characters for entry in metadata.values()) <= _MOST_METADATA:
                 self._store.set_metadata(metadata)
+            self._cached_metadata = metadata
 
     def _store_failure(
         self, at_ms: int, duration: float, size: int, counts: tuple[int, int]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from novaql import tsdb
 from novaql.server.scraping.config import read_scrape_jobs, scrape_jobs_of
 from novaql.server.scraping.model import TargetGroup, discovered_labels, target_of
@@ -108,14 +110,16 @@ def test_native_histograms_are_stored_and_ended(tmp_path: Path) -> None:
     assert "h" not in gone
 
 
-def test_a_store_that_fails_does_not_end_the_scraping(tmp_path: Path) -> None:
+def test_a_store_that_fails_does_not_end_the_scraping(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     class Full:
         def __init__(self, store: tsdb.Database) -> None:
-            self.store, self.asked = store, 0
+            self.store, self.asked, self.full = store, 0, True
 
         def append(self, batch: Batch) -> None:
             self.asked += 1
-            if self.asked == 1:
+            if self.full:
                 raise OSError("no space left")
             self.store.append(batch)
 
@@ -130,9 +134,16 @@ def test_a_store_that_fails_does_not_end_the_scraping(tmp_path: Path) -> None:
         manager = ScrapeManager(config, scrape_jobs_of(config), full)
         manager.start()
         try:
+            eventually(lambda: full.asked >= 4)
+            (view,) = manager.scrape_report().targets
+            full.full = False
             eventually(lambda: samples_of(store, __name__="up_time"))
+            eventually(lambda: manager.scrape_report().targets[0].health == "up")
         finally:
             manager.stop()
         count = full.asked
         eventually(lambda: full.asked == count)
-        assert count >= 2
+    assert (view.health, view.error) == ("down", "the samples were not stored: no space left")
+    assert [record.message for record in caplog.records if "not stored" in record.message] == [
+        f"scrape of {view.url} failed: the samples were not stored: no space left"
+    ]
