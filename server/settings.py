@@ -61,6 +61,10 @@ class Settings(OperationSettings):
     store_cache_bytes   memory of the cache of decoded samples of one tenant's store; 0: no cache.
                         Repeated queries read no files if their samples fit in three quarters of
                         it, with 8 bytes a sample
+    total_store_cache_bytes  memory of the caches of all tenants' stores; 0: a quarter of the memory
+                        of the machine or control group, or `store_cache_bytes` if that is more.
+                        Where they would take more, the tenant with the largest cache loses what it
+                        has not used for longest
     query_threads       queries that run concurrently; `query_queue` more wait, at most half of them
                         from one tenant; the server rejects the rest with 503
     max_concurrent_queries   queries of one tenant that run or wait; the server rejects more with
@@ -164,6 +168,7 @@ class Settings(OperationSettings):
     rollups: str = ""
     rollup_retention: str = ""
     store_cache_bytes: CacheBytes = 448 << 20
+    total_store_cache_bytes: OrUnlimited = 0
     query_threads: AtLeastOne = 2
     query_queue: int = 256
     max_concurrent_queries: Annotated[OrUnlimited, PerTenant()] = 128

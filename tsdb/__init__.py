@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.recovery.repair import Repaired as Repaired
     from novaql.tsdb.recovery.repair import repair as repair
     from novaql.tsdb.runtime.buffer_pool import release_unused_buffers as release_unused_buffers
+    from novaql.tsdb.runtime.cache_budget import CacheBudget as CacheBudget
     from novaql.tsdb.runtime.freed_memory import return_freed_memory as return_freed_memory
 else:
     from novaql.lazy_exports import lazy_exports, lazy_module
@@ -117,6 +118,7 @@ else:
             "parts.tombstones": "DeleteResult",
             "recovery.repair": "Repaired repair",
             "runtime.buffer_pool": "release_unused_buffers",
+            "runtime.cache_budget": "CacheBudget",
             "runtime.freed_memory": "return_freed_memory",
         },
     )

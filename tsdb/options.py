@@ -9,6 +9,7 @@ from enum import StrEnum
 from novaql.tsdb.block.format import MOST_ROLLUPS
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.compaction.flush import BLOCK_MS
+from novaql.tsdb.runtime.cache_budget import CacheBudget
 from novaql.tsdb.runtime.lru_cache import DEFAULT_CACHE_BYTES, CacheStats
 from novaql.tsdb.wal.writer import SEGMENT_BYTES
 
@@ -41,6 +42,7 @@ class StoreOptions:
                              stays in the log
     max_exemplars            the newest exemplars in memory; 0 for none
     cache_bytes              cache of decoded pages and samples; 0 for none
+    cache_budget             a limit that the caches of several stores share
     out_of_order_ms          samples that are older than the newest one by more than this are
                              rejected; None: none are
     compaction               merge blocks in the background; `Database.compact` works in any case
@@ -67,6 +69,7 @@ class StoreOptions:
     close_flush_samples: int = 200_000
     segment_bytes: int = SEGMENT_BYTES
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    cache_budget: CacheBudget | None = None
     out_of_order_ms: int | None = None
     max_exemplars: int = 100_000
     compaction: bool = True

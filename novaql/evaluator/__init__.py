@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from novaql.evaluator.estimate import Estimate as Estimate
+    from novaql.evaluator.memory import QueryMemory as QueryMemory
     from novaql.evaluator.profile import Profile as Profile
 else:
     from novaql.lazy_exports import lazy_exports
@@ -14,6 +15,7 @@ else:
         __name__,
         {
             "estimate": "Estimate",
+            "memory": "QueryMemory",
             "profile": "Profile",
         },
     )

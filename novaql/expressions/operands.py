@@ -94,7 +94,7 @@ def _matcher(name: str, value: object, *, negated: bool = False) -> Matcher:
 
 def _regex_matcher(name: str, regex: str, *, negated: bool) -> Matcher:
     try:
-        compile_regex(regex)
+        compile_regex(regex, groups=False)
     except ValueError as problem:
         raise ArgumentError(name, f"{regex!r} is no regular expression of RE2: {problem}") from None
     return Matcher(name, MatchOp.NOT_REGEX if negated else MatchOp.REGEX, regex)

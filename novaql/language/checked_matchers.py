@@ -15,7 +15,7 @@ def checked_matcher(name: str, op: MatchOp, value: str, span: Span) -> Matcher:
     matcher = Matcher(name, op, value)
     if op.is_regex:
         try:
-            compile_regex(value)
+            compile_regex(value, groups=False)
         except ValueError as problem:
             reason = brief(str(problem), 200)
             message = f'bad regular expression for the label "{brief(name)}": {reason}'

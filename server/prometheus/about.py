@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
-import re2
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -16,6 +15,7 @@ from novaql.server.http.request import context_of, runs_the_server
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.fuzzy import ALGORITHMS
 from novaql.server.prometheus.parameters import bad_parameter, read_parameters
+from novaql.tsdb import compile_regex
 
 _HEARTBEAT_S = 15.0
 _LOOK_S = 0.25
@@ -102,11 +102,9 @@ async def self_metrics(request: Request) -> Response:
     """
     pattern = (await read_parameters(request)).text("metric_name_pattern")
     try:
-        wanted = re2.compile(pattern) if pattern else None
-    except re2.error as problem:
-        reason = problem.args[0]
-        reason = reason.decode() if isinstance(reason, bytes) else str(reason)
-        raise bad_parameter("metric_name_pattern", reason) from None
+        wanted = compile_regex(pattern, groups=False) if pattern else None
+    except ValueError as problem:
+        raise bad_parameter("metric_name_pattern", str(problem)) from None
     if not runs_the_server(request):
         return success(b"[]")
     telemetry = context_of(request).telemetry

@@ -14,6 +14,7 @@ import numpy as np
 
 from novaql.inputs.prometheus import Encoding, chunk_starts, encode_histograms, encode_xor
 from novaql.inputs.protobuf import bytes_field, number_field, varint
+from novaql.server.prometheus.read_memory import Reserve, unlimited
 from novaql.server.prometheus.read_messages import label_fields
 from novaql.tsdb import HistogramBatch, Ints, Selection, SeriesView
 
@@ -21,22 +22,27 @@ FRAME_BYTES = 1 << 20
 STREAMED_TYPE = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
 
 
+_OF_CHUNK = 192
+"""Bytes of the objects that hold a chunk."""
 _Chunk = tuple[int, bytes]
 """First time, and the encoded field."""
 
 
-def frames(results: Sequence[Selection], *, labels_only: Sequence[bool]) -> Iterator[bytes]:
+def frames(
+    results: Sequence[Selection], *, labels_only: Sequence[bool], reserve: Reserve = unlimited
+) -> Iterator[bytes]:
     """Frames of the answers to several queries, in order. The first frame of a query reads all of
     its samples.
 
     labels_only  for each query, whether to return series without samples
+    reserve      called with the size of chunks, and of each frame
     """
     for number, (selection, bare) in enumerate(zip(results, labels_only, strict=True)):
         labels = label_fields(selection.series)
         if bare:
             chunks: list[list[_Chunk]] = [[] for _ in labels]
         else:
-            chunks = series_chunks(selection)
+            chunks = series_chunks(selection, reserve)
         index = number_field(2, number) if number else b""
         waiting: list[bytes] = []
         space = FRAME_BYTES
@@ -49,21 +55,22 @@ def frames(results: Sequence[Selection], *, labels_only: Sequence[bool]) -> Iter
                 space -= len(chunk)
                 if space <= 0:
                     waiting.append(bytes_field(1, labels[row] + b"".join(pieces)))
-                    yield _frame(b"".join(waiting) + index)
+                    yield _frame(b"".join(waiting) + index, reserve)
                     waiting, pieces, space = [], [], FRAME_BYTES
             if pieces or bare:
                 waiting.append(bytes_field(1, labels[row] + b"".join(pieces)))
                 space -= len(labels[row]) + 16
         if waiting:
-            yield _frame(b"".join(waiting) + index)
+            yield _frame(b"".join(waiting) + index, reserve)
 
 
-def _frame(message: bytes) -> bytes:
+def _frame(message: bytes, reserve: Reserve) -> bytes:
+    reserve(len(message))
     crc = int(google_crc32c.value(message))
     return varint(len(message)) + crc.to_bytes(4, "big") + message
 
 
-def series_chunks(selection: Selection) -> list[list[_Chunk]]:
+def series_chunks(selection: Selection, reserve: Reserve = unlimited) -> list[list[_Chunk]]:
     """The chunks of each series of the selection, by row, in any order."""
     out: list[list[_Chunk]] = [[] for _ in range(len(selection.series))]
     native = [reference.load() for reference in selection.histograms]
@@ -75,6 +82,7 @@ def series_chunks(selection: Selection) -> list[list[_Chunk]]:
             float_times |= {r: times for r, _, times in _times_of(flat) if r in histogram_times}
         starts = chunk_starts(_cuts(flat, histogram_times))
         pieces = encode_xor(flat.timestamps, flat.values, starts)
+        reserve(sum(map(len, pieces)) + len(pieces) * _OF_CHUNK)
         owner = flat.rows[np.searchsorted(flat.bounds, starts[:-1], "right") - 1].tolist()
         first, last = flat.timestamps[starts[:-1]], flat.timestamps[starts[1:] - 1]
         for row, low, high, data in zip(owner, first.tolist(), last.tolist(), pieces, strict=True):
@@ -82,6 +90,7 @@ def series_chunks(selection: Selection) -> list[list[_Chunk]]:
     for part in native:
         for made in encode_histograms(part.timestamps, part.histograms, _cuts(part, float_times)):
             place = int(np.searchsorted(part.offsets, made.first, "right")) - 1
+            reserve(len(made.data) + _OF_CHUNK)
             low, high = int(part.timestamps[made.first]), int(part.timestamps[made.end - 1])
             out[int(part.rows[place])].append(_chunk(low, high, made.encoding, made.data))
     return out

@@ -6,29 +6,35 @@ of chunks. The request lists the types that the client accepts, in order of pref
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import cramjam
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from novaql import InputError
+from novaql import Cancellation, InputError
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.body_reader import read_body, unpack_snappy
 from novaql.server.http.request import context_of
 from novaql.server.prometheus.read_chunks import STREAMED_TYPE, frames
+from novaql.server.prometheus.read_memory import Reserve, reserving
 from novaql.server.prometheus.read_messages import (
     ReadQuery,
     query_result,
     read_request,
     read_response,
 )
-from novaql.server.query.run import run_in_worker
 from novaql.server.tenants.context import ServerContext
 from novaql.tsdb import Selection
 
 _SAMPLES, _STREAMED = 0, 1
 _PROTO = "application/x-protobuf"
+_OF_SERIES, _OF_SAMPLE, _COPIES = 256, 36, 3
+"""Bytes in which the labels of a series and a sample are encoded, and how many copies an answer of
+the first type has while its parts are joined and compressed."""
+
+Answer = TypeVar("Answer")
 
 
 async def read(request: Request) -> Response:
@@ -45,37 +51,57 @@ async def read(request: Request) -> Response:
     if form is None and parsed.accepted:
         accepted = " ".join(str(kind) for kind in parsed.accepted)
         raise InvalidRequest(f"none of requested response types are supported: [{accepted}]")
-    queries = parsed.queries
+    queries, settings = parsed.queries, context.settings
 
-    def selections(left: int) -> Iterator[Selection]:
-        for query in queries:
-            selection = _selection(context, query, left)
-            left -= selection.samples
-            yield selection
-
-    def encoded() -> bytes:
-        found = zip(selections(context.settings.max_read_samples), queries, strict=True)
-        results = [query_result(some, labels_only=query.labels_only) for some, query in found]
+    def encoded(reserve: Reserve) -> bytes:
+        results = []
+        for query, found in _selections(context, queries, settings.max_read_samples, reserve):
+            reserve(found.samples * _OF_SAMPLE)
+            results.append(query_result(found, labels_only=query.labels_only))
+            reserve(len(results[-1]) * _COPIES)
         return bytes(cramjam.snappy.compress_raw(read_response(results)))
 
-    def streamed() -> list[bytes]:
+    def streamed(reserve: Reserve) -> list[bytes]:
         """The chunks of all series, a tenth of the size of their samples."""
-        found = list(selections(context.settings.max_query_samples))
-        return list(frames(found, labels_only=[query.labels_only for query in queries]))
+        some = list(_selections(context, queries, settings.max_query_samples, reserve))
+        bare = [query.labels_only for query, _ in some]
+        return list(frames([found for _, found in some], labels_only=bare, reserve=reserve))
 
     if form == _STREAMED:
-        chunks = await run_in_worker(request, streamed)
+        chunks = await _run(request, context, streamed)
         return StreamingResponse(iter(chunks), media_type=STREAMED_TYPE)
     headers = {"Content-Encoding": "snappy", "Content-Type": _PROTO}
-    return Response(await run_in_worker(request, encoded), headers=headers)
+    return Response(await _run(request, context, encoded), headers=headers)
 
 
-def _selection(context: ServerContext, query: ReadQuery, most: int) -> Selection:
+async def _run(
+    request: Request, context: ServerContext, work: Callable[[Reserve], Answer]
+) -> Answer:
+    def reading(cancellation: Cancellation) -> Answer:
+        with reserving(context, cancellation) as reserve:
+            return work(reserve)
+
+    timeout_s = context.settings.query_timeout_s
+    return await context.pools.queries.run(request, reading, timeout_s=timeout_s)
+
+
+def _selections(
+    context: ServerContext, queries: Sequence[ReadQuery], limit: int, reserve: Reserve
+) -> Iterator[tuple[ReadQuery, Selection]]:
+    """Yield each query with its selection, which have at most `limit` samples together."""
+    samples = 0
+    for query in queries:
+        found = _selection(context, query)
+        samples += found.samples
+        if samples > limit:
+            raise InvalidRequest(f"exceeded sample limit ({limit})")
+        context.telemetry.query_samples.inc(found.samples)
+        reserve(len(found.series) * _OF_SERIES)
+        yield query, found
+
+
+def _selection(context: ServerContext, query: ReadQuery) -> Selection:
     if query.labels_only:
         found = context.store.series([query.matchers], query.start_ms, query.end_ms)
         return Selection(found, ())
-    selection = context.store.select(query.matchers, query.start_ms, query.end_ms)
-    if selection.samples > most:
-        raise InvalidRequest(f"exceeded sample limit ({context.settings.max_read_samples})")
-    context.telemetry.query_samples.inc(selection.samples)
-    return selection
+    return context.store.select(query.matchers, query.start_ms, query.end_ms)

@@ -33,6 +33,7 @@ from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.opening import (
+    cache_budget,
     open_clock,
     open_executors,
     open_state,
@@ -44,6 +45,7 @@ from novaql.server.tenants.store import Store
 from novaql.server.tenants.stores import Stores, not_here
 from novaql.server.tuning import USUAL, Tuning
 from novaql.server.versions import CURRENT
+from novaql.tsdb import CacheBudget
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +66,11 @@ def assemble(
     stores.
     """
     # The store comes first: it creates its directory, and rejects one with other contents.
-    own = open_store(settings) if store is None and not owned_elsewhere else None
+    budget = cache_budget(settings)
+    opens = store is None and not owned_elsewhere
+    own = open_store(settings, budget=budget) if opens else None
     try:
-        return _around(settings, store or own, database, clock, scrapes, tuning)
+        return _around(settings, store or own, database, clock, scrapes, tuning, budget)
     except BaseException:
         if own is not None:
             own.close()
@@ -80,6 +84,7 @@ def _around(
     clock: Clock | None,
     scrapes: Scrapes,
     tuning: Tuning,
+    budget: CacheBudget,
 ) -> ServerContext:
     state = open_state(settings) if database is None else database
     time = open_clock(settings) if clock is None else clock
@@ -92,7 +97,7 @@ def _around(
         elif not state.is_fallback:
             correct_first_place(state, tenant.id)
     resolver = resolver_at(parse_server(settings.dns_server, 53) if settings.dns_server else None)
-    stores = Stores(not_here) if first is None else open_stores(settings, state, given)
+    stores = Stores(not_here) if first is None else open_stores(settings, state, given, budget)
     telemetry = Telemetry(__version__, stores.stats)
     return ServerContext(
         settings=settings,

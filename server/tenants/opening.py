@@ -20,6 +20,7 @@ from novaql.server.db.readonly_fallback import copy_of, need_writable
 from novaql.server.db.rows import Tenant
 from novaql.server.executors import Executors
 from novaql.server.file_modes import make_private
+from novaql.server.pools.machine_memory import usable_memory
 from novaql.server.settings import Settings
 from novaql.server.tenants.store import Store
 from novaql.server.tenants.stores import Stores
@@ -33,6 +34,8 @@ _WAY_BACK = (
 )
 _OWN_FOLDERS = ("server", "tenants")
 """The server's own folders in a data directory, beside the samples of the first tenant."""
+_CACHE_SHARE = 4
+"""The caches of all stores may use 1/4 of the memory, as queries may."""
 
 
 def open_state(settings: Settings) -> StateDatabase:
@@ -144,19 +147,34 @@ def open_clock(settings: Settings) -> Clock:
     return FileClock(Path(settings.clock_file)) if settings.clock_file else SystemClock()
 
 
-def open_stores(settings: Settings, database: StateDatabase, given: Mapping[str, Store]) -> Stores:
+def cache_budget(settings: Settings) -> tsdb.CacheBudget:
+    """Return the limit of the caches of all stores of a process."""
+    usual = max(settings.store_cache_bytes, usable_memory() // _CACHE_SHARE)
+    return tsdb.CacheBudget(settings.total_store_cache_bytes or usual)
+
+
+def open_stores(
+    settings: Settings,
+    database: StateDatabase,
+    given: Mapping[str, Store],
+    budget: tsdb.CacheBudget,
+) -> Stores:
     """Return the stores of all tenants, opened at their first use; `given` are open already."""
 
     def opener(tenant_id: str) -> Store:
         with database.read(None) as session:
             place = session.execute(select(Tenant.store).where(Tenant.id == tenant_id)).scalar_one()
-        return open_store(settings, settings.data / place)
+        return open_store(settings, settings.data / place, budget)
 
     return Stores(opener, given)
 
 
-def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
+def open_store(
+    settings: Settings, path: Path | None = None, budget: tsdb.CacheBudget | None = None
+) -> tsdb.Database:
     """Open a store with the settings; by default that of the first tenant.
+
+    budget  limit that its caches share with those of other stores
 
     On a read-only file system it is opened for reading.
     """
@@ -167,10 +185,16 @@ def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
             sync=settings.sync,
             sync_interval_s=settings.sync_interval_s,
             guests=_OWN_FOLDERS,
+            cache_budget=budget,
             **settings.storage_options(),
         )
     except ReadOnlyDisk as problem:
         if not place.exists():
             raise
         log.warning("%s: queries are served, writes are refused", problem)
-        return tsdb.open(place, read_only=True, cache_bytes=settings.store_cache_bytes)
+        return tsdb.open(
+            place,
+            read_only=True,
+            cache_bytes=settings.store_cache_bytes,
+            cache_budget=budget,
+        )

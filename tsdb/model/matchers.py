@@ -16,6 +16,11 @@ from novaql.tsdb.model.labels import Bools, LabelColumn, SeriesTable
 MOST_STATES = 1 << 24
 """Limit of states of a pattern × characters of a text. In the worst case a match visits each state
 at each character, and it cannot be interrupted: half a second."""
+MOST_CAPTURES = 1 << 22
+"""Limit of states × groups of a pattern: a match may hold the place of each group, 16 bytes, for
+each state. Groups without names do not count in matchers."""
+MOST_COPIES = 1 << 28
+"""Limit of states × groups × characters: those places are copied from state to state."""
 MOST_BYTES = 64
 """Length of the bounds of `match_range`."""
 _AT_ONCE = 1 << 20
@@ -65,7 +70,7 @@ class Matcher:
 
     def matches(self, text: str) -> bool:
         if self.op.is_regex:
-            hit = full_match(compile_regex(self.value), text) is not None
+            hit = full_match(compile_regex(self.value, groups=False), text) is not None
         else:
             hit = text == self.value
         return hit is not self.op.is_negative
@@ -73,7 +78,7 @@ class Matcher:
     def matching_codes(self, values: Sequence[str]) -> Bools:
         """Return which of a dictionary's values match, with one test for each distinct value."""
         if self.op.is_regex:
-            pattern = compile_regex(self.value)
+            pattern = compile_regex(self.value, groups=False)
             most = MOST_STATES // max(pattern.programsize, 1)
             if max(map(len, values), default=0) > most:
                 raise _too_costly(self.value)
@@ -103,38 +108,49 @@ def _matching(pattern: re2._Regexp[str], values: Sequence[str]) -> Bools:
     return hits
 
 
-def compile_regex(pattern: str) -> re2._Regexp[str]:
-    """Return an RE2 pattern in which `.` matches newline. Raises `ValueError` with RE2's reason."""
-    return _small(pattern) or _large(pattern)
+def compile_regex(pattern: str, *, groups: bool = True) -> re2._Regexp[str]:
+    """Return an RE2 pattern in which `.` matches newline. Raises `ValueError` with RE2's reason.
+
+    groups  its matches have the groups without names; matchers need none
+    """
+    return _small(pattern, groups) or _large(pattern, groups)
+
+
+def need_few_groups(pattern: re2._Regexp[str]) -> re2._Regexp[str]:
+    """Return the pattern. Raises `re2.error` if its matches may hold too much memory."""
+    if pattern.programsize * (pattern.groups + 1) > MOST_CAPTURES:
+        raise re2.error(b"too many groups")
+    return pattern
 
 
 @lru_cache(maxsize=_SMALL_PATTERNS)
-def _small(pattern: str) -> re2._Regexp[str] | None:
+def _small(pattern: str, groups: bool) -> re2._Regexp[str] | None:
     """The pattern within little memory; None for one that needs more, or is invalid."""
     checkpoint()  # a large one takes 25 ms
     try:
-        return re2.compile(pattern, _options(_SMALL_BYTES))
+        return need_few_groups(re2.compile(pattern, _options(_SMALL_BYTES, groups)))
     except re2.error:
         return None
 
 
 @lru_cache(maxsize=_LARGE_PATTERNS)
-def _large(pattern: str) -> re2._Regexp[str]:
+def _large(pattern: str, groups: bool) -> re2._Regexp[str]:
     checkpoint()
     re2.purge()  # it caches patterns of any size, too
     try:
-        return re2.compile(pattern, _options(_LARGE_BYTES))
+        return need_few_groups(re2.compile(pattern, _options(_LARGE_BYTES, groups)))
     except re2.error as problem:
         reason = problem.args[0] if problem.args else problem
         text = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise ValueError(text) from None
 
 
-def _options(max_mem: int) -> re2.Options:
+def _options(max_mem: int, groups: bool) -> re2.Options:
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
     options.max_mem = max_mem
+    options.never_capture = not groups
     return options
 
 
@@ -142,7 +158,7 @@ def match_range(pattern: str) -> tuple[bytes, bytes]:
     """Return the first and the last text, in byte order, that a pattern may match: at least the
     range of all that it does. Raises `ValueError`."""
     try:
-        low, high = compile_regex(pattern).possiblematchrange(MOST_BYTES)
+        low, high = compile_regex(pattern, groups=False).possiblematchrange(MOST_BYTES)
     except re2.error:  # it has no bounds
         return b"", b"\xff"
     return low, high
@@ -150,7 +166,8 @@ def match_range(pattern: str) -> tuple[bytes, bytes]:
 
 def full_match(pattern: re2._Regexp[str], text: str) -> re2._Match[str] | None:
     """Return the match of a whole text. Raises `PatternTooCostly`."""
-    if pattern.programsize * len(text) > MOST_STATES:
+    work = pattern.programsize * len(text)
+    if work > MOST_STATES or work * pattern.groups > MOST_COPIES:
         raise _too_costly(pattern.pattern)
     return pattern.fullmatch(text)
 

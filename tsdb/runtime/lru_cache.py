@@ -64,6 +64,12 @@ class ByteCache(Generic[Value]):
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = self._calls = 0
+        self.stored: Callable[[int], None] = _ignored
+        """Called with the size of each value after it was stored."""
+
+    @property
+    def nbytes(self) -> int:
+        return self._bytes
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -111,8 +117,18 @@ class ByteCache(Generic[Value]):
             self._entries[key] = _Entry(value, size, self._calls)
             self._bytes += size
             while self._bytes > self.limit:
-                _, evicted = self._entries.popitem(last=False)
-                self._bytes -= evicted.size
+                self._evict_oldest()
+        self.stored(size)
+
+    def evict_oldest(self) -> int:
+        """Remove the least recently used value, if there is one. Returns its size."""
+        with self._lock:
+            return self._evict_oldest() if self._entries else 0
+
+    def _evict_oldest(self) -> int:
+        _, evicted = self._entries.popitem(last=False)
+        self._bytes -= evicted.size
+        return evicted.size
 
     def release_unused(self) -> None:
         """Remove values that have had no use for some calls: fewer if they never had one. Call it
@@ -163,6 +179,10 @@ def mentions(key: Hashable, names: Set[Hashable]) -> bool:
     if key in names:
         return True
     return isinstance(key, tuple) and any(mentions(part, names) for part in key)
+
+
+def _ignored(_: int) -> None:
+    """Of a cache that shares no budget."""
 
 
 def each(_: object) -> int:

@@ -55,6 +55,8 @@ class Reader:
             self.lookups,
         )
         """All of them: the keys name the parts that an entry was made from."""
+        if options.cache_budget is not None:
+            options.cache_budget.share(self._by_parts)
 
     def has_histograms(self) -> bool:
         try:

@@ -24,6 +24,7 @@ from novaql.rules.templates.humanize import (
 from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure, cut
 from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
 from novaql.rules.templates.work import TemplateWork
+from novaql.tsdb.model.matchers import MOST_COPIES, need_few_groups
 
 Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
 """Evaluates a query at the time of the template: labels and value of each element."""
@@ -94,7 +95,7 @@ def _regex(pattern: Any) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
-        return re2.compile(text(pattern), options)
+        return need_few_groups(re2.compile(text(pattern), options))
     except re2.error as problem:
         shown = f"{cut(pattern)!r} is wrong: {cut(str(problem))}"
         raise TemplateFailure(f"the regular expression {shown}") from None
@@ -103,7 +104,8 @@ def _regex(pattern: Any) -> Any:
 def _check_regex(compiled: Any, subject: Any) -> None:
     """At its worst a search visits each state of the pattern at each character, and it cannot be
     interrupted. Raises `TemplateFailure`."""
-    if compiled.programsize * len(text(subject)) > MOST_STATES:
+    work = compiled.programsize * len(text(subject))
+    if work > MOST_STATES or work * compiled.groups > MOST_COPIES:
         raise TemplateFailure("the regular expression and the text are too long together")
 
 

@@ -31,6 +31,7 @@ ENDLESS = {
     "width": '{{ printf "%999999999d" 1 }}',
     "recursion": '{{ define "a" }}{{ template "a" . }}{{ end }}{{ template "a" 1 }}',
     "replacing": "{{ reReplaceAll `` (printf `%9999d` 1) (printf `%9999d` 1) }}",
+    "groups": "{{ match `" + "(" * 3000 + ")" * 3000 + "` `` }}",
 }
 
 

@@ -68,7 +68,9 @@ _SCHEMAS: dict[str, dict[str, list[Field]]] = {
             ("start_timestamp_ms", 1, _INT64, _ONE, ""),
             ("end_timestamp_ms", 2, _INT64, _ONE, ""),
             ("matchers", 3, _MESSAGE, _MANY, "LabelMatcher"),
+            ("hints", 4, _MESSAGE, _ONE, "ReadHints"),
         ],
+        "ReadHints": [("func", 2, _STRING, _ONE, "")],
         "ReadRequest": [
             ("queries", 1, _MESSAGE, _MANY, "Query"),
             ("accepted_response_types", 2, _INT32, _MANY, ""),
