@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.evaluator.context import CELLS_AT_ONCE, Context
-from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.kernels.windows import Floats, Ints
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -32,6 +32,20 @@ def distinct(context: Context, numbers: NDArray[Number]) -> tuple[NDArray[Number
     for some, part in parts:
         which[some] = np.searchsorted(whole, part)[which[some]]
     return whole, which
+
+
+def distinct_bits(context: Context, values: Floats) -> tuple[Floats, Ints]:
+    """Return the values of distinct bits, and the index of each value among them: 0 and -0 are
+    two."""
+    bits = values.view(np.int64)
+    if len(values) and float(values.max()) - float(values.min()) < len(values):
+        with np.errstate(invalid="ignore"):  # beyond 64 bits
+            whole = values.astype(np.int64)
+        if np.array_equal(whole.astype(np.float64).view(np.int64), bits):  # no sorting is needed
+            numbers, which = distinct(context, whole)
+            return numbers.astype(np.float64), which
+    numbers, which = distinct(context, bits)
+    return numbers.view(np.float64), which
 
 
 def _by_table(context: Context, numbers: NDArray[Any], least: Any) -> tuple[NDArray[Any], Ints]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from novaql.evaluator import distinct as module
 from novaql.evaluator.context import Context
-from novaql.evaluator.distinct import distinct
+from novaql.evaluator.distinct import distinct, distinct_bits
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import QueryOptions
 from novaql.tsdb.model.labels import SeriesTable
@@ -46,3 +46,29 @@ def test_numbers_and_places_are_those_of_numpy(
     assert found.dtype == numbers.dtype
     np.testing.assert_array_equal(found, expected)
     assert which.tolist() == places.tolist()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [3.0],
+        [2.0, -1.0, -2.0, 2.0, 0.0],
+        [0.0, -0.0, 1.0, -0.0],
+        [1.0, 1.5, 2.0, 1.5],
+        [1e21, 1e21],
+        [2.0**53, 2.0**53 + 2, 2.0**53],
+        [7.0, 1e9, 7.0],
+        [np.nan, 1.0, np.nan],
+        [np.inf, np.inf],
+        [-np.inf, np.inf, 0.0],
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_the_bits_of_values_are_those_before(values: list[float]) -> None:
+    numbers = np.array(values, np.float64)
+
+    found, which = distinct_bits(Context(_SOURCE, QueryOptions(0, 0)), numbers)
+
+    np.testing.assert_array_equal(found[which].view(np.int64), numbers.view(np.int64))
+    assert len(np.unique(found.view(np.int64))) == len(found) == len(np.unique(which))

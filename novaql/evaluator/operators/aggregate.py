@@ -8,7 +8,7 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import CELLS_AT_ONCE, Context
-from novaql.evaluator.distinct import distinct
+from novaql.evaluator.distinct import distinct, distinct_bits
 from novaql.evaluator.group_names import mark_groups
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import ACCUMULATORS
@@ -140,9 +140,8 @@ def _value_texts(
     context: Context, operand: StepMatrix, present: Bools, made: MadeLabels
 ) -> LabelColumn:
     """The text of every present cell, in order of rows and steps."""
-    bits = operand.values[present].view(np.int64)  # 0 and -0 are equal, but not their texts
-    numbers, text_of = distinct(context, bits)
-    texts = [made.text(shortest_decimal(v)) for v in numbers.view(np.float64).tolist()]
+    numbers, text_of = distinct_bits(context, operand.values[present])
+    texts = [made.text(shortest_decimal(v)) for v in numbers.tolist()]
     if operand.native is not None:
         which = operand.native.which[present]
         used, place = np.unique(which, return_inverse=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.context import allocate
-from novaql.evaluator.distinct import distinct
+from novaql.evaluator.distinct import distinct, distinct_bits
 from novaql.evaluator.kernels import tallies
 from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.made_labels import MadeLabels
@@ -38,9 +38,8 @@ def count_values_over_time(run: Runner, operator: Operator) -> StepMatrix:
     made = MadeLabels(run.context, call.function, name.plan.span)
     made.check_name(label)
     samples = RangeSamples.of(run, call, window)
-    bits = samples.values.view(np.int64)  # 0 and -0 are equal, but not their texts
-    numbers, text_of = distinct(run.context, bits)
-    texts = [made.text(shortest_decimal(v)) for v in numbers.view(np.float64).tolist()]
+    numbers, text_of = distinct_bits(run.context, samples.values)
+    texts = [made.text(shortest_decimal(v)) for v in numbers.tolist()]
     made.column(0)
     return _counted(run, samples, label, texts, text_of)
 

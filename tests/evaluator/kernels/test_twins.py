@@ -228,7 +228,10 @@ def test_quantiles_of_windows(case: Case, data: st.DataObject) -> None:
     np.testing.assert_array_equal(expected[0], actual[0])
 
 
-@pytest.mark.parametrize(("window", "step"), [(1, 1), (7, 3), (60, 5), (300, 10), (300, 200)])
+@pytest.mark.parametrize(
+    ("window", "step"),
+    [(1, 1), (7, 3), (60, 5), (60, 15), (60, 16), (300, 10), (300, 16), (300, 200)],
+)
 def test_quantiles_of_long_rows(window: int, step: int) -> None:
     """Windows that grow, slide by little and by much, over rows with ties and NaN."""
     random = np.random.default_rng(window)
