@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from novaql.lazy_exports import lazy_module
 from novaql.server.jobs.loop import Loop
-from novaql.server.process.connections import SharedCounts
+from novaql.server.process.shared_counts import SharedCounts
 from novaql.server.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import pytest
 
 from novaql.server.errors import RateLimited
 from novaql.server.pools.streams import Streams
-from novaql.server.process.connections import Connections, SharedCounts
+from novaql.server.process.connections import Connections
+from novaql.server.process.shared_counts import SharedCounts
 
 
 def test_a_tenant_has_so_many_and_another_its_own() -> None:
