@@ -146,7 +146,7 @@ class JobRunner:
         """Assign due jobs to free threads. Return the seconds until there may be more."""
         self._leases.mend_times()
         now = self._context.clock.now()
-        due, coming = self._due.look(now, now + timedelta(seconds=self._poll_s))
+        due, coming = self._due.poll(now, now + timedelta(seconds=self._poll_s))
         pools = (pool for pool, found in zip(self._kind_pools, due, strict=True) if found)
         if sum([self._fill(pool) for pool in pools]):
             return 0

@@ -92,9 +92,9 @@ class ApiWorkers:
 
     def _watch(self) -> None:
         for row, place in enumerate(self._places):
-            self._look_after(row, place)
+            self._restart_if_ended(row, place)
 
-    def _look_after(self, row: int, place: _Place) -> None:
+    def _restart_if_ended(self, row: int, place: _Place) -> None:
         now = time.monotonic()
         if place.process is not None:
             code = place.process.exitcode
