@@ -14,13 +14,13 @@ from novaql.errors import ArgumentError, Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, estimate_of
 from novaql.evaluator.evaluate import Evaluator, finish_names
-from novaql.evaluator.freed_memory import reuse_freed_memory
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.lower import lower
 from novaql.evaluator.matrix import StepMatrix, scalar_matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
+from novaql.evaluator.retained_memory import reuse_freed_memory
 from novaql.evaluator.sample_gaps import median_gap_ms
 from novaql.evaluator.steps import Steps
 from novaql.language import parse_core, walk

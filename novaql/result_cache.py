@@ -98,7 +98,7 @@ class ResultCache:
         self._entries: ByteCache[_Entry] = ByteCache(limit_bytes, lambda entry: entry.nbytes)
         self._plans: ByteCache[_PlanKey] = ByteCache(MOST_PLANS, each)
         self.steps_reused = 0
-        """Since the start. A metric: concurrent updates may be lost."""
+        """Since the creation of the cache. Approximate: concurrent updates may be lost."""
 
     def answer(
         self,

@@ -36,6 +36,12 @@ def matchers_of(selector: VectorSelector) -> list[Matcher]:
     return [*named, *selector.matchers]
 
 
+def matcher_sets_of(selector: VectorSelector) -> list[list[Matcher]]:
+    """The sets of matchers of which a series satisfies any: one for each alternative."""
+    own = matchers_of(selector)
+    return [[*own, *alternative] for alternative in selector.alternatives] or [own]
+
+
 def regex_literal(text: str) -> str:
     """A regular expression that is this text and nothing else."""
     return "".join(f"\\{char}" if char in _SPECIAL else char for char in text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from novaql.diagnosis.cause import Reason
 from novaql.diagnosis.nearest import nearest
 from novaql.language.ast import VectorSelector
-from novaql.selectors import matchers_of
+from novaql.selectors import matcher_sets_of, matchers_of
 from novaql.text.labels import label_name, quoted
 from novaql.text.times import time_text
 from novaql.tsdb.model.labels import METRIC_NAME
@@ -40,7 +40,7 @@ class Found:
 
 def has_series(source: Source, selector: VectorSelector, start_ms: int, end_ms: int) -> bool:
     """Whether a selector has series in a range of time."""
-    return _exists(source, _sets_of(selector), start_ms, end_ms)
+    return _exists(source, matcher_sets_of(selector), start_ms, end_ms)
 
 
 def why_selector(
@@ -55,7 +55,7 @@ def why_selector(
 
     search_range  find the times at which its series have some, by up to a hundred look-ups
     """
-    own, sets = matchers_of(selector), _sets_of(selector)
+    own, sets = matchers_of(selector), matcher_sets_of(selector)
     if _exists(source, sets):
         return _of_range(source, sets, start_ms, end_ms, search_range=search_range)
     names = [m for m in own if m.name == METRIC_NAME and m.op is MatchOp.EQUAL]
@@ -93,11 +93,6 @@ def _without_names(source: Source) -> str:
         return ""
     name, value = labels[0], source.label_values(labels[0], [], MIN_TIME_MS, MAX_TIME_MS)[0]
     return f": no series has a name; select them by labels: {{{label_name(name)}={quoted(value)}}}"
-
-
-def _sets_of(selector: VectorSelector) -> Sets:
-    own = matchers_of(selector)
-    return [[*own, *alternative] for alternative in selector.alternatives] or [own]
 
 
 def _selective(sets: Sets) -> bool:

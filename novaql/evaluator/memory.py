@@ -34,7 +34,7 @@ class QueryMemory:
     shared  where they are reserved
     peak    most bytes that were admitted at one time
 
-    `admit`, `keep`, `give_back` and `hold` are called on one thread at a time; arrays may be freed
+    `admit`, `keep`, `release` and `hold` are called on one thread at a time; arrays may be freed
     on any.
     """
 
@@ -73,7 +73,7 @@ class QueryMemory:
         self.admit(size, purpose)
         self._reserved_to_end += size
 
-    def give_back(self, size: int) -> None:
+    def release(self, size: int) -> None:
         """Return bytes that `keep` took, before the query ends."""
         self._reserved_to_end -= size
 

@@ -24,7 +24,8 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """
+    """How files are read, whatever their names.
+
     kind       format of every file that is named; None: by its name, else by its first bytes
     precision  unit of the times of line protocol, one of `influx.PRECISIONS`
     """
@@ -62,7 +63,8 @@ AS_EXPOSED = ExposedOptions()
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """
+    """How data of any kind is read.
+
     columns          roles of the columns of tables
     default_time_ms  time of text samples without a time, scraped or in a file (None: now)
     progress         called with bytes done and bytes in all

@@ -1,7 +1,7 @@
 """When the cached series of a reader were last sent.
 
-A reader caches the series of its senders. Where series come and go, most of them would be series
-that no sender has any more. The reader then clears its cache, and reads the series that are left
+A reader caches the series of its senders. Where series come and go, most cached series have no
+sender after a while. The reader then clears its cache, and reads the series that are still sent
 once more.
 """
 
@@ -16,23 +16,23 @@ from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.labels import Ints
 
 FEW_SERIES = 1 << 16
-"""So many series may be cached in any case: some 50 MiB."""
+"""The number of series that may be cached in any case: about 50 MiB."""
 
 STOPPED_S = 900.0
-"""A series has stopped if it was not sent for so long. Few senders have longer intervals."""
+"""A series that was not sent for this time has stopped. Few senders have longer intervals."""
 
 PAUSE_S = 60.0
 """A longer time in which no series was sent counts as this much: after it, all are sent again."""
 
 
 class SeriesUse:
-    """Not thread-safe."""
+    """The times at which series were last sent, by their numbers. Not thread-safe."""
 
     def __init__(self) -> None:
         self._noted_at = time.monotonic()
         self._now_s = 0.0
         """The time in which series were sent."""
-        self._next_look_s = PAUSE_S
+        self._next_check_s = PAUSE_S
         self._sent_s: NDArray[np.float32] = np.zeros(64, np.float32)
         """By number of the series."""
 
@@ -48,8 +48,8 @@ class SeriesUse:
     def mostly_stopped(self, count: int) -> bool:
         """Return whether most of the first `count` series have stopped, and they are more than a
         few. Checks at most once a minute."""
-        if count <= FEW_SERIES or self._now_s < self._next_look_s:
+        if count <= FEW_SERIES or self._now_s < self._next_check_s:
             return False
-        self._next_look_s = self._now_s + PAUSE_S
+        self._next_check_s = self._now_s + PAUSE_S
         sending = self._sent_s[:count] >= self._now_s - STOPPED_S
         return 2 * int(np.count_nonzero(sending)) < count

@@ -16,7 +16,8 @@ from novaql.language.ast import (
 )
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import bare, calls, number, selectors, sets_of
+from novaql.lint.tree import bare, calls, number, selectors
+from novaql.selectors import matcher_sets_of
 from novaql.text.go_text import PLACEHOLDER
 from novaql.tsdb.model.matchers import MatchOp, compile_regex
 
@@ -78,7 +79,7 @@ def _many(expr: Expr, known: Knowledge) -> str | None:
     """Why an expression has more than one element, or None."""
     match expr:
         case VectorSelector():
-            count = known.matches(*sets_of(expr)) or 0
+            count = known.matches(*matcher_sets_of(expr)) or 0
             return f"{count} series match" if count > 1 else None
         case Aggregate(op="count_values"):
             return "there is one for each value"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from novaql.language.ast import Expr
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import all_matchers, metric_of, selectors, sets_of
+from novaql.lint.tree import all_matchers, metric_of, selectors
+from novaql.selectors import matcher_sets_of
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -56,7 +57,7 @@ def _hope(matcher: Matcher, pattern: str, written: str) -> str:
 def never_matches(root: Expr, known: Knowledge) -> Iterator[Remark]:
     """Matchers that exclude one another, and selectors that no series of the data satisfies."""
     for selector in selectors(root):
-        sets = sets_of(selector)
+        sets = matcher_sets_of(selector)
         clashes = [clash for clash in map(_contradiction, sets) if clash is not None]
         if clashes:
             yield Remark(Severity.ERROR, f"no series can match: {clashes[0]}", selector.span)
@@ -107,7 +108,7 @@ def selects_everything(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noq
     for selector in selectors(root):
         if metric_of(selector) is not None:
             continue
-        if not all(any(map(_narrows, matchers)) for matchers in sets_of(selector)):
+        if not all(any(map(_narrows, matchers)) for matchers in matcher_sets_of(selector)):
             yield Remark(
                 Severity.WARNING,
                 "this selects every series that has the label, whatever it measures",

@@ -17,7 +17,6 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from novaql.selectors import matchers_of
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -42,12 +41,6 @@ def selectors(expr: Expr) -> Iterator[VectorSelector]:
     for node in walk(expr):
         if isinstance(node, VectorSelector):
             yield node
-
-
-def sets_of(selector: VectorSelector) -> list[list[Matcher]]:
-    """The sets of matchers of which a series satisfies any: one for each alternative."""
-    own = matchers_of(selector)
-    return [[*own, *alternative] for alternative in selector.alternatives] or [own]
 
 
 def all_matchers(selector: VectorSelector) -> list[Matcher]:

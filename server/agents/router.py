@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 from fastapi import Depends, Query, Response
 
@@ -26,7 +26,6 @@ from novaql.server.agents.schema import (
     StopAgent,
 )
 from novaql.server.agents.tables import Agent
-from novaql.server.db.unit import Unit
 from novaql.server.errors import Forbidden
 from novaql.server.http.dependencies import (
     ADMIN,
@@ -39,7 +38,7 @@ from novaql.server.http.dependencies import (
     if_match,
 )
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.http.transaction import ExternalCall
+from novaql.server.http.transaction import ExternalCall, denied, rejected_after_commit
 
 router = api_router("/v1/agents", "agents")
 
@@ -128,7 +127,9 @@ def decide_agent_action(
             reason=body.reason,
         )
     except Forbidden as refusal:
-        return _denied(unit, f"agent_action.{body.decision}", body.action_id, refusal)
+        return denied(
+            unit, f"agent_action.{body.decision}", ("agent_action", body.action_id), refusal
+        )
     return AgentActionOut.of(action)
 
 
@@ -155,7 +156,7 @@ def propose_agent_action(
         )
     except OutsideLimits as refusal:
         actions.violation(unit, id, refusal, body.kind)
-        return _after_commit(refusal)
+        return rejected_after_commit(refusal)
     response.headers["Location"] = f"/v1/agents/{id}/actions/{action.id}"
     return AgentActionOut.of(action)
 
@@ -187,7 +188,7 @@ def revise_agent_action(
             unit, id, action_id, body.content, title=body.title, version=expected
         )
     except Forbidden as refusal:
-        return _denied(unit, "agent_action.revise", action_id, refusal)
+        return denied(unit, "agent_action.revise", ("agent_action", action_id), refusal)
     return AgentActionOut.of(action)
 
 
@@ -210,7 +211,7 @@ def start_agent_action(
     try:
         action = actions.begin(unit, id, action_id, shown_hash=body.content_hash)
     except Forbidden as refusal:
-        return _denied(unit, "agent_action.start", action_id, refusal)
+        return denied(unit, "agent_action.start", ("agent_action", action_id), refusal)
     return AgentActionOut.of(action)
 
 
@@ -239,7 +240,7 @@ def report_agent_action(
             result=body.result,
         )
     except Forbidden as refusal:
-        return _denied(unit, "agent_action.report", action_id, refusal)
+        return denied(unit, "agent_action.report", ("agent_action", action_id), refusal)
     return AgentActionOut.of(action)
 
 
@@ -248,21 +249,3 @@ def report_agent_action(
 def cancel_agent_action(unit: UnitOfWork, id: ResourceId, action_id: ResourceId) -> AgentActionOut:
     """Withdraw an action that has not begun. 409 if it has, or has ended."""
     return AgentActionOut.of(actions.cancel(unit, id, action_id))
-
-
-def _denied(
-    unit: Unit, audit_action: str, action_id: str, refusal: Forbidden
-) -> ExternalCall[None, AgentActionOut]:
-    """Record in the audit log that a user may not do this, and reject the request."""
-    why = {"code": refusal.code}
-    unit.audit(audit_action, ("agent_action", action_id), after=why, outcome="denied")
-    return _after_commit(refusal)
-
-
-def _after_commit(refusal: Forbidden) -> ExternalCall[None, AgentActionOut]:
-    """Commit what records a refusal, and then reject the request."""
-
-    def refuse(_: None) -> NoReturn:
-        raise refusal
-
-    return ExternalCall(lambda: None, refuse)

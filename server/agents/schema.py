@@ -1,4 +1,4 @@
-"""Wire shapes of agents and their actions."""
+"""Request and response models of agents and their actions."""
 
 from __future__ import annotations
 

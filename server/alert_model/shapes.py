@@ -1,4 +1,4 @@
-"""Types of fields that the wire shapes of several domains share."""
+"""Types of fields that models of several domains share."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from sqlalchemy import select
 from novaql.model import FloatHistogram, labels_of
 from novaql.rules.evaluation import ActiveAlert, State, series_of
 from novaql.server.alert_model import history
-from novaql.server.alert_model.batches import delete_by, rows_by
 from novaql.server.alert_model.identity import alert_id
+from novaql.server.alert_model.rows_by_key import delete_by, rows_by
 from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
 from novaql.server.alert_rules.evaluation import Active, RuleResult, RuleState
 from novaql.server.alert_rules.model import SERVICE, SEVERITY

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.server.alert_model import history
-from novaql.server.alert_model.batches import rows_by
+from novaql.server.alert_model.rows_by_key import rows_by
 from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.alert_rules.alert_store import Change, Transition
 from novaql.server.clock import rfc3339

@@ -1,4 +1,4 @@
-"""Wire shapes of rules."""
+"""Request and response models of rules."""
 
 from __future__ import annotations
 

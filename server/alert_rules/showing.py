@@ -1,4 +1,4 @@
-"""Rows of rules as wire shapes."""
+"""Rows of rules as response models."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COUNTS = Prepared(
 def shown_rules(
     unit: Unit, rules: Sequence[AlertRule], plan: RoutingPlan | None = None
 ) -> list[RuleOut]:
-    """The wire shapes of rules.
+    """The response models of rules.
 
     plan  the routing of the tenant; None reads it from the database
     """

@@ -1,4 +1,4 @@
-"""Wire shapes of alerts."""
+"""Request and response models of alerts."""
 
 from __future__ import annotations
 

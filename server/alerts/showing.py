@@ -1,4 +1,4 @@
-"""Rows of alerts as wire shapes."""
+"""Rows of alerts as response models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CHANGES = Prepared(
 
 
 def alert_out(alert: Alert, muting: Muting) -> AlertOut:
-    """The wire shape of an alert."""
+    """The response model of an alert."""
     silences = muting.silences_of(alert.labels)
     return AlertOut.of_row(
         alert,
@@ -41,7 +41,7 @@ def alert_out(alert: Alert, muting: Muting) -> AlertOut:
 
 
 def alert_detail(unit: Unit, alert: Alert) -> AlertDetailOut:
-    """The wire shape of an alert with its rule, history and destinations."""
+    """The response model of an alert with its rule, history and destinations."""
     plan = routing_plan(unit)
     muting = Muting.of(unit, plan)
     rule = unit.find(AlertRule, alert.rule_id)

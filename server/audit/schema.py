@@ -1,4 +1,4 @@
-"""Models of requests and answers for the audit log."""
+"""Request and response models of the audit log."""
 
 from __future__ import annotations
 

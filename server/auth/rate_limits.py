@@ -92,7 +92,7 @@ class _Taken:
     left: int = 0
     reset_ms: int = 0
     past_ms: int = 0
-    """When `slice` has left the window: `spare` need not be given back from then on."""
+    """When `slice` has left the window: `spare` need not be released from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,11 @@ class Quotas:
 
     def close(self) -> None:
         """Return unspent requests, and close the database if `owned`."""
-        self.give_back()
+        self.release()
         if self._owned:
             self._database.close()
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Return unspent requests before the process ends."""
         with self._lock:
             everything, self._taken = self._taken, {}
@@ -204,7 +204,7 @@ class Quotas:
         return found
 
     def _drop_idle(self) -> None:
-        """Drop the keys that have nothing to spend and nothing to give back."""
+        """Drop the keys that have nothing to spend and nothing to release."""
         now = to_ms(self._clock.now())
         self._taken = {
             name: taken

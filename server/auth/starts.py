@@ -43,7 +43,7 @@ class Starts:
         else:
             start.turn = loop.create_future()
             self._queue.put(tenant, start)
-            self._look_later(loop)
+            self._check_later(loop)
             await start.turn
 
     def _begin(self, start: _Start, now: float) -> None:
@@ -51,19 +51,19 @@ class Starts:
         self._young.append(start)
 
     def _age(self, now: float) -> None:
-        """Count the requests no longer that are not young now."""
+        """Stop counting requests that are no longer young."""
         while self._young and self._young[0].until <= now:
             self._young.popleft().end()
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._young:
-            self._timer = loop.call_at(self._young[0].until, self._look, loop)
+            self._timer = loop.call_at(self._young[0].until, self._check, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         self._age(loop.time())
         if self._queue:
-            self._look_later(loop)
+            self._check_later(loop)
 
     def _leave(self, tenant: str) -> None:
         """Count a request as ended or as no longer young, so that others may begin."""
@@ -101,7 +101,7 @@ class _Start:
         self._task.add_done_callback(self.end)
 
     def end(self, _: object = None) -> None:
-        """Count no longer."""
+        """Stop counting the request."""
         task, self._task = self._task, None
         if task is not None:
             task.remove_done_callback(self.end)

@@ -29,7 +29,7 @@ def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
     if the tenant would have no active administrator left, `limit_reached` if it has the largest
     number of users already.
     """
-    was, becomes = _looks_after(user.status, user.role), _looks_after(status, role)
+    was, becomes = _is_active_admin(user.status, user.role), _is_active_admin(status, role)
     if was and not becomes and not _other_admins(unit.session, user.id):
         raise Conflict("the tenant needs one active administrator", code="last_admin")
     if user.status == DEACTIVATED and status != DEACTIVATED:
@@ -42,7 +42,7 @@ def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
         unit.publish("user.deactivated", {"user_id": user.id, "name": user.name})
 
 
-def _looks_after(status: str, role: str) -> bool:
+def _is_active_admin(status: str, role: str) -> bool:
     return status == ACTIVE and role == Role.ADMIN
 
 

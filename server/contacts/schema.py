@@ -1,4 +1,4 @@
-"""Wire shapes of contact methods and notification rules."""
+"""Request and response models of contact methods and notification rules."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class NotificationRuleOut(ResponseModel):
 
     @classmethod
     def of(cls, row: NotificationRule) -> NotificationRuleOut:
-        """The wire shape of a row."""
+        """The response model of a row."""
         return cls.of_row(row, delay=timedelta(seconds=row.delay_s))
 
 

@@ -139,7 +139,7 @@ def secrets_of(unit: Unit, row: ContactMethod) -> dict[str, str]:
 
 
 def method_out(unit: Unit, row: ContactMethod) -> ContactMethodOut:
-    """The wire shape of a contact method."""
+    """The response model of a contact method."""
     try:
         secrets = secrets_of(unit, row)
     except CannotUnseal:  # the server runs without its keys and is read-only

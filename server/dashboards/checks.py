@@ -1,4 +1,4 @@
-"""Checks of a dashboard beyond its wire shape. Errors name the field by JSON pointer."""
+"""Checks of a dashboard beyond its model. Errors name the field by JSON pointer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wire shapes of dashboards."""
+"""Request and response models of dashboards."""
 
 from __future__ import annotations
 

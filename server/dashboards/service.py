@@ -129,7 +129,7 @@ def document(unit: Unit, dashboard: Dashboard) -> dict[str, Any]:
 
 
 def shown(unit: Unit, dashboard: Dashboard) -> DashboardOut:
-    """The wire shape of a whole dashboard."""
+    """The response model of a whole dashboard."""
     people = people_of(unit, (dashboard.created_by, dashboard.updated_by))
     return DashboardOut.model_validate(document(unit, dashboard) | _head(dashboard, people))
 

@@ -16,11 +16,11 @@ from novaql.server.egress.errors import Unreachable
 Addresses = Callable[[str, int], Sequence[str]]
 """Resolves a host and a port to addresses that may be dialed."""
 
-_LOOK_S = 0.25
-"""The interval between two looks whether a request is cancelled."""
+_POLL_S = 0.25
+"""The interval between two checks for the cancellation of a request."""
 
 _SLICE = 16 << 10
-"""Bytes that are written before the next look at the deadline."""
+"""Bytes that are written before the next check of the deadline."""
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -91,9 +91,9 @@ class _Ending(httpcore.NetworkStream):
                 raise Unreachable("cancelled", "the request was cancelled")
             left = until - time.monotonic()
             try:
-                return self._inner.read(max_bytes, max(min(left, _LOOK_S), 0.001))
+                return self._inner.read(max_bytes, max(min(left, _POLL_S), 0.001))
             except httpcore.ReadTimeout:
-                if left <= _LOOK_S:
+                if left <= _POLL_S:
                     raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Wire shapes of escalation policies, runs and pages."""
+"""Request and response models of escalation policies, runs and pages."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class EscalationPolicyOut(ResponseModel):
 
     @classmethod
     def of(cls, row: EscalationPolicy) -> EscalationPolicyOut:
-        """The wire shape of a row."""
+        """The response model of a row."""
         timeout_s = row.ack_timeout_s
         return cls.of_row(
             row,
@@ -157,7 +157,7 @@ class EscalationOut(ResponseModel):
 
     @classmethod
     def of(cls, row: EscalationRun) -> EscalationOut:
-        """The wire shape of a row."""
+        """The response model of a row."""
         policy = dict(row.policy)
         timeout_s = policy.pop("ack_timeout_s")
         policy["ack_timeout"] = None if timeout_s is None else timedelta(seconds=timeout_s)
@@ -224,7 +224,7 @@ class PageOut(ResponseModel):
 
     @classmethod
     def of(cls, row: Page) -> PageOut:
-        """The wire shape of a row."""
+        """The response model of a row."""
         return cls.of_row(
             row,
             escalation_id=row.run_id,

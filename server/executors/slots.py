@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 
 
 class NoSlot(Exception):
@@ -33,7 +33,7 @@ class Slots:
         while (acquired := self._acquire()) is None:
             if cancelled() or time.monotonic() >= deadline:
                 raise NoSlot
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         number, claim = acquired
         try:
             yield None if self._first_uid is None else self._first_uid + number

@@ -12,7 +12,7 @@ from novaql.server.executors.config import Limits
 from novaql.server.executors.isolation import Session, Usage
 from novaql.server.executors.outcome import Outcome, Status, refused
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _MEASURE_S = 0.1
 _CHUNK = 64 << 10
 _DISCARDED_EACH_LOOK = 1 << 20
@@ -52,7 +52,7 @@ def _watch(
     """Wait for the end of the program; return why it has to be ended, or None."""
     measure_at = time.monotonic()
     while process.poll() is None:
-        streams.transfer(_LOOK_S)
+        streams.transfer(_POLL_S)
         now = time.monotonic()
         if cancelled():
             return "cancelled", "the run was cancelled"

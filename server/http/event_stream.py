@@ -144,7 +144,7 @@ class EventStream(StreamingResponse):
         context = self._context
         age_s = context.settings.stream_look_s / 2
         read = partial(row_versions, context)
-        return await context.pools.streams.look(context.tenant_id, age_s, read)
+        return await context.pools.streams.shared_read(context.tenant_id, age_s, read)
 
     async def _some_events(self) -> Sequence[StreamEvent]:
         return await in_unit(self._request, lambda unit: self._read(unit, self._after, _AT_ONCE))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from starlette.responses import Response
 
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Forbidden
 from novaql.server.http.answers import encoded
 from novaql.server.http.bodies import ModelRequest
 from novaql.server.http.idempotency import RecordedResponse, fingerprint, recall, remember
@@ -32,6 +34,26 @@ class ExternalCall(Generic[Outcome, Answered]):
 
     act: Callable[[], Outcome]
     finish: Callable[[Outcome], Answered]
+
+
+def denied(
+    unit: Unit, audit_action: str, target: tuple[str, str], refusal: Forbidden
+) -> ExternalCall[None, Any]:
+    """Record in the audit log that a user may not do this, and reject the request.
+
+    target  the type and the id of the resource
+    """
+    unit.audit(audit_action, target, after={"code": refusal.code}, outcome="denied")
+    return rejected_after_commit(refusal)
+
+
+def rejected_after_commit(refusal: Forbidden) -> ExternalCall[None, Any]:
+    """Commit what records a refusal, and then reject the request."""
+
+    def refuse(_: None) -> NoReturn:
+        raise refusal
+
+    return ExternalCall(lambda: None, refuse)
 
 
 @dataclass(frozen=True, slots=True)

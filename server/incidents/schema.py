@@ -1,4 +1,4 @@
-"""Wire shapes of incidents."""
+"""Request and response models of incidents."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ class IncidentOut(ResponseModel):
 
     @classmethod
     def of(cls, incident: Incident) -> IncidentOut:
-        """The wire shape of an incident. A unit loads services, alerts and acknowledgers once."""
+        """The response model of an incident, whose services, alerts and acknowledgers a unit loads
+        once."""
         alerts = incident.first_alerts if incident.alert_count else []
         parts = {
             "services": [row.service for row in incident.services],

@@ -15,7 +15,7 @@ from novaql.server.errors import InvalidRequest
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.request import context_of
 from novaql.server.http.url_credentials import use_form_credentials
-from novaql.server.ingest.bodies_in import body_options, stored_in
+from novaql.server.ingest.body_endpoints import body_options, stored_in
 from novaql.server.ingest.formats import read_influx
 from novaql.text import excerpt
 

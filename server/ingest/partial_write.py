@@ -24,7 +24,7 @@ _PLACE = re.compile(r"^(time series at )?byte \d+: ")
 """A position in the part, which error messages omit: it is not a position in the message."""
 
 
-class SoundSeries:
+class ValidSeries:
     """Reads the parts of one message, and collects the errors of invalid series."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from novaql.server.http.problem import problem_response
 from novaql.server.http.request import request_id_of
 from novaql.server.ingest.body import Body, store_body
 from novaql.server.ingest.intake import Intake, intake_of
-from novaql.server.ingest.partial_write import SoundSeries
+from novaql.server.ingest.partial_write import ValidSeries
 from novaql.server.ingest.spool import Slices, spooled
 from novaql.server.ingest.write_parts import Parts, parts_1, parts_2
 from novaql.server.pools.writers import Steps
@@ -110,17 +110,17 @@ def _store(context: ServerContext, body: Body, *, cut: _Cut) -> Steps[Written]:
     Raises `InputError` or `BodyTooLarge`, without storing any sample, or a `StoreError`.
     """
     data = body.message()
-    sound = SoundSeries()
+    valid = ValidSeries()
 
     def read() -> Slices:
-        nonlocal sound
-        sound = SoundSeries()
+        nonlocal valid
+        valid = ValidSeries()
         with closing(cut(data, intake_of(context))) as parts:
-            yield from sound.of(parts)
-            sound.need_some()
+            yield from valid.of(parts)
+            valid.need_some()
 
     stored = yield from spooled(context, read)
-    left_out = sound.left_out()
+    left_out = valid.left_out()
     if stored.late:
         many = "1 sample is" if stored.late == 1 else f"{stored.late} samples are"
         of_samples = f"{many} older than this store accepts"

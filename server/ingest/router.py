@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from novaql.server.auth.roles import Role
 from novaql.server.bases import INFLUX_PREFIXES, OTLP_PATHS
 from novaql.server.http.data_route import DataRoute, Handler
-from novaql.server.ingest.bodies_in import import_lines, import_text, ingest
+from novaql.server.ingest.body_endpoints import import_lines, import_text, ingest
 from novaql.server.ingest.formats import JSON_LINES, READERS, TEXT
 from novaql.server.ingest.influx_endpoints import (
     InfluxHealth,
@@ -21,7 +21,7 @@ from novaql.server.ingest.influx_endpoints import (
 )
 from novaql.server.ingest.otlp_endpoint import otlp, otlp_metrics
 from novaql.server.ingest.remote_write_endpoint import write
-from novaql.server.ingest.schemas import IngestAnswer, IngestQuery
+from novaql.server.ingest.schema import IngestAnswer, IngestQuery
 
 _PROTOBUF = "application/x-protobuf"
 _OTLP = (_PROTOBUF, "application/json")

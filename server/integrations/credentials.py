@@ -24,7 +24,7 @@ from novaql.server.integrations.provider import Provider, ProviderFault, Provide
 from novaql.server.integrations.tables import Integration
 from novaql.server.tenants.context import ServerContext
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _ENDED = ("invalid_grant", "invalid_client", "unauthorized_client", "bad_refresh_token")
 """Errors of a token endpoint after which only a new connection helps."""
 
@@ -113,7 +113,7 @@ def current(
             return found
         if time.monotonic() > end:
             raise ProviderFault(Reason.TIMEOUT, "another process refreshes the access token")
-        threading.Event().wait(_LOOK_S)
+        threading.Event().wait(_POLL_S)
 
 
 def _unit(context: ServerContext, key: str, *, writes: bool) -> Any:

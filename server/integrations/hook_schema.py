@@ -1,4 +1,4 @@
-"""Wire shapes of hooks, which receive requests of other systems."""
+"""Request and response models of hooks, which receive requests of other systems."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def requests_of(unit: Unit, provider_name: str, hook_id: str) -> list[HookReques
 
 
 def shown(hook: IntegrationHook) -> HookOut:
-    """The wire shape of a hook."""
+    """The response model of a hook."""
     return HookOut.of_row(hook, path=f"{PATH}/{hook.id}")
 
 

@@ -1,4 +1,4 @@
-"""Models of requests and answers for integrations."""
+"""Request and response models of integrations."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from novaql.server.integrations.tables import Integration
 
 
 def shown(unit: Unit, row: Integration) -> IntegrationOut:
-    """The wire shape of a connection."""
+    """The response model of a connection."""
     now = unit.now()
     provider = providers_of(unit.settings).get(row.provider)
     lag = None if row.synced_at is None else max(0.0, (now - row.synced_at).total_seconds())

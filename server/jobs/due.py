@@ -16,8 +16,8 @@ _JOBS = Job.__table__.c
 class DueJobs:
     """Checks for due jobs of some pools.
 
-    A look follows each end of a job and each change that adds one, so its statement is built once,
-    and it is a statement over the table instead of the class, which costs a third.
+    A poll follows each end of a job and each change that adds one. Its statement is therefore built
+    once, over the table instead of the mapped class: that takes a third of the time.
 
     kinds_of_pools  the kinds of jobs of each pool
     """
@@ -35,11 +35,11 @@ class DueJobs:
             exists().where(_JOBS.kind.in_(kinds), _JOBS.run_at <= now, free)
             for kinds in kinds_of_pools
         )
-        self._look = select(coming.scalar_subquery(), *due)
+        self._statement = select(coming.scalar_subquery(), *due)
 
-    def look(self, now: datetime, soon: datetime) -> tuple[list[bool], datetime | None]:
+    def poll(self, now: datetime, soon: datetime) -> tuple[list[bool], datetime | None]:
         """Return whether each pool has a due job without a lease, and the first time after `now`
         and up to `soon` at which a job is due."""
         with self._database.read(None) as session:
-            row = session.connection().execute(self._look, {"now": now, "soon": soon}).one()
+            row = session.connection().execute(self._statement, {"now": now, "soon": soon}).one()
         return [bool(found) for found in row[1:]], row[0]

@@ -11,7 +11,7 @@ from sqlalchemy import case, func
 from novaql.server.db.tables import BrowserSession, Event, IdempotencyKey, Token
 from novaql.server.http.idempotency import KEY_RETENTION
 from novaql.server.jobs.retention import Retention, forget_ended
-from novaql.server.pools.memory_return import give_back_unused
+from novaql.server.pools.memory_return import release_unused
 from novaql.server.tenants.context import ServerContext
 
 _USES_S = 15.0
@@ -47,7 +47,7 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
             memory_at = now + _MEMORY_S
             for store in context.stores.open_ones().values():
                 store.release_unused()
-            give_back_unused()
+            release_unused()
         if now >= forget_at:
             forget_at = now + _FORGET_S
             forget(context, retentions)

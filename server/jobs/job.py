@@ -158,7 +158,7 @@ class JobRun:
                     # If the clock was set back during the run, the job waits as long as intended.
                     turned = max(self.began - unit.now(), timedelta())
                     row.run_at, row.set_at = again_at - turned, unit.now()
-                _give_back(row)
+                _release(row)
                 unit.wakes = True
         self.ended = True
 
@@ -173,7 +173,7 @@ class JobRun:
         """Release the job after a failure, for a retry."""
         with self._unit(writes=True) as unit:
             row = self._own(unit.session)
-            _give_back(row)
+            _release(row)
             row.attempts = self.attempts + 1
             row.last_error = f"{type(error).__name__}: {error}"[:1000]
             if row.run_at == self.run_at:
@@ -198,5 +198,5 @@ class JobRun:
         return self.context.unit(system_actor(self.kind), Origin(self.id), writes=writes)
 
 
-def _give_back(row: Job) -> None:
+def _release(row: Job) -> None:
     row.lease = row.lease_until = row.leased_by = None

@@ -102,14 +102,14 @@ class Leases:
         if self._loop.started:
             self._release_all()
 
-    def hold(self, job_id: str, longest: timedelta) -> str:
-        """Acquire a lease for a job. It is renewed for at most `longest`, or until `let_go`."""
+    def acquire(self, job_id: str, longest: timedelta) -> str:
+        """Acquire a lease for a job. It is renewed for at most `longest`, or until `release`."""
         lease = new_id("lease")
         with self._lock:
             self._held[lease] = job_id, time.monotonic() + longest.total_seconds()
         return lease
 
-    def let_go(self, lease: str) -> None:
+    def release(self, lease: str) -> None:
         """Stop renewing a lease: the job has ended or was released."""
         with self._lock:
             self._held.pop(lease, None)

@@ -146,7 +146,7 @@ class JobRunner:
         """Assign due jobs to free threads. Return the seconds until there may be more."""
         self._leases.mend_times()
         now = self._context.clock.now()
-        due, coming = self._due.look(now, now + timedelta(seconds=self._poll_s))
+        due, coming = self._due.poll(now, now + timedelta(seconds=self._poll_s))
         pools = (pool for pool, found in zip(self._kind_pools, due, strict=True) if found)
         if sum([self._fill(pool) for pool in pools]):
             return 0
@@ -257,7 +257,7 @@ class JobRunner:
                     kind = self._kinds[job.kind]
                     if not self._enter_lane(kind, job.payload, tenant.id):
                         continue
-                    job.lease = self._leases.hold(job.id, kind.longest)
+                    job.lease = self._leases.acquire(job.id, kind.longest)
                     job.lease_until = now + self._leases.lasts
                     job.leased_by = self._leases.holder
                     found.append(self._leased(job, tenant, now))
@@ -317,7 +317,7 @@ class JobRunner:
         return True
 
     def _leave(self, run: JobRun) -> None:
-        self._leases.let_go(run.lease)
+        self._leases.release(run.lease)
         kind = self._kinds[run.kind]
         with self._lock:
             if kind.lane is not None:

@@ -1,4 +1,4 @@
-"""Wire shapes of ledgers."""
+"""Request and response models of ledgers."""
 
 from __future__ import annotations
 

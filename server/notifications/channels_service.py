@@ -86,7 +86,7 @@ def send_test(unit: Unit, channel_id: str) -> Notification:
 
 
 def channel_out(unit: Unit, row: Channel) -> ChannelOut:
-    """The wire shape of a channel."""
+    """The response model of a channel."""
     secrets = secrets_of(unit, row)
     url = channel_url(unit, row, secrets)
     settings = row.settings if url is None else {**row.settings, "url": shown_url(url)}

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 
-from novaql.server.alert_model.batches import delete_by, rows_by
 from novaql.server.alert_model.identity import group_key
 from novaql.server.alert_model.payload import alert_payload
+from novaql.server.alert_model.rows_by_key import delete_by, rows_by
 from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.clock import rfc3339
 from novaql.server.db.tables import Job

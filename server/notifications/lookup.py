@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
-from novaql.server.alert_model.batches import rows_by
+from novaql.server.alert_model.rows_by_key import rows_by
 from novaql.server.db.tenant_scope import Prepared
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, Impossible

@@ -53,7 +53,7 @@ def config_of(body: SetRouting) -> dict[str, Any]:
 
 
 def shown(row: Routing | None, proposed: dict[str, Any] | None = None) -> RoutingShown:
-    """The wire shape of the routing. `proposed` is a document that is not stored."""
+    """The response model of the routing. `proposed` is a document that is not stored."""
     config: dict[str, Any] = proposed or (_NOTHING if row is None else row.config)
     absent = {"id": None, "created_at": None, "updated_at": None, "version": 0}
     return RoutingShown.of_row(

@@ -1,4 +1,4 @@
-"""Wire shapes of channels, of the routing, and of the notification log."""
+"""Request and response models of channels, the routing, and the notification log."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ class DestinationOut(ResponseModel):
 
     @classmethod
     def of(cls, one: Destination, **more: Any) -> Self:
-        """The wire shape of a destination. `more` are the fields of a subclass."""
+        """The response model of a destination. `more` are the fields of a subclass."""
         return cls.of_row(
             one,
             route=one.path,
@@ -300,7 +300,7 @@ class NotificationOut(ResponseModel):
 
     @classmethod
     def of(cls, row: Notification) -> NotificationOut:
-        """The wire shape of a row."""
+        """The response model of a row."""
         content = {"message": None, **row.payload}
         return cls.of_row(row, group=row.group_id, error=row.error or None, **content)
 

@@ -27,8 +27,8 @@ _MOST_ABSENT = 50
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 NEAR = (timedelta(hours=3), timedelta(days=2), timedelta(days=16))
 FAR = (*NEAR, timedelta(days=128), timedelta(days=800))
-"""How far from an instant the search for the ends of its shift looks, step by step. The last of
-`FAR` is longer than any turn."""
+"""The distances from an instant in which the ends of its shift are searched, one after another. The
+last of `FAR` is longer than any turn."""
 
 MOST_STEPS = 10_000
 """The most turns and restricted parts of which one range may consist."""

@@ -1,4 +1,4 @@
-"""Wire shapes of schedules, overrides and shifts."""
+"""Request and response models of schedules, overrides and shifts."""
 
 from __future__ import annotations
 

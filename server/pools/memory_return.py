@@ -35,7 +35,7 @@ def configure_allocator() -> None:
         mallopt(_M_TRIM_THRESHOLD, _FREE_AT_END)
 
 
-def give_back_unused() -> None:
+def release_unused() -> None:
     """Release the buffers that no query has used since the last call, and all freed memory. Call it
     at intervals of a minute or more."""
     release_unused_buffers()
@@ -43,11 +43,11 @@ def give_back_unused() -> None:
 
 
 class MemoryReturn:
-    """Calls `give_back` in a thread of its own, soon after enough memory was freed, and at most
+    """Calls `release` in a thread of its own, soon after enough memory was freed, and at most
     five times a second. Thread-safe."""
 
-    def __init__(self, give_back: Callable[[], object] = return_freed_memory) -> None:
-        self._give_back = give_back
+    def __init__(self, release: Callable[[], object] = return_freed_memory) -> None:
+        self._release = release
         self._lock = threading.Lock()
         self._freed = 0
         self._pending = False
@@ -68,4 +68,4 @@ class MemoryReturn:
         with self._lock:
             self._freed = 0
             self._pending = False
-        self._give_back()
+        self._release()

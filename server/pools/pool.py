@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 QUANTUM_S = 0.01
 """The time after which a task releases its place if others wait."""
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _here = threading.local()
 
 
@@ -166,7 +166,7 @@ class Pool:
                 self._dispatch()
             go = place.go
         assert go is not None
-        while not go.wait(_LOOK_S):
+        while not go.wait(_POLL_S):
             if over():
                 with self._lock:
                     if place.paused and self._queue.remove(place.tenant, place):

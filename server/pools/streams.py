@@ -36,7 +36,7 @@ class Streams:
     def __init__(self, shared: SharedTally | None = None) -> None:
         self.shared = shared
         self._open: Counter[str] = Counter()
-        self._looks: dict[str, tuple[float, asyncio.Task[Any]]] = {}
+        self._reads: dict[str, tuple[float, asyncio.Task[Any]]] = {}
 
     def open_of(self, tenant: str) -> int:
         """Return the number of open streams of a tenant in this process."""
@@ -65,17 +65,17 @@ class Streams:
             self._open[tenant] -= 1
             if not self._open[tenant]:
                 del self._open[tenant]
-                self._looks.pop(tenant, None)
+                self._reads.pop(tenant, None)
 
-    async def look(
+    async def shared_read(
         self, tenant: str, age_s: float, read: Callable[[], Coroutine[Any, Any, Found]]
     ) -> Found:
         """Return what `read` finds. All streams of a tenant share one read, which began at most
         `age_s` ago."""
         now = asyncio.get_running_loop().time()
-        at, task = self._looks.get(tenant, (0.0, None))
+        at, task = self._reads.get(tenant, (0.0, None))
         if task is None or now - at > age_s:
             task = asyncio.ensure_future(read())
-            self._looks[tenant] = now, task
+            self._reads[tenant] = now, task
         found: Found = await asyncio.shield(task)
         return found

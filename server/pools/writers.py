@@ -43,11 +43,11 @@ class _Job:
 class Writers:
     """Threads that decode and store.
 
-    threads  their number; while all of them are busy, a tenant without a running job gets an extra
-             one
-    capacity bodies that run or wait; a further one is rejected with `Busy`, or the youngest of
-    another tenant if that one has more of them
-    octets   the budget of all these bodies
+    threads   their number; while all of them are busy, a tenant without a running job gets an extra
+              one
+    capacity  the most bodies that run or wait. A further one is rejected with `Busy`, or displaces
+              the youngest of a tenant that has more of them
+    octets    the budget of all these bodies, in bytes
     """
 
     def __init__(self, *, threads: int, capacity: int, octets: int) -> None:
@@ -113,7 +113,7 @@ class Writers:
                 job.held.pinned = True
             ran = self._pool.run(lambda job=job: self._steps(job))  # type: ignore[misc]
             ran.add_done_callback(lambda ran, job=job: self._ran(job, ran))  # type: ignore[misc]
-        self._look_around()
+        self._note_waiting_tenants()
 
     def _next(self) -> _Job | None:
         """Return the first job of the next tenant, if a thread is free for it. The tenant moves to
@@ -131,7 +131,7 @@ class Writers:
                 return job
         return None
 
-    def _look_around(self) -> None:
+    def _note_waiting_tenants(self) -> None:
         waiting = frozenset(tenant for tenant, queue in self._queues.items() if queue)
         self._elsewhere = waiting if self._paused < MOST_PAUSED else frozenset()
 

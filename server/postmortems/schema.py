@@ -1,4 +1,4 @@
-"""Wire shapes of postmortems."""
+"""Request and response models of postmortems."""
 
 from __future__ import annotations
 

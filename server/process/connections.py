@@ -1,67 +1,21 @@
 """Counts of open connections, in total and for each address, over all processes of a server.
 
-The counts are in memory that the workers share. Each worker writes its own row and sums the rows to
-decide, so no lock is needed. If a worker is killed, the process that starts its replacement clears
-its row. Addresses are counted by a keyed hash: two addresses may share a cell and its limit, but a
-client cannot choose which. Open streams of tenants are counted in the same way, in counts of their
-own: the id of the tenant is the address.
+Addresses are counted by a keyed hash: two addresses may share a cell and its limit, but a client
+cannot choose which. Open streams of tenants are counted in the same way, in separate counts: the id
+of the tenant is the address.
 """
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
-import mmap
 import os
 import resource
-from dataclasses import dataclass
-from multiprocessing.reduction import DupFd
-from typing import Any
 
 import numpy as np
 
+from novaql.server.process.shared_counts import ALL, CELLS, SharedCounts
 from novaql.server.settings import Settings
-
-_CELLS = 1 << 14
-_IN_ALL = _CELLS
-"""The cell after those of the addresses, which counts all connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedCounts:
-    """A file in memory with a row of counts for each process; its descriptor and the key of the
-    hash.
-
-    Raises `OSError` at its creation if the system has no memory.
-    """
-
-    descriptor: int
-    rows: int
-    key: str
-
-    @classmethod
-    def made(cls, rows: int) -> SharedCounts:
-        """Create counts for a number of processes, all 0."""
-        descriptor = os.memfd_create("novaql-connections")
-        os.ftruncate(descriptor, rows * (_CELLS + 1) * 4)
-        return cls(descriptor, rows, os.urandom(16).hex())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pass the counts to a process that is being started."""
-        return _received, (DupFd(self.descriptor), self.rows, self.key)
-
-    def table(self) -> np.ndarray:
-        """Return the counts: rows of processes, columns of cells."""
-        memory = mmap.mmap(self.descriptor, self.rows * (_CELLS + 1) * 4)
-        return np.frombuffer(memory, np.int32).reshape(self.rows, _CELLS + 1)
-
-    def clear(self, row: int) -> None:
-        """Clear the counts of a process that has ended."""
-        self.table()[row] = 0
-
-
-def _received(descriptor: Any, rows: int, key: str) -> SharedCounts:
-    return SharedCounts(descriptor.detach(), rows, key)
 
 
 class Connections:
@@ -84,7 +38,7 @@ class Connections:
         self._most = most
         self._most_an_address = most_an_address
         if shared is None:
-            self._all = np.zeros((1, _CELLS + 1), np.int32)
+            self._all = np.zeros((1, CELLS + 1), np.int32)
             self._key = os.urandom(16)
         else:
             self._all = shared.table()
@@ -97,16 +51,16 @@ class Connections:
 
         address  None: without a limit for its address, for example a proxy that many clients use
         """
-        if self._most and int(self._all[:, _IN_ALL].sum()) >= self._most:
+        if self._most and int(self._all[:, ALL].sum()) >= self._most:
             return False
         if address is not None and not self.enter_address(address):
             return False
-        self._own[_IN_ALL] += 1
+        self._own[ALL] += 1
         return True
 
     def leave(self, address: str | None) -> None:
         """Release a connection that was admitted."""
-        self._own[_IN_ALL] -= 1
+        self._own[ALL] -= 1
         if address is not None:
             self.leave_address(address)
 
@@ -128,7 +82,7 @@ class Connections:
 
     def _cell(self, address: str) -> int:
         digest = hashlib.blake2b(_network(address), digest_size=4, key=self._key).digest()
-        return int.from_bytes(digest, "big") % _CELLS
+        return int.from_bytes(digest, "big") % CELLS
 
 
 def most_connections(settings: Settings) -> int:

@@ -77,26 +77,26 @@ class Guard:
         self.proxies = proxies
         self.limits = limits or Limits()
         self._open: set[LimitedProtocol] = set()
-        self._looking = False
+        self._checking = False
 
     def watch(self, protocol: LimitedProtocol, loop: asyncio.AbstractEventLoop) -> None:
         """Check a connection once a second until `forget`."""
         self._open.add(protocol)
-        if not self._looking:
-            self._looking = True
-            loop.call_later(1.0, self._look, loop, loop.time())
+        if not self._checking:
+            self._checking = True
+            loop.call_later(1.0, self._check_all, loop, loop.time())
 
     def forget(self, protocol: LimitedProtocol) -> None:
         """Stop checking a connection that has closed."""
         self._open.discard(protocol)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
+    def _check_all(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
         now = loop.time()
         for protocol in list(self._open):
-            protocol.look(now, now - before)
-        self._looking = bool(self._open)
-        if self._looking:
-            loop.call_later(1.0, self._look, loop, now)
+            protocol.check(now, now - before)
+        self._checking = bool(self._open)
+        if self._checking:
+            loop.call_later(1.0, self._check_all, loop, now)
 
 
 _IDLE, _HEAD, _BODY = range(3)
@@ -286,7 +286,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     # Timeouts
 
-    def look(self, now: float, passed: float) -> None:
+    def check(self, now: float, passed: float) -> None:
         """Close the connection if it is too slow. Called once a second.
 
         passed  seconds since the last check
@@ -300,7 +300,7 @@ class LimitedProtocol(HttpToolsProtocol):
             if now - self._since > self._limits.head_s:
                 self._refuse(TooSlow("the request's head took too long"))
         elif self._part == _BODY:
-            self._look_at_body(now, passed)
+            self._check_body(now, passed)
         elif not self._has_request:
             if now - self._since > self._limits.head_s:
                 self.transport.close()
@@ -315,7 +315,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._unsent, self._taken_at = unsent, now
         return now - self._taken_at <= self._limits.idle_s
 
-    def _look_at_body(self, now: float, passed: float) -> None:
+    def _check_body(self, now: float, passed: float) -> None:
         if self.cycle.response_complete:
             if now - self._answered_at > self._limits.unread_s:
                 self.transport.close()

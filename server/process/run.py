@@ -24,9 +24,9 @@ from novaql.server.process.garbage import until_settled
 from novaql.server.process.graceful import complete, public_server, server_for
 from novaql.server.process.logs import log_to_stderr
 from novaql.server.process.proxies import FromWorkers
-from novaql.server.process.shared_counts import ReportReceiver
 from novaql.server.process.supervisor import ApiWorkers
 from novaql.server.process.tls import tls_context
+from novaql.server.process.worker_reports import ReportReceiver
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store

@@ -1,74 +1,55 @@
-"""Reports of the workers' telemetry to the owner, whose `/metrics` covers the whole server."""
+"""Counts that all processes of a server share, in memory that all of them map.
+
+Each process writes its own row and sums the rows to decide, so no lock is needed. If a worker is
+killed, the process that starts its replacement clears its row.
+"""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+import mmap
+import os
+from dataclasses import dataclass
+from multiprocessing.reduction import DupFd
+from typing import Any
 
-import orjson
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+import numpy as np
 
-from novaql.lazy_exports import lazy_module
-from novaql.server.jobs.loop import Loop
-from novaql.server.telemetry import Observation, Telemetry
-
-if TYPE_CHECKING:
-    import httpx
-else:  # only workers need it
-    httpx = lazy_module("httpx")
-
-log = logging.getLogger(__name__)
-_PATH = "/-/observed"
-_EVERY_S = 1.0
+CELLS = 1 << 14
+ALL = CELLS
+"""The cell after the others, which counts everything."""
 
 
-class Reporter:
-    """Sends new observations of a worker's telemetry every second. A killed worker loses one
-    report."""
+@dataclass(frozen=True, slots=True)
+class SharedCounts:
+    """A file in memory with a row of counts for each process.
 
-    def __init__(self, telemetry: Telemetry, owner: str) -> None:
-        self._telemetry = telemetry
-        self._client = httpx.Client(transport=httpx.HTTPTransport(uds=owner), timeout=5)
-        self._loop = Loop("reporter", self._report, every_s=_EVERY_S)
-        telemetry.buffer_observations()
-
-    def start(self) -> None:
-        self._loop.start()
-
-    def stop(self) -> None:
-        self._loop.stop()
-        self._report()
-        self._client.close()
-
-    def _report(self) -> None:
-        observed = self._telemetry.take_observations()
-        if not observed:
-            return
-        try:
-            self._client.post(
-                f"http://owner{_PATH}", content=orjson.dumps([tuple(one) for one in observed])
-            )
-        except httpx.HTTPError:
-            log.warning("requests are not counted: the owner does not answer")
-
-
-class ReportReceiver:
-    """Wraps the owner's application: receives the reports of workers.
-
-    The owner listens on a socket in its own directory, so no other program can send reports.
+    key  of the hash by which addresses and tenants have cells; the same in all processes
     """
 
-    def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:
-        self._app = app
-        self._telemetry = telemetry
+    descriptor: int
+    rows: int
+    key: str
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != _PATH:
-            await self._app(scope, receive, send)
-            return
-        observed = orjson.loads(await Request(scope, receive).body())
-        for one in observed:
-            self._telemetry.count(Observation(*one))
-        await Response(status_code=204)(scope, receive, send)
+    @classmethod
+    def made(cls, rows: int) -> SharedCounts:
+        """Create counts for a number of processes, all 0. Raises `OSError` without memory."""
+        descriptor = os.memfd_create("novaql-connections")
+        os.ftruncate(descriptor, rows * (CELLS + 1) * 4)
+        return cls(descriptor, rows, os.urandom(16).hex())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pass the counts to a process that is being started."""
+        return _received, (DupFd(self.descriptor), self.rows, self.key)
+
+    def table(self) -> np.ndarray:
+        """Return the counts: rows of processes, columns of cells."""
+        memory = mmap.mmap(self.descriptor, self.rows * (CELLS + 1) * 4)
+        return np.frombuffer(memory, np.int32).reshape(self.rows, CELLS + 1)
+
+    def clear(self, row: int) -> None:
+        """Clear the counts of a process that has ended."""
+        self.table()[row] = 0
+
+
+def _received(descriptor: Any, rows: int, key: str) -> SharedCounts:
+    return SharedCounts(descriptor.detach(), rows, key)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from novaql.lazy_exports import lazy_module
 from novaql.server.jobs.loop import Loop
-from novaql.server.process.connections import SharedCounts
+from novaql.server.process.shared_counts import SharedCounts
 from novaql.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ class ApiWorkers:
 
     def _watch(self) -> None:
         for row, place in enumerate(self._places):
-            self._look_after(row, place)
+            self._restart_if_ended(row, place)
 
-    def _look_after(self, row: int, place: _Place) -> None:
+    def _restart_if_ended(self, row: int, place: _Place) -> None:
         now = time.monotonic()
         if place.process is not None:
             code = place.process.exitcode

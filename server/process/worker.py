@@ -22,13 +22,14 @@ from novaql.server.errors import Unavailable
 from novaql.server.file_modes import create_private_files
 from novaql.server.http.edge import Edge
 from novaql.server.http.site import Site
-from novaql.server.process.connections import Connections, SharedCounts, most_connections
+from novaql.server.process.connections import Connections, most_connections
 from novaql.server.process.forwarding import Forwarding
 from novaql.server.process.garbage import until_settled
 from novaql.server.process.graceful import GracefulServer, complete, public_server
 from novaql.server.process.logs import log_to_stderr
-from novaql.server.process.shared_counts import Reporter
+from novaql.server.process.shared_counts import SharedCounts
 from novaql.server.process.tls import tls_context
+from novaql.server.process.worker_reports import Reporter
 from novaql.server.settings import Settings
 
 NAME = "novaql-worker"

@@ -18,7 +18,7 @@ from novaql.server.prometheus.parameters import bad_parameter, read_parameters
 from novaql.tsdb import compile_regex
 
 _HEARTBEAT_S = 15.0
-_LOOK_S = 0.25
+_POLL_S = 0.25
 _BASE = "/prometheus/api/v1"
 FEATURES: dict[str, dict[str, bool]] = {
     "api": {
@@ -83,8 +83,8 @@ async def live_notifications(request: Request) -> Response:
         quiet = 0.0
         yield b":\n\n"  # an empty comment: sends the headers at once
         while not stopping.is_set() and not await request.is_disconnected():
-            await asyncio.sleep(_LOOK_S)
-            quiet += _LOOK_S
+            await asyncio.sleep(_POLL_S)
+            quiet += _POLL_S
             if quiet >= _HEARTBEAT_S:
                 quiet = 0.0
                 yield b":\n\n"

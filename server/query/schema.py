@@ -1,4 +1,4 @@
-"""Models of requests and answers of POST /v1/novaql and its tools."""
+"""Request and response models of POST /v1/novaql and its tools."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ from novaql.server.runbooks.starting import began_too_often, may_begin_now, runn
 from novaql.server.runbooks.tables import RunbookRun, RunbookStepRun
 
 _AGAIN = timedelta(milliseconds=200)
-LOOK_S = 0.5
-"""The interval in which a step looks whether its run was cancelled."""
+POLL_S = 0.5
+"""The interval in which a step checks whether its run was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class CancelWatch:
     def is_cancelled(self) -> bool:
         """Whether a user has cancelled the run, or stopped runbooks or its agent, or another server
         has taken the job over: it repeats the step, or abandons the run."""
-        if not self._cancelled and monotonic() - self._looked >= LOOK_S:
+        if not self._cancelled and monotonic() - self._looked >= POLL_S:
             self._looked = monotonic()
             with self._job.read() as unit:
                 run = unit.find(RunbookRun, self._run_id)

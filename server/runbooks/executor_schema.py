@@ -1,4 +1,4 @@
-"""Wire shapes of the executors that script steps can name."""
+"""Request and response models of the executors that script steps can name."""
 
 from __future__ import annotations
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 from fastapi import Depends, Query, Response
 from starlette.requests import Request
 
 from novaql.server.agents import actions
 from novaql.server.agents.checks import OutsideLimits
-from novaql.server.db.unit import Unit
 from novaql.server.errors import Forbidden
 from novaql.server.http.dependencies import (
     ADMIN,
@@ -25,7 +24,7 @@ from novaql.server.http.dependencies import (
 )
 from novaql.server.http.preparing import checked
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.http.transaction import ExternalCall
+from novaql.server.http.transaction import ExternalCall, denied, rejected_after_commit
 from novaql.server.runbooks import deciding, rows, service, starting, stopping
 from novaql.server.runbooks.checks import check_runbook
 from novaql.server.runbooks.executor_schema import ExecutorsOut
@@ -156,7 +155,7 @@ def run_runbook(
             actions.violation(unit, body.agent_id, refusal, starting.KIND)
         else:
             unit.audit("runbook_run.request", ("runbook", id), outcome="denied")
-        return _after_commit(refusal)
+        return rejected_after_commit(refusal)
     response.headers["Location"] = f"/v1/runs/{run.id}"
     return StartedOut.model_validate({"run_id": run.id, "status": run.status})
 
@@ -201,7 +200,7 @@ def decide_run(
     try:
         run = deciding.decide(unit, id, caller.role, body)
     except Forbidden as refusal:
-        return _denied(unit, f"runbook_run.{body.decision}", id, refusal)
+        return denied(unit, f"runbook_run.{body.decision}", ("runbook_run", id), refusal)
     return rows.shown(unit, run)
 
 
@@ -211,21 +210,3 @@ def cancel_run(unit: UnitOfWork, id: ResourceId) -> RunOut:
     """Cancel a run: one that waits ends now, scripts and HTTP requests are interrupted, other steps
     end first. 409 if it has ended."""
     return rows.shown(unit, deciding.cancel(unit, id))
-
-
-def _denied(
-    unit: Unit, audit_action: str, run_id: str, refusal: Forbidden
-) -> ExternalCall[None, Any]:
-    """Record in the audit log that a user may not do this, and reject the request."""
-    why = {"code": refusal.code}
-    unit.audit(audit_action, ("runbook_run", run_id), after=why, outcome="denied")
-    return _after_commit(refusal)
-
-
-def _after_commit(refusal: Forbidden) -> ExternalCall[None, Any]:
-    """Commit what records a refusal, and then reject the request."""
-
-    def refuse(_: None) -> NoReturn:
-        raise refusal
-
-    return ExternalCall(lambda: None, refuse)

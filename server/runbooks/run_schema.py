@@ -1,4 +1,4 @@
-"""Wire shapes of runs."""
+"""Request and response models of runs."""
 
 from __future__ import annotations
 

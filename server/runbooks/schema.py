@@ -1,4 +1,4 @@
-"""Wire shapes of runbooks."""
+"""Request and response models of runbooks."""
 
 from __future__ import annotations
 

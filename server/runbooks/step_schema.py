@@ -1,4 +1,4 @@
-"""Wire shapes of the steps of a runbook."""
+"""Request and response models of the steps of a runbook."""
 
 from __future__ import annotations
 

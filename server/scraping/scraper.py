@@ -33,7 +33,7 @@ class ScrapeManager:
                   changes, and applies a valid change
     tenant_id     tenant of the store; None: the first one
     most_targets  limit for concurrent targets; 0: no limit
-    look_every_s  interval between two checks of the file
+    check_every_s  interval between two checks of the file
     label_limits  limits of labels that relabelling creates
     """
 
@@ -45,11 +45,11 @@ class ScrapeManager:
         *,
         tenant_id: str | None = None,
         most_targets: int = 0,
-        look_every_s: float = 5.0,
+        check_every_s: float = 5.0,
         label_limits: LabelLimits = USUAL_LIMITS,
     ) -> None:
         self.tenant_id = tenant_id
-        self._look_every_s = look_every_s
+        self._check_every_s = check_every_s
         self._label_limits = label_limits
         self._config = config
         self._seen = file_state(config)
@@ -112,7 +112,7 @@ class ScrapeManager:
     async def _watch_config(self) -> None:
         """Check the file for changes at each interval. Never returns."""
         while True:
-            await asyncio.sleep(self._look_every_s)
+            await asyncio.sleep(self._check_every_s)
             now = await asyncio.to_thread(file_state, self._config)
             if now in (None, self._seen):
                 continue

@@ -1,4 +1,4 @@
-"""Wire shapes of services."""
+"""Request and response models of services."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def remove(unit: Unit, name: str) -> Service:
 
 
 def shown(service: Service) -> ServiceOut:
-    """The wire shape of a service, with the default settings of its signals."""
+    """The response model of a service with the default settings of its signals."""
     columns = {name: getattr(service, name) for name in ServiceOut.model_fields}
     columns["signals"] = {
         name: replace(signal, expr=signal.expression_for(service.name))

@@ -1,4 +1,4 @@
-"""Models of answers about sessions."""
+"""Response models of sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wire shapes of silences."""
+"""Request and response models of silences."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SilenceOut(ResponseModel):
 
     @classmethod
     def of(cls, row: SilenceRow, now: datetime) -> SilenceOut:
-        """The wire shape of a row."""
+        """The response model of a row."""
         last = row.revisions[-1]
         return cls.of_row(
             row,

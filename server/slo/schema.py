@@ -1,4 +1,4 @@
-"""Wire shapes of objectives."""
+"""Request and response models of objectives."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from novaql.server.synthetics.service import PROBE
 from novaql.server.synthetics.tables import Synthetic, SyntheticRegion, SyntheticResult
 
 BUILT_IN = "builtin"
-_LOOK_S = 1.0
+_POLL_S = 1.0
 _BUSY = timedelta(seconds=1)
 _AT_ONCE = 500
 
@@ -35,13 +35,13 @@ class _Stopped(threading.Event):
         super().__init__()
         self._job = job
         self._result_id = result_id
-        self._look_at = time.monotonic() + _LOOK_S
+        self._poll_at = time.monotonic() + _POLL_S
 
     def is_set(self) -> bool:
         if super().is_set() or self._job.cancellation.cancelled:
             return True
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _LOOK_S
+        if time.monotonic() >= self._poll_at:
+            self._poll_at = time.monotonic() + _POLL_S
             with self._job.read() as unit:
                 row = unit.find(SyntheticResult, self._result_id)
                 if row is None or row.status != Status.RUNNING:
@@ -51,7 +51,7 @@ class _Stopped(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
         while not self.is_set():
-            left = _LOOK_S if end is None else end - time.monotonic()
+            left = _POLL_S if end is None else end - time.monotonic()
             if left <= 0:
                 return False
             super().wait(min(left, 0.25))

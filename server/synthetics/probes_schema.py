@@ -1,4 +1,4 @@
-"""Wire shapes between the server and runners in other processes."""
+"""Models of the requests of runners in other processes, and of the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wire shapes of synthetic checks."""
+"""Request and response models of synthetic checks."""
 
 from __future__ import annotations
 

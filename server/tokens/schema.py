@@ -1,4 +1,4 @@
-"""Models of requests and answers for tokens."""
+"""Request and response models of tokens."""
 
 from __future__ import annotations
 

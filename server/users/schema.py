@@ -1,4 +1,4 @@
-"""Models of requests and answers for users."""
+"""Request and response models of users."""
 
 from __future__ import annotations
 

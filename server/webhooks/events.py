@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from novaql.server.jobs.outbox import matches
+
 EVENTS = (
     "incident.created",
     "incident.acknowledged",
@@ -102,15 +104,6 @@ def checked_filters(filters: Iterable[str], known: Collection[str] = EVENTS) -> 
             families = sorted({f"{event.partition('.')[0]}.*" for event in known})
             raise UnknownEvent(f"{pattern!r} matches no event; there are {', '.join(families)}")
     return tuple(found)
-
-
-def matches(pattern: str, event: str) -> bool:
-    """Whether a filter matches an event: all, all with a prefix, or one type."""
-    if pattern == "*":
-        return True
-    if pattern.endswith(".*"):
-        return event.startswith(pattern[:-1])
-    return pattern == event
 
 
 def wanted(filters: Iterable[str], event: str) -> bool:

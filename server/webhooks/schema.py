@@ -1,4 +1,4 @@
-"""Wire shapes of webhooks."""
+"""Request and response models of webhooks."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class WebhookOut(ResponseModel):
 
     @classmethod
     def of(cls, unit: Unit, webhook: Webhook) -> WebhookOut:
-        """The wire shape of a row."""
+        """The response model of a row."""
         shown = {name: getattr(webhook, name) for name in cls.model_fields}
         return cls.model_validate({**shown, "url": shown_url_of(unit, webhook)})
 
@@ -225,7 +225,7 @@ class DeliveryInFull(DeliveryOut):
     def with_history(
         cls, delivery: WebhookDelivery, attempts: list[WebhookAttempt]
     ) -> DeliveryInFull:
-        """The wire shape of a row and its attempts."""
+        """The response model of a row and its attempts."""
         shown = DeliveryOut.model_validate(delivery).model_dump()
         body = orjson.loads(delivery.body)
         if delivery.event_type == "webhook.disabled":  # earlier versions stored the whole URL

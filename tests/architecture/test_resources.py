@@ -17,7 +17,7 @@ CREATES = re.compile(
 HELD_OTHERWISE = {
     "novaql/evaluator/context.py",
     "novaql/inputs/compiled/text_table.py",
-    "novaql/inputs/remote_write/known_series.py",
+    "novaql/inputs/remote_write/keyed_series.py",
     "novaql/inputs/remote_write/plain_decoder.py",
     "novaql/inputs/text/influx.py",
     "novaql/result/append_only_matrix.py",

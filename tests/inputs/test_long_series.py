@@ -9,10 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from novaql.errors import InputError
-from novaql.inputs import ExpositionParser, InfluxParser, JsonLinesParser
+from novaql.inputs import ExpositionParser, InfluxParser, JsonLinesParser, known_series
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.remote_write.plain_decoder import PlainDecoder
-from novaql.inputs.text import known_series
 from tests.support.messages.remote_write_messages import message_of
 
 MOST = 1 << 20

@@ -58,10 +58,6 @@ from novaql.language.value_types import ValueType
 from novaql.planner.logical import MEMBER, Select
 from novaql.planner.rollup_calls import UNIONS
 
-OTHERS = frozenset({"round", "clamp", "clamp_min", "clamp_max", MEMBER})
-ELEMENTWISE = frozenset({*FUNCTIONS, *PARTS, *BITWISE, *OTHERS})
-"""Functions that change each value by itself: stages of a pipeline."""
-
 
 def elementwise_stage(run: Runner, operator: Operator) -> Stage:
     """The function as a change of blocks; its scalar arguments are evaluated now."""

@@ -128,7 +128,7 @@ class LargeRollup:
             for batch in self._batches:
                 self._leaf.watch(batch.rows[seen[batch.rows]])
         self._batches.clear()
-        context.memory.give_back(self._held)
+        context.memory.release(self._held)
 
     def _stretches(self) -> Iterator[slice]:
         """Yield stretches with as many steps as `STRETCH_CELLS` allows, one at least."""

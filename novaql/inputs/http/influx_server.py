@@ -16,8 +16,8 @@ import orjson
 
 from novaql.errors import InputError
 from novaql.inputs.http.client import HttpStatus, answer_to, without_credentials
+from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.text.influx_line import NUMBER, number_in
-from novaql.inputs.text.known_series import KnownSeries
 from novaql.tsdb.model.labels import METRIC_NAME, Ints
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.samples import Batch, Floats

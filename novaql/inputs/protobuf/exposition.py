@@ -18,6 +18,7 @@ import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.compression import open_plain
+from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.protobuf.label_fields import end_of_labels
 from novaql.inputs.protobuf.metric_family import MetricFamily
@@ -27,12 +28,11 @@ from novaql.inputs.protobuf.metric_message import (
     read_summary,
     read_time_ms,
 )
+from novaql.inputs.protobuf.native_rows import HistogramProblem, NativeRow, NativeRows
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text
 from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.sample_times import REASON
-from novaql.inputs.tables.native_rows import HistogramProblem, NativeRow, NativeRows
 from novaql.inputs.text.exposition import BLOCK_BYTES
-from novaql.inputs.text.known_series import KnownSeries
 from novaql.tsdb.model.histograms import ResetHint
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, HistogramSamples

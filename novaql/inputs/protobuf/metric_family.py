@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from novaql.errors import InputError
+from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.protobuf.label_fields import label_set
 from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, signed, varint
 from novaql.inputs.text.exposition import canonical_bound
-from novaql.inputs.text.known_series import KnownSeries
 from novaql.tsdb.model.labels import METRIC_NAME
 
 _CONTENT = {"gauge": 2, "counter": 3, "summary": 4, "unknown": 5}  # field of `Metric`; else 7

@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass, field
 
 from novaql.errors import InputError
+from novaql.inputs.protobuf.native_rows import NativeRow, SpannedBuckets
 from novaql.inputs.protobuf.wire import (
     BYTES,
     FIXED64,
@@ -21,7 +22,6 @@ from novaql.inputs.protobuf.wire import (
     signed,
     unzigzag,
 )
-from novaql.inputs.tables.native_rows import NativeRow, SpannedBuckets
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = struct.Struct("<d")

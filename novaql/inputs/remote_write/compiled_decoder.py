@@ -17,7 +17,7 @@ from novaql.inputs.exemplar_rows import read_exemplar
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.remote_write.compiled_decoder_2 import Decoder2
 from novaql.inputs.remote_write.histograms import read_histogram
-from novaql.inputs.remote_write.known_series import KnownSeries
+from novaql.inputs.remote_write.keyed_series import KeyedSeries
 from novaql.inputs.remote_write.message_columns import Collected, MessageColumns
 from novaql.inputs.remote_write.metadata import read_metadata
 from novaql.inputs.remote_write.write_request import WriteRequest
@@ -55,7 +55,7 @@ class CompiledDecoder:
         self._limits = limits
         self._scratch = _Scratch(0)
         self._key: Octets = np.empty(0, np.uint8)
-        self._known = KnownSeries(kernels, limits)
+        self._known = KeyedSeries(kernels, limits)
         self._learning = False
 
     def decode_2(self, data: Octets) -> WriteRequest | None:
@@ -117,10 +117,10 @@ class CompiledDecoder:
         known.note_sent(request.batch)
         return Beginning(request, end, series)
 
-    def _ready(self) -> KnownSeries:
+    def _ready(self) -> KeyedSeries:
         # An exception that ended the adding of series left them incomplete.
         if self._learning or self._known.is_full(self._most_series):
-            self._known = KnownSeries(self._kernels, self._limits)
+            self._known = KeyedSeries(self._kernels, self._limits)
             self._learning = False
         return self._known
 

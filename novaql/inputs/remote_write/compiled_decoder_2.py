@@ -9,7 +9,7 @@ from novaql.inputs.exemplar_rows import read_exemplar
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.protobuf.wire import read_number
 from novaql.inputs.remote_write.histograms import HISTOGRAM_START, read_histogram
-from novaql.inputs.remote_write.known_series import KnownSeries
+from novaql.inputs.remote_write.keyed_series import KeyedSeries
 from novaql.inputs.remote_write.message_columns import Collected, MessageColumns, settle
 from novaql.inputs.remote_write.metadata import family_of, type_name
 from novaql.inputs.remote_write.write_request import WriteRequest
@@ -26,7 +26,7 @@ class Decoder2:
     """Decodes one message. Adds its series to the known ones, unless the message is rejected."""
 
     def __init__(
-        self, kernels: Functions, known: KnownSeries, limits: LabelLimits, data: Octets
+        self, kernels: Functions, known: KeyedSeries, limits: LabelLimits, data: Octets
     ) -> None:
         self._kernels = kernels
         self._known = known

@@ -16,11 +16,11 @@ import numpy as np
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compiled.text_table import Octets
+from novaql.inputs.known_series import MOST_SERIES
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.compiled_decoder import Beginning, CompiledDecoder
 from novaql.inputs.remote_write.plain_decoder import PlainDecoder
 from novaql.inputs.remote_write.write_request import WriteRequest
-from novaql.inputs.text.known_series import MOST_SERIES
 
 MOST_BYTES = 64 << 20
 _MOST_SCRATCH_BYTES = 8 << 20

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.inputs.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf.label_fields import end_of_labels, label_set
 from novaql.inputs.protobuf.wire import BYTES, fields, read_varint
@@ -17,7 +18,6 @@ from novaql.inputs.remote_write.message_columns import Collected, MessageColumns
 from novaql.inputs.remote_write.metadata import read_metadata
 from novaql.inputs.remote_write.samples import decode_samples
 from novaql.inputs.remote_write.write_request import WriteRequest, need_metric_name
-from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.source import Metadata
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.inputs.compiled.text_table import SeriesNames
-from novaql.inputs.text.known_series import SeriesTexts
+from novaql.inputs.known_series import SeriesTexts
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.compiled import Functions

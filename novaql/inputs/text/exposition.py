@@ -20,12 +20,12 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compression import open_plain, read_tail
+from novaql.inputs.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.sample_times import first_outside
 from novaql.inputs.text.compiled_lines import TextWalker
 from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
-from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.inputs.text.line_splitting import without_free_comments
 from novaql.text.series_parser import parse_series
 from novaql.tsdb.model.labels import Ints

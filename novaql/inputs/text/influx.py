@@ -17,10 +17,10 @@ from itertools import chain
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.inputs.known_series import MOST_SERIES, KnownSeries, TextsOfSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.sample_times import REASON, out_of_range
 from novaql.inputs.text.influx_line import InfluxProblem, read_line
-from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, TextsOfSeries
 from novaql.inputs.text.line_splitting import without_comments
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, Floats

@@ -20,10 +20,10 @@ import numpy as np
 import orjson
 
 from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.sample_times import out_of_range
 from novaql.inputs.text.json_memory import check_json_memory
-from novaql.inputs.text.known_series import MOST_SERIES, KnownSeries, SeriesTexts
 from novaql.inputs.text.line_splitting import without_blank_lines
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints

@@ -1,15 +1,12 @@
-"""How time passes in a story: as it does, or in steps."""
+"""How time passes in a story."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from datetime import datetime
+from typing import Protocol
 
-from novaql.server.clock import Clock, SteppedClock, SystemClock
-
-Found = TypeVar("Found")
+from novaql.server.clock import Clock, SystemClock
 
 
 class Pace(Protocol):
@@ -34,21 +31,3 @@ class RealPace:
 
     def pass_time(self) -> None:
         time.sleep(self._moment_s)
-
-
-class SteppedPace:
-    """Time passes in steps, after each of which `work` does what is due."""
-
-    def __init__(
-        self, clock: SteppedClock, work: Callable[[], object], *, step_s: float = 5.0
-    ) -> None:
-        self._clock = clock
-        self._work = work
-        self._step = timedelta(seconds=step_s)
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    def pass_time(self) -> None:
-        self._clock.step(self._step)
-        self._work()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from novaql.ledger import Checkpoint, VerifierKey, verify_export
 from novaql.server.clock import rfc3339
-from novaql.server.demo.story.pace import Found, Pace
+from novaql.server.demo.story.pace import Pace
 from novaql.server.demo.story.people import Person, StoryFailed
 from novaql.server.demo.story.recording import Recording
 from novaql.server.demo.story.shop import BAD, GOOD, Shop
@@ -27,6 +27,7 @@ _SEEN = ("incident.*", "alert.*", "agent.*", "runbook.*", "slo.*", "page.*", "le
 _HOOK_SECRET = "the-secret-of-the-deploys-of-the-shop"  # noqa: S105 - of the story's own hook
 _RATE = 'sum(rate(http_requests_total{service="checkout",code="500"}[15s]))'
 
+Found = TypeVar("Found")
 Narrate = Callable[[str], None]
 
 

@@ -80,7 +80,7 @@ def test_the_count_survives_a_restart_and_is_shared(
 ) -> None:
     first = Quotas(database, clock)
     used = sum(spend(first) for _ in range(60))
-    first.give_back()
+    first.release()
     ways = [another(database) for _ in range(4)]
     workers = [Quotas(way, clock) for way in ways]
     rest = sum(spend(workers[n % 4]) for n in range(100))

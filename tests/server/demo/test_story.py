@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from novaql.ledger.notes import Checkpoint, VerifierKey
 from novaql.ledger.verify import verify_export
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
-from novaql.server.demo.story.pace import SteppedPace
 from novaql.server.demo.story.plot import HISTORY, Story
 from novaql.server.demo.story.recording import Recording
 from novaql.server.demo.story.shop import BAD, GOOD, Shop, listening
@@ -27,6 +26,22 @@ pytestmark = pytest.mark.slow
 AT = datetime(2027, 3, 1, 12, tzinfo=UTC)
 MOST_S = 120
 """The real seconds that hours of the stepped clock may take."""
+
+
+class SteppedPace:
+    """Time passes in steps, after each of which `work` does what is due."""
+
+    def __init__(self, clock: SteppedClock, work: Callable[[], object]) -> None:
+        self._clock = clock
+        self._work = work
+        self._step = timedelta(seconds=5)
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def pass_time(self) -> None:
+        self._clock.step(self._step)
+        self._work()
 
 
 @pytest.fixture(scope="module")

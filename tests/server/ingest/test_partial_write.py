@@ -15,7 +15,7 @@ from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write.decoder import RemoteWriteDecoder
 from novaql.server.auth.roles import Role
-from novaql.server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
+from novaql.server.ingest.partial_write import MOST_AT_FAULT, ValidSeries
 from novaql.server.ingest.spool import Incoming
 from novaql.server.ingest.write_parts import Parts, PartSizes, parts_1, parts_2
 from novaql.tsdb.model.samples import Batch
@@ -60,8 +60,8 @@ VERSIONS: dict[
 }
 
 
-def sound(parts: Parts) -> tuple[SoundSeries, list[Batch]]:
-    reading = SoundSeries()
+def sound(parts: Parts) -> tuple[ValidSeries, list[Batch]]:
+    reading = ValidSeries()
     batches = [read.batch for read in reading.of(parts) if isinstance(read, Incoming)]
     reading.need_some()
     return reading, batches

@@ -9,7 +9,8 @@ import pytest
 
 from novaql.server.errors import RateLimited
 from novaql.server.pools.streams import Streams
-from novaql.server.process.connections import Connections, SharedCounts
+from novaql.server.process.connections import Connections
+from novaql.server.process.shared_counts import SharedCounts
 
 
 def test_a_tenant_has_so_many_and_another_its_own() -> None:
@@ -39,7 +40,7 @@ def test_the_limit_is_that_of_all_processes() -> None:
     os.close(counts.descriptor)
 
 
-def test_streams_of_a_tenant_share_a_look() -> None:
+def test_streams_of_a_tenant_share_a_read() -> None:
     async def run() -> int:
         streams, reads = Streams(), 0
 
@@ -50,7 +51,7 @@ def test_streams_of_a_tenant_share_a_look() -> None:
             return reads
 
         async def look(tenant: str, age_s: float) -> int:
-            return await streams.look(tenant, age_s, read)
+            return await streams.shared_read(tenant, age_s, read)
 
         with streams.opened("a", 0):
             assert set(await asyncio.gather(*(look("a", 60) for _ in range(5)))) == {1}
@@ -62,7 +63,7 @@ def test_streams_of_a_tenant_share_a_look() -> None:
     assert asyncio.run(run()) == 4
 
 
-def test_a_look_that_fails_is_tried_again() -> None:
+def test_a_read_that_fails_is_tried_again() -> None:
     async def run() -> None:
         streams = Streams()
 
@@ -74,8 +75,8 @@ def test_a_look_that_fails_is_tried_again() -> None:
 
         with streams.opened("a", 0):
             with pytest.raises(LookupError, match="gone"):
-                await streams.look("a", 0, fail)
+                await streams.shared_read("a", 0, fail)
             await asyncio.sleep(0.001)
-            assert await streams.look("a", 0, read) == 1
+            assert await streams.shared_read("a", 0, read) == 1
 
     asyncio.run(run())

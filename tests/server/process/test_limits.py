@@ -11,8 +11,9 @@ from contextlib import ExitStack, suppress
 import orjson
 import pytest
 
-from novaql.server.process.connections import Connections, SharedCounts
+from novaql.server.process.connections import Connections
 from novaql.server.process.limits import Limits
+from novaql.server.process.shared_counts import SharedCounts
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.raw_http import Heard, answer_to, connected, until_closed
 

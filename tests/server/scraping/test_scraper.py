@@ -271,7 +271,7 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(
     config = tmp_path / "scrape.yml"
     with exposing() as target, tsdb.memory() as store:
         config.write_text(job(target.address))
-        manager = ScrapeManager(config, scrape_jobs_of(config), store, look_every_s=0.05)
+        manager = ScrapeManager(config, scrape_jobs_of(config), store, check_every_s=0.05)
         manager.start()
         try:
             config.write_text(job(target.address).replace("one", "another"))

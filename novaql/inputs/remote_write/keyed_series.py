@@ -17,7 +17,7 @@ _MOST_OCTETS = 256 << 20
 _MOST_TEXTS = 4 << 20
 
 
-class KnownSeries:
+class KeyedSeries:
     """The series of both versions in one table. Not thread-safe.
 
     table     all series

@@ -21,7 +21,7 @@ from novaql.server.ingest.formats import (
     read_text,
 )
 from novaql.server.ingest.intake import intake_of
-from novaql.server.ingest.schemas import IngestAnswer, IngestQuery
+from novaql.server.ingest.schema import IngestAnswer, IngestQuery
 from novaql.server.ingest.series_count import SeriesCount
 from novaql.server.ingest.spool import spooled
 from novaql.server.pools.writers import Steps
