@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from novaql.evaluator.operators.transform import ELEMENTWISE
+from novaql.evaluator.kernels.dates import PARTS
+from novaql.evaluator.kernels.elementwise import BITWISE, FUNCTIONS
 from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan, optimize
 from novaql.planner.label_flow import CELL_BY_CELL
-from novaql.planner.logical import Plan
+from novaql.planner.logical import MEMBER, Plan
 from novaql.planner.optimizer import of_floats, trace
 from novaql.planner.rules import RULES, Rule
 from novaql.planner.rules.hoist_step_invariant import hoist_step_invariant
@@ -44,7 +45,9 @@ def test_optimizer_off_keeps_what_carries_meaning() -> None:
 
 
 def test_the_planner_and_the_evaluator_speak_of_the_same_functions() -> None:
-    assert CELL_BY_CELL == ELEMENTWISE
+    """Those that `elementwise_stage` computes change each value by itself."""
+    others = {"round", "clamp", "clamp_min", "clamp_max", MEMBER}
+    assert CELL_BY_CELL == {*FUNCTIONS, *PARTS, *BITWISE, *others}
 
 
 def test_plans_that_double_at_every_level_stay_small() -> None:
