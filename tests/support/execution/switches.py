@@ -50,6 +50,7 @@ STRETCHES = {
         "novaql.evaluator.distinct.CELLS_AT_ONCE",
         "novaql.evaluator.operators.aggregate.CELLS_AT_ONCE",
         "novaql.evaluator.operators.classic_histogram.CELLS_AT_ONCE",
+        "novaql.evaluator.operators.quantile.CELLS_AT_ONCE",
     ),
     "cost": (
         "novaql.evaluator.pipeline.long_windows.COST_AT_ONCE",

@@ -1,6 +1,7 @@
-"""Quantiles and modes of sliding windows, from a sorted window that is updated.
+"""Quantiles and modes of sliding windows, from a sorted window that is updated; quantiles of
+groups of rows, by selection.
 
-Shapes are those of `compiled.strips`.
+Shapes of windows are those of `compiled.strips`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
 
-from novaql.evaluator.kernels.compiled.jit import INT, OUT_VECTOR, STRIPS, VECTOR, inner, kernel
+from novaql.evaluator.kernels.compiled.jit import (
+    INT,
+    INTS,
+    OUT_FLAGS,
+    OUT_MATRIX,
+    OUT_VECTOR,
+    STRIPS,
+    VECTOR,
+    inner,
+    kernel,
+)
+
+_MATRIX = types.Array(types.float64, 2, "C", readonly=True)
+_MASK = types.Array(types.boolean, 2, "C", readonly=True)
+
+STEPS_AT_ONCE = 8
+"""Steps of which the values of a group are gathered together: those of a cache line."""
 
 MOST_UPDATES = 15
 """Samples that enter and leave a window. Measured with gauges and counters: for more of them, or
@@ -51,26 +69,36 @@ def _sort(ordered: Any, count: int) -> None:
 
 
 @inner
+def _smaller_first(numbers: Any, low: int, high: int, pivot: float) -> int:
+    """Move those of low … high - 1 that are smaller than the pivot to the front; where they end.
+
+    Without a branch that depends on a value: the processor would guess half of them wrong.
+    """
+    end = low
+    for k in range(low, high):
+        value = numbers[k]
+        numbers[k], numbers[end] = numbers[end], value
+        end += value < pivot
+    return end
+
+
+@inner
 def _select(numbers: Any, count: int, rank: int) -> None:
     """Quickselect: the value of this rank to its place, no smaller one behind it."""
-    low, high = 0, count - 1
-    while low < high:
-        pivot = numbers[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while numbers[i] < pivot:
-                i += 1
-            while numbers[j] > pivot:
-                j -= 1
-            if i <= j:
-                numbers[i], numbers[j] = numbers[j], numbers[i]
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
-        else:
+    low, high = 0, count
+    while low + 1 < high:
+        one, two, three = numbers[low], numbers[(low + high) // 2], numbers[high - 1]
+        pivot = max(min(one, two), min(max(one, two), three))  # the median
+        end = _smaller_first(numbers, low, high, pivot)
+        if rank < end:
+            high = end
+            continue
+        low = end
+        for k in range(low, high):  # those that equal the pivot
+            value = numbers[k]
+            numbers[k], numbers[low] = numbers[low], value
+            low += value <= pivot
+        if rank < low:
             break
 
 
@@ -155,6 +183,19 @@ def _of_ordered(
 
 
 @inner
+def _selected(numbers: Any, known: int, count: int, q: float) -> float:
+    """`_at_rank` of numbers in any order, which are rearranged."""
+    lower = int(np.floor(q * (count - 1))) - (count - known) if 0 <= q <= 1 else -1
+    if 0 <= lower < known:
+        _select(numbers, known, lower)
+    if 0 <= lower + 1 < known:  # the smallest of those behind; only two neighbours are read
+        for k in range(lower + 2, known):
+            if numbers[k] < numbers[lower + 1]:
+                numbers[k], numbers[lower + 1] = numbers[lower + 1], numbers[k]
+    return _at_rank(numbers, known, count, q)
+
+
+@inner
 def _rank_alone(row: Any, ordered: Any, q: float) -> float:
     """The quantile of a window that is found faster than the order of its neighbour is updated."""
     numbers = 0
@@ -162,15 +203,7 @@ def _rank_alone(row: Any, ordered: Any, q: float) -> float:
         if row[k] == row[k]:
             ordered[numbers] = row[k]
             numbers += 1
-    # Only two neighbours of the order are read.
-    lower = int(np.floor(q * (len(row) - 1))) - (len(row) - numbers) if 0 <= q <= 1 else -1
-    if 0 <= lower < numbers:
-        _select(ordered, numbers, lower)
-    if 0 <= lower + 1 < numbers:
-        for k in range(lower + 2, numbers):
-            if ordered[k] < ordered[lower + 1]:
-                ordered[k], ordered[lower + 1] = ordered[lower + 1], ordered[k]
-    return _at_rank(ordered, numbers, len(row), q)
+    return _selected(ordered, numbers, len(row), q)
 
 
 @inner
@@ -253,3 +286,49 @@ def strip_quantiles(strips: Any, what: int, q: Any, begin: int, end: int, out: A
             out[at] = _of_ordered(what, ordered, numbers, count, q[step], row[stop - 1], away)
             at += 1
             step += 1
+
+
+@kernel(_MATRIX, _MASK, INTS, INTS, VECTOR, INT, INT, OUT_MATRIX, OUT_FLAGS)
+def group_quantiles(
+    values: Any,
+    present: Any,
+    rows: Any,
+    bounds: Any,
+    q: Any,
+    begin: int,
+    end: int,
+    out: Any,
+    valid: Any,
+) -> None:
+    """`operators.quantile.quantile` at the steps begin … end - 1.
+
+    present  [S, J], or [1, J] if all rows agree
+    rows     [S] rows of the matrix, group after group, those of group g at bounds[g] …
+    out, valid  [G, J]
+    """
+    most = 0
+    for g in range(len(bounds) - 1):
+        most = max(most, bounds[g + 1] - bounds[g])
+    numbers = np.empty((STEPS_AT_ONCE, most + 1))
+    known, count = np.empty(STEPS_AT_ONCE, np.int64), np.empty(STEPS_AT_ONCE, np.int64)
+    each = len(present) > 1
+    for g in range(len(bounds) - 1):
+        for first in range(begin, end, STEPS_AT_ONCE):
+            wide = min(STEPS_AT_ONCE, end - first)
+            known[:], count[:] = 0, 0
+            for k in range(bounds[g], bounds[g + 1]):
+                row = rows[k]
+                mask = row if each else 0
+                for j in range(wide):
+                    if present[mask, first + j]:
+                        count[j] += 1
+                        value = values[row, first + j]
+                        if value == value:
+                            numbers[j, known[j]] = value
+                            known[j] += 1
+            for j in range(wide):
+                step = first + j
+                valid[g, step] = count[j] > 0
+                out[g, step] = 0.0
+                if count[j] > 0:
+                    out[g, step] = _selected(numbers[j], known[j], count[j], q[step])
