@@ -21,7 +21,7 @@ from novaql.tsdb.runtime.parallel import ordered_parallel
 CELLS_AT_ONCE = 1 << 16
 """Cells of which a thread selects at a time, in less than a millisecond."""
 STEPS_AT_ONCE = 8
-"""Steps whose values share a cache line."""
+"""Steps whose values share a cache line: the kernel reads so many together."""
 
 
 def quantile(context: Context, operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
@@ -41,8 +41,9 @@ def _quantiles(
 def _by_selection(
     context: Context, operand: StepMatrix, groups: Groups, q: Floats
 ) -> tuple[Floats, Bools]:
-    matrix_values = floats(operand.values, operand.values.shape)
-    there = mask(operand.valid, operand.steps)
+    """Each thread selects at some of the steps."""
+    cells = floats(operand.values, operand.values.shape)
+    present = mask(operand.valid, operand.steps)
     rows = np.argsort(groups.of_row, kind="stable")
     bounds = bounds_of(np.bincount(groups.of_row, minlength=len(groups)))
     values = np.zeros((len(groups), operand.steps))
@@ -52,7 +53,7 @@ def _by_selection(
 
     def select(number: int) -> None:
         steps = number * wide, min((number + 1) * wide, operand.steps)
-        select_steps(matrix_values, there, rows, bounds, q, *steps, values, valid)
+        select_steps(cells, present, rows, bounds, q, *steps, values, valid)
 
     count = -(-operand.steps // wide)
     ordered_parallel(count, select, lambda _: context.checkpoint(), alone=False)

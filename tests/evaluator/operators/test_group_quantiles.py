@@ -70,3 +70,16 @@ def test_groups_whose_rows_are_mixed_and_a_mask_that_all_rows_share() -> None:
         expected = answer(values, valid, of_row, q)
     with kernels(compiled=True):
         assert answer(values, valid, of_row, q) == expected
+
+
+@pytest.mark.slow
+def test_values_whose_order_makes_every_pivot_a_bad_one() -> None:
+    """Selection alone would take quadratic time, and reach the limit of a test that hangs."""
+    half = np.arange(500_000.0)
+    values = np.repeat(np.concatenate([half, half[::-1]])[:, None], 8, axis=1)
+    of_row, q = np.zeros(len(values), int), np.full(8, 0.5)
+
+    with kernels(compiled=False):
+        expected = answer(values, None, of_row, q)
+    with kernels(compiled=True):
+        assert answer(values, None, of_row, q) == expected

@@ -17,6 +17,8 @@ from novaql.tsdb.runtime.compiled import kernel as kernel
 # Inputs are declared read-only, which admits both kinds of arrays.
 VECTOR = types.Array(types.float64, 1, "C", readonly=True)
 INTS = types.Array(types.int64, 1, "C", readonly=True)
+MATRIX = types.Array(types.float64, 2, "C", readonly=True)
+MASK = types.Array(types.boolean, 2, "C", readonly=True)
 INT_MATRIX = types.Array(types.int64, 2, "C", readonly=True)
 OUT_MATRIX = types.Array(types.float64, 2, "C")
 OUT_INTS = types.Array(types.int64, 2, "C")

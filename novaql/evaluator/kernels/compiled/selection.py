@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import types
-
 from novaql.evaluator.kernels.compiled.jit import (
     INT,
     INTS,
+    MASK,
+    MATRIX,
     OUT_COUNTS,
     OUT_VECTOR,
     VECTOR,
     inner,
     kernel,
 )
-
-_MATRIX = types.Array(types.float64, 2, "C", readonly=True)
-_MASK = types.Array(types.boolean, 2, "C", readonly=True)
 
 
 @inner
@@ -46,7 +43,7 @@ def _insert(value: float, row: int, base: int, at: int, order: int, best: Any, r
     best[base + at], rows[base + at] = value, row
 
 
-@kernel(_MATRIX, _MASK, INTS, INTS, INTS, INT, OUT_VECTOR, OUT_COUNTS, OUT_COUNTS)
+@kernel(MATRIX, MASK, INTS, INTS, INTS, INT, OUT_VECTOR, OUT_COUNTS, OUT_COUNTS)
 def select_cells(
     values: Any,
     present: Any,

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
 
 from novaql.evaluator.kernels.compiled.jit import (
     INT,
     INTS,
+    MASK,
+    MATRIX,
     OUT_FLAGS,
     OUT_MATRIX,
     OUT_VECTOR,
@@ -23,11 +24,11 @@ from novaql.evaluator.kernels.compiled.jit import (
     kernel,
 )
 
-_MATRIX = types.Array(types.float64, 2, "C", readonly=True)
-_MASK = types.Array(types.boolean, 2, "C", readonly=True)
-
 STEPS_AT_ONCE = 8
 """Steps of which the values of a group are gathered together: those of a cache line."""
+
+MOST_PASSES = 6
+"""Times that a selection reads its values, besides those that equal a pivot; 2 to 3 are usual."""
 
 MOST_UPDATES = 15
 """Samples that enter and leave a window. Measured with gauges and counters: for more of them, or
@@ -84,9 +85,16 @@ def _smaller_first(numbers: Any, low: int, high: int, pivot: float) -> int:
 
 @inner
 def _select(numbers: Any, count: int, rank: int) -> None:
-    """Quickselect: the value of this rank to its place, no smaller one behind it."""
-    low, high = 0, count
+    """Quickselect: the value of this rank to its place, no smaller one behind it.
+
+    Values in an order that makes every pivot a bad one would take quadratic time: they are sorted.
+    """
+    low, high, left = 0, count, MOST_PASSES * count
     while low + 1 < high:
+        left -= high - low
+        if left < 0:
+            _sort(numbers, count)
+            break
         one, two, three = numbers[low], numbers[(low + high) // 2], numbers[high - 1]
         pivot = max(min(one, two), min(max(one, two), three))  # the median
         end = _smaller_first(numbers, low, high, pivot)
@@ -288,7 +296,7 @@ def strip_quantiles(strips: Any, what: int, q: Any, begin: int, end: int, out: A
             step += 1
 
 
-@kernel(_MATRIX, _MASK, INTS, INTS, VECTOR, INT, INT, OUT_MATRIX, OUT_FLAGS)
+@kernel(MATRIX, MASK, INTS, INTS, VECTOR, INT, INT, OUT_MATRIX, OUT_FLAGS)
 def group_quantiles(
     values: Any,
     present: Any,
