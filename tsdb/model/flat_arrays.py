@@ -14,6 +14,7 @@ from novaql.tsdb.model.labels import Bools, Ints
 FEW_RANGES = 16
 """So many are searched one by one, which costs less than searching them together."""
 NEVER = np.iinfo(np.int64).max
+MIN_INT = np.iinfo(np.int64).min
 """The first time of a range that does not exist."""
 
 
@@ -106,7 +107,8 @@ def latest_of_each(owners: Ints, times: Ints) -> Ints:
 def are_apart(first: Ints, last: Ints) -> Bools:
     """[K] whether no two ranges of time of an item overlap. first, last: [L, K] of each range and
     item; `NEVER` in `first`: the item does not have this range."""
-    if bool((last[:-1] < first[1:]).all()):  # all ranges are there, in order of time
+    reached = np.maximum.accumulate(np.where(first == NEVER, MIN_INT, last), axis=0)
+    if bool((reached[:-1] < first[1:]).all()):  # the usual case: ranges are in order of time
         return np.ones(first.shape[1], np.bool_)
     order = np.argsort(first, axis=0, kind="stable")
     first, last = np.take_along_axis(first, order, 0), np.take_along_axis(last, order, 0)

@@ -48,7 +48,7 @@ class KeyTable:
         key, in order of their numbers."""
         if len(keys) <= _FEW:
             return self._add_few(keys)
-        numbers = self._find(keys)
+        numbers = self.find(keys)
         unknown = np.flatnonzero(numbers < 0)
         if len(unknown) == 0:
             return numbers, unknown
@@ -82,8 +82,8 @@ class KeyTable:
             numbers.append(number)
         return np.array(numbers, np.int64), np.array(fresh, np.int64)
 
-    def _find(self, keys: Tokens) -> Ints:
-        """Return the number of each key, -1 for an unknown one."""
+    def find(self, keys: Tokens) -> Ints:
+        """Return the number of each key, -1 for an unknown one. For any thread, if none adds."""
         low, high = keys.T
         slot = self._first_slots(low)
         numbers = self._slots[slot].astype(np.int64)

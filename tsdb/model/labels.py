@@ -33,6 +33,9 @@ METRIC_NAME = "__name__"
 _FEW_ROWS = 64
 """Of so few rows, Python sorts the codes in less time than NumPy needs for its calls."""
 
+FEW_NUMBERS = 2
+"""Numbers below so many times the rows are made dense by a table of them, others by sorting."""
+
 MOST_REMEMBERED = 1 << 16
 """A table with at most this many rows caches derived values, such as its order."""
 
@@ -245,7 +248,17 @@ def combine_codes(columns: Iterable[NDArray[np.integer]], rows: int) -> Ints:
             key, distinct = _dense(key)
         key = key * width + codes
         distinct *= width
-    return _dense(key)[0]
+        if distinct <= FEW_NUMBERS * rows:
+            key, distinct = _renumbered(key, distinct)
+    return key if distinct <= FEW_NUMBERS * rows else _dense(key)[0]
+
+
+def _renumbered(key: Ints, distinct: int) -> tuple[Ints, int]:
+    """Return `_dense` of numbers below `distinct`, by a table of them."""
+    number = np.zeros(distinct, np.int64)
+    number[key] = 1
+    np.cumsum(number, out=number)
+    return number[key] - 1, int(number[-1])
 
 
 def _dense(key: Ints) -> tuple[Ints, int]:
@@ -268,9 +281,10 @@ def concat_tables(tables: Sequence[SeriesTable]) -> SeriesTable:
     names = sorted({name for table in tables for name in table.columns}, key=str.encode)
     columns = {}
     for name in names:
-        ids: dict[str, int] = {"": 0}
-        parts: list[Codes] = []
-        for table in tables:
+        known = tables[0].columns.get(name, LabelColumn.constant("", tables[0].rows))
+        ids = dict(zip(known.values, range(len(known.values)), strict=True))
+        parts = [known.codes]
+        for table in tables[1:]:
             column = table.columns.get(name)
             if column is None:
                 parts.append(np.zeros(table.rows, np.int32))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from novaql.tsdb.index.match import RowFilter, label_table, match_rows
-from novaql.tsdb.model.key_table import Tokens, distinct_keys
+from novaql.tsdb.model.key_table import KeyTable, Tokens, distinct_keys
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable, concat_tables
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.parts.part import Part
@@ -34,11 +34,26 @@ class Union:
     found  for each part its index rows, and the table row of each; neighbouring parts share equal
            arrays
     parts  identities of the parts, if it is cached
+    known  keys of the rows of `table`, if a head follows these parts
     """
 
     table: SeriesTable
     found: tuple[tuple[Ints, Numbers], ...]
     parts: tuple[Hashable, ...] = ()
+    known: KeyTable | None = None
+
+    def extended(
+        self, part: Part, rows: Ints, keys: SeriesKeys, labels: frozenset[str] | None
+    ) -> Union:
+        """Return the union with one more part. The union has `known`; see `unite` for `labels`."""
+        assert self.known is not None
+        numbers = self.known.find(keys.of(part, rows))
+        fresh = np.flatnonzero(numbers < 0)
+        numbers[fresh] = self.table.rows + np.arange(len(fresh))
+        table = self.table
+        if len(fresh):
+            table = concat_tables([table, label_table(part.index(), rows[fresh], labels)])
+        return Union(table, (*self.found, (rows, numbers.astype(np.int32))))
 
 
 UnionCache = ByteCache[Union]
@@ -48,7 +63,8 @@ def union_bytes(union: Union) -> int:
     columns = len(union.table.columns)
     texts = sum(len(column.values) for column in union.table.columns.values())
     arrays = {id(array): array.nbytes for pair in union.found for array in pair}
-    return 4 * columns * union.table.rows + 100 * texts + sum(arrays.values()) + 500
+    known = 0 if union.known is None else union.known.nbytes
+    return 4 * columns * union.table.rows + 100 * texts + sum(arrays.values()) + known + 500
 
 
 def united(
@@ -58,24 +74,49 @@ def united(
     keys: SeriesKeys,
     active: Sequence[RowFilter | None] | None = None,
     labels: frozenset[str] | None = None,
+    *,
+    with_keys: bool = False,
 ) -> Union:
     """Return the label sets that satisfy every matcher, cached by parts, matchers and labels. Those
     of a head replace those that it had before.
 
-    active  for each part a filter of its series; None: all series
-    labels  see `unite`
+    active     for each part a filter of its series; None: all series
+    labels     see `unite`
+    with_keys  the union has `known`
     """
     each = [None] * len(parts) if active is None else active
     slices = tuple(None if some is None else some.slices for some in each)
     identities = tuple(part.identity for part in parts)
     key = (tuple(part.origin for part in parts), tuple(matchers), slices, labels)
     union = cache.get(key)
-    if union is None or union.parts != identities:
-        pairs = zip(parts, each, strict=True)
-        found = ((part, match_rows(part.index(), matchers, some)) for part, some in pairs)
-        union = replace(unite(found, keys, labels), parts=identities)
+    if union is None or union.parts != identities or (with_keys and union.known is None):
+        if len(parts) > 1 and _grows(parts[-1]):  # the other parts are the same for longer
+            before = united(parts[:-1], matchers, cache, keys, each[:-1], labels, with_keys=True)
+            rows = match_rows(parts[-1].index(), matchers, each[-1])
+            union = before.extended(parts[-1], rows, keys, labels)
+        else:
+            pairs = zip(parts, each, strict=True)
+            found = ((part, match_rows(part.index(), matchers, some)) for part, some in pairs)
+            union = unite(found, keys, labels)
+        known = _known(parts, union, keys) if with_keys else None
+        union = replace(union, parts=identities, known=known)
         cache.put(key, union)
     return union
+
+
+def _grows(part: Part) -> bool:
+    """Return whether the part is that of a head, to which series are added."""
+    return part.identity != part.origin
+
+
+def _known(parts: Sequence[Part], union: Union, keys: SeriesKeys) -> KeyTable:
+    """Return the keys of the rows of a union of these parts."""
+    every: Tokens = np.zeros((union.table.rows, 2), np.uint64)
+    for part, (rows, numbers) in zip(parts, union.found, strict=True):
+        every[numbers] = keys.of(part, rows)
+    known = KeyTable()
+    known.add(every)
+    return known
 
 
 def unite(

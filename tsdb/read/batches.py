@@ -127,7 +127,8 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> Bat
     if not cuts:
         return BatchPlan(requested, cuts, slots, widths, widths, [], cacheable)
     group, lead = group_rows(cuts, rows)
-    order = np.lexsort((lead, group))
+    # Series of the store are fewer than 2^31, so this is below 2^62.
+    order = np.argsort(group * (int(lead.max(initial=0)) + 1) + lead)
     order = order[group[order] > 0]
     merged = ~groups_apart(cuts, group)[group]
     started = started_rows(cuts, rows)

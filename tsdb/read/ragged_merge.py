@@ -43,13 +43,12 @@ def group_rows(cuts: Sequence[RangeSlice], rows: int) -> tuple[Ints, Ints]:
         lead[cut.rows] = cut.series
     if all(len(cut.rows) == rows and _has_one_grid(cut) for cut in cuts):
         return np.ones(rows, np.int64), lead
-    codes = (_times_of_rows(cut, rows) for cut in cuts)  # one at a time: there may be many cuts
-    group = combine_codes(codes, rows) if len(cuts) > 1 else next(codes)
     absent = np.ones(rows, np.bool_)
     for cut in cuts:
         absent[cut.rows] = False
-    _, dense = np.unique(np.append(-1, np.where(absent, -1, group)), return_inverse=True)
-    return dense[1:].astype(np.int64), lead
+    codes = (_times_of_rows(cut, rows) for cut in cuts)  # one at a time: there may be many cuts
+    group = combine_codes(codes, rows)  # rows without samples are the first group, if there are any
+    return group if absent.any() else group + 1, lead
 
 
 def _has_one_grid(cut: RangeSlice) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import weakref
 from dataclasses import replace
+from typing import NoReturn
 
 import hypothesis.strategies as st
 import numpy as np
@@ -16,9 +17,10 @@ from novaql.tsdb.index.match import label_table
 from novaql.tsdb.model.key_table import distinct_keys
 from novaql.tsdb.model.labels import SeriesTable, combine_codes
 from novaql.tsdb.model.samples import Batch
-from novaql.tsdb.parts.merge_series import unite
-from novaql.tsdb.parts.part import Part
+from novaql.tsdb.parts.merge_series import union_bytes, unite, united
+from novaql.tsdb.parts.part import Part, PartWithTombstones
 from novaql.tsdb.parts.series_keys import KEY_CACHE_BYTES, SeriesKeys
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 SETS = [{"a": a, "b": b} for a in ("", "x", "y") for b in ("", "u", "v") if a or b]
 some_sets = st.lists(st.sampled_from(SETS), min_size=1, unique_by=lambda one: tuple(one.values()))
@@ -92,6 +94,58 @@ def test_a_union_may_have_some_labels_only(sets: list[list[dict[str, str]]]) -> 
     assert some.table.dicts() == [
         {name: text for name, text in labels.items() if name == "b"} for labels in whole.table
     ]
+
+
+@given(st.lists(some_sets, min_size=1, max_size=3), st.lists(st.sampled_from(SETS), max_size=6))
+@settings(deadline=None)
+def test_a_growing_head_extends_the_union_of_the_other_parts(
+    others: list[list[dict[str, str]]], arrivals: list[dict[str, str]]
+) -> None:
+    """The union after each new series is that of all parts, made at once."""
+    cache, keys = ByteCache(1 << 20, union_bytes), SeriesKeys(KEY_CACHE_BYTES)
+    head = part_of([SETS[0]])
+    assert isinstance(head, HeadPart)
+    lasting = [_immutable(part_of(sets)) for sets in others]
+    sets = [SETS[0]]
+    for labels in ({}, *arrivals):
+        if labels and labels not in sets:
+            sets.append(labels)
+        grown = part_of(sets)
+        assert isinstance(grown, HeadPart)
+        parts: list[Part] = [*lasting, replace(grown, origin=head.origin)]
+        for names in (None, frozenset("b")):
+            union = united(parts, (), cache, keys, labels=names)
+            pairs = [(part, np.arange(part.index().rows)) for part in parts]
+            expected = unite(pairs, SeriesKeys(), names)
+            assert union.table.dicts() == expected.table.dicts()
+            for (rows, numbers), (wanted, at) in zip(union.found, expected.found, strict=True):
+                assert rows.tolist() == wanted.tolist()
+                assert numbers.tolist() == at.tolist()
+
+
+def test_a_new_series_reads_no_labels_of_immutable_parts() -> None:
+    cache, keys = ByteCache(1 << 20, union_bytes), SeriesKeys(KEY_CACHE_BYTES)
+    block = _immutable(part_of(SETS[:5]))
+    unions = []
+    for count in (1, 2, 7):
+        head = part_of(SETS[:count])
+        assert isinstance(head, HeadPart)
+        unions.append(united([block, replace(head, origin="head")], (), cache, keys))
+        vars(block)["index"] = _fail  # from here on
+    assert [union.table.rows for union in unions] == [5, 5, 7]
+    assert unions[0].table is unions[1].table
+    assert len(cache) == 2  # that of the block, and the last one
+
+
+def _immutable(part: Part) -> PartWithTombstones:
+    """The part as a block is: it has one identity for ever."""
+    found = PartWithTombstones(part, ())
+    found.origin = found.identity
+    return found
+
+
+def _fail() -> NoReturn:
+    raise AssertionError("the index of an immutable part is read again")
 
 
 def test_keys_of_a_head_grow_with_it() -> None:
