@@ -21,6 +21,9 @@ from novaql.server.pools.query_workers import QueryWorkers
 
 Piece = bytes | memoryview
 
+WAITING = "waiting_bytes"
+"""In the state of a request: the bytes of its answer that are generated, and not sent."""
+
 LARGE_PIECE = 1 << 16
 """Pieces with fewer bytes are joined with their neighbours."""
 
@@ -90,16 +93,21 @@ class PiecesResponse(Response):
         self.background = None
         self._begun, self._workers = begun, workers
         self.init_headers(headers)
+        self._size = sum(map(len, begun.pieces))
         if begun.rest is None:
-            self.headers["content-length"] = str(sum(map(len, begun.pieces)))
+            self.headers["content-length"] = str(self._size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **head})
         gone = asyncio.ensure_future(_client_gone(receive))
+        state = scope["state"]
         try:
+            # The result that generates the others takes about as much as the first pieces.
+            state[WAITING] = (1 if self._begun.rest is None else 2) * self._size
             for piece in self._begun.pieces:
                 await _send(send, piece)
+                state[WAITING] -= len(piece)
             self._begun.pieces.clear()  # sent, and not needed during the others
             rest = self._begun.rest
             while rest is not None:
@@ -111,6 +119,7 @@ class PiecesResponse(Response):
                 await _send(send, made)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
+            state[WAITING] = 0
             gone.cancel()
 
 

@@ -25,9 +25,11 @@ from novaql.server.addresses import parse_networks
 from novaql.server.control_plane import ControlPlane
 from novaql.server.process.connections import Connections, most_connections
 from novaql.server.process.garbage import settle
-from novaql.server.process.limits import Guard, LimitedProtocol, Limits
+from novaql.server.process.guard import Guard, Limits
+from novaql.server.process.limits import LimitedProtocol
 from novaql.server.process.proxies import Proxied, TrustedProxies
 from novaql.server.process.tls import read_again
+from novaql.server.process.unread_answers import memory_for_answers
 from novaql.server.tenants.context import ServerContext
 
 if TYPE_CHECKING:
@@ -157,6 +159,7 @@ def server_for(
         connections or Connections(most=0, most_an_address=0),
         proxies or TrustedProxies(()),
         limits,
+        unread_bytes=memory_for_answers(context.settings),
     )
     config = uvicorn.Config(
         app,

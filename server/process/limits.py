@@ -1,15 +1,13 @@
 """The limits of a connection: the size of a head, and the lowest speed of a client.
 
 uvicorn's protocol reads without limits of size and time. This protocol limits the size and the time
-of a head, the rate of a body, and the time that a client may leave an answer unread. One timer
-checks all connections of the process once a second, so a request costs a few additions and no
-timers.
+of a head, the rate of a body, and the time that a client may leave an answer unread. A request
+costs a few additions and no timers (`guard.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 import httptools
@@ -25,79 +23,10 @@ from novaql.server.errors import (
     TooSlow,
     UriTooLong,
 )
-from novaql.server.process.connections import Connections
-from novaql.server.process.proxies import TrustedProxies
+from novaql.server.http.streaming import WAITING
+from novaql.server.process.guard import Guard
 from novaql.server.process.refusals import path_of, refusal
-from novaql.server.telemetry import Telemetry
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Sizes in bytes, times in seconds.
-
-    head_bytes   of a request line and its headers; `headers` is their number
-    head_s       from the first byte of a head (or from connecting) to its end
-    least_rate   bytes a second of a body, after its first `grace_s`
-    idle_s       without a byte of a body, or with an answer that the client does not read
-    keep_alive_s       between an answer and the next request. Longer than clients and proxies hold
-                       their connections (60 to 90 s): a request that is sent just when the server
-                       closes the connection gets no answer
-    unread_s     for the rest of a body whose request was answered already, and `unread_bytes`
-    framing      bytes of chunk sizes, extensions and trailers for each byte of a body, in addition
-                 to `framing_bytes`
-    pipelined    requests that wait for the answers to earlier ones
-    """
-
-    head_bytes: int = 64 << 10
-    headers: int = 100
-    head_s: float = 10.0
-    least_rate: int = 16 << 10
-    grace_s: float = 10.0
-    idle_s: float = 60.0
-    keep_alive_s: float = 120.0
-    unread_s: float = 10.0
-    unread_bytes: int = 16 << 20
-    framing: int = 16
-    framing_bytes: int = 16 << 10
-    pipelined: int = 512
-
-
-class Guard:
-    """State that the connections of one process share: limits, counts, and the timer."""
-
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        connections: Connections,
-        proxies: TrustedProxies,
-        limits: Limits | None = None,
-    ) -> None:
-        self.telemetry = telemetry
-        self.connections = connections
-        self.proxies = proxies
-        self.limits = limits or Limits()
-        self._open: set[LimitedProtocol] = set()
-        self._checking = False
-
-    def watch(self, protocol: LimitedProtocol, loop: asyncio.AbstractEventLoop) -> None:
-        """Check a connection once a second until `forget`."""
-        self._open.add(protocol)
-        if not self._checking:
-            self._checking = True
-            loop.call_later(1.0, self._check_all, loop, loop.time())
-
-    def forget(self, protocol: LimitedProtocol) -> None:
-        """Stop checking a connection that has closed."""
-        self._open.discard(protocol)
-
-    def _check_all(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
-        now = loop.time()
-        for protocol in list(self._open):
-            protocol.check(now, now - before)
-        self._checking = bool(self._open)
-        if self._checking:
-            loop.call_later(1.0, self._check_all, loop, now)
-
+from novaql.server.process.unread_answers import UnreadAnswer
 
 _IDLE, _HEAD, _BODY = range(3)
 _SLICE = 4096
@@ -145,12 +74,12 @@ class LimitedProtocol(HttpToolsProtocol):
     ) -> None:
         super().connection_made(transport)
         self._since = self._taken_at = self.loop.time()
+        self._guard.watch(self, self.loop)
         if self.client is None:  # a process of this server, on a private socket
             return
         host = self.client[0]
         self._counted = None if self._guard.proxies.trusts(host) else host
         self._entered = self._guard.connections.enter(self._counted)
-        self._guard.watch(self, self.loop)
         if not self._entered:
             self._refuse(Busy("too many connections", headers={"Retry-After": "1"}))
 
@@ -287,10 +216,12 @@ class LimitedProtocol(HttpToolsProtocol):
     # Timeouts
 
     def check(self, now: float, passed: float) -> None:
-        """Close the connection if it is too slow. Called once a second.
+        """Close the connection of a client if it is too slow. Called once a second.
 
         passed  seconds since the last check
         """
+        if self.client is None:
+            return
         if not self._takes_answers(now):
             self.transport.abort()
         elif self._deaf or self.transport.is_closing():
@@ -314,6 +245,20 @@ class LimitedProtocol(HttpToolsProtocol):
         if unsent == 0 or unsent != self._unsent:
             self._unsent, self._taken_at = unsent, now
         return now - self._taken_at <= self._limits.idle_s
+
+    def unread_answer(self) -> UnreadAnswer | None:
+        """Return the answer that the client has not read to its end, if there is one."""
+        octets = self.transport.get_write_buffer_size()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None:
+            return None
+        state = cycle.scope["state"]
+        octets += state.get(WAITING, 0)
+        if octets == 0:
+            return None
+        principal = state.get("principal")
+        tenant = "" if principal is None else principal.tenant_id
+        return UnreadAnswer(tenant, octets, self._since, self.transport)
 
     def _check_body(self, now: float, passed: float) -> None:
         if self.cycle.response_complete:

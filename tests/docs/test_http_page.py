@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from novaql.server.errors import KINDS
-from novaql.server.process.limits import Limits
+from novaql.server.process.guard import Limits
 from novaql.server.query.schema import NovaqlRequest
 from novaql.server.routes import ROUTES
 from tests.support.repository.files import ROOT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -80,4 +81,33 @@ def test_answers_that_are_not_taken(rig: AbuseRig) -> None:
                 for _ in range(2000):
                     connection.send(request)
         time.sleep(5)
+    noticed.assert_unharmed()
+
+
+def test_answers_of_queries_that_are_not_taken(rig: AbuseRig) -> None:
+    """Each answer has 15 MB, which are encoded at once. 150 of them exceed the memory."""
+    with rig.client(Role.OPERATOR) as client:
+        times = (1_700_000_000_000, 1_700_000_060_000)
+        lines = [f'heavy{{n="{n}"}} {n / 7} {at}\n' for n in range(170) for at in times]
+        answer = client.post("/api/v1/import/prometheus", content="".join(lines))
+        answer.raise_for_status()
+    begun = 0
+    with rig.watched() as noticed, ExitStack() as stack:
+        for number in range(200):
+            # No other query has this one's result in the cache.
+            query = {"query": f"heavy * {number + 1.5}", "start": 1_700_000_000, "step": "10ms"}
+            form = {"end": 1_700_000_100, "format": "arrow", "layout": "wide"}
+            body = json.dumps({**query, **form})
+            connection = connected(rig.server.url, source=NOISY)
+            stack.enter_context(connection)
+            head = (
+                "POST /v1/novaql HTTP/1.1\r\nHost: localhost\r\n"
+                f"Authorization: Bearer {rig.noisy[Role.READ_ONLY]}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            connection.sendall((head + body).encode())
+            with suppress(ConnectionError):
+                begun += connection.recv(15) == b"HTTP/1.1 200 OK"
+        time.sleep(2)
+    assert begun > 170
     noticed.assert_unharmed()

@@ -197,7 +197,7 @@ def test_pieces_are_made_when_the_one_before_was_taken() -> None:
             raise AssertionError
 
         await PiecesResponse(begun, workers, media_type="text/plain", headers=None)(
-            {}, receive, send
+            {"state": {}}, receive, send
         )
         workers.close()
         return seen
@@ -232,7 +232,7 @@ def test_nothing_is_made_for_a_client_that_left() -> None:
             Begun([b"first"], endless()), workers, media_type="text/plain", headers=None
         )
         with pytest.raises(ClientDisconnect):
-            await answer({}, receive, send)
+            await answer({"state": {}}, receive, send)
         workers.close()
 
     asyncio.run(run())

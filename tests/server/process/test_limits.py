@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from novaql.server.process.connections import Connections
-from novaql.server.process.limits import Limits
+from novaql.server.process.guard import Limits
 from novaql.server.process.shared_counts import SharedCounts
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.raw_http import Heard, answer_to, connected, until_closed

@@ -35,7 +35,7 @@ from novaql.server.db.migrate import migrate
 from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
 from novaql.server.process.graceful import GracefulServer, public_server
-from novaql.server.process.limits import Limits
+from novaql.server.process.guard import Limits
 from novaql.server.process.run import address_of, listen
 from novaql.server.process.worker import NAME as WORKER
 from novaql.server.settings import Settings
