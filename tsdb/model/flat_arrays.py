@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -104,11 +104,26 @@ def latest_of_each(owners: Ints, times: Ints) -> Ints:
     return order if last.all() else order[last]
 
 
+def all_begin_after(ends: Iterable[Ints], first: Ints) -> bool:
+    """Return whether the ranges of every item are in order of time, in the memory of one range of
+    each item.
+
+    ends   for each range [K] where it ends; `MIN_INT`: the item does not have it
+    first  [L, K] where the ranges begin; `NEVER`: the item does not have it
+    """
+    reached = np.full(first.shape[1], MIN_INT)
+    for one, begin in zip(ends, first, strict=True):
+        if not bool((reached < begin).all()):
+            return False
+        np.maximum(reached, one, out=reached)
+    return True
+
+
 def are_apart(first: Ints, last: Ints) -> Bools:
     """[K] whether no two ranges of time of an item overlap. first, last: [L, K] of each range and
     item; `NEVER` in `first`: the item does not have this range."""
-    reached = np.maximum.accumulate(np.where(first == NEVER, MIN_INT, last), axis=0)
-    if bool((reached[:-1] < first[1:]).all()):  # the usual case: ranges are in order of time
+    ends = (np.where(one == NEVER, MIN_INT, end) for one, end in zip(first, last, strict=True))
+    if all_begin_after(ends, first):  # the usual case
         return np.ones(first.shape[1], np.bool_)
     order = np.argsort(first, axis=0, kind="stable")
     first, last = np.take_along_axis(first, order, 0), np.take_along_axis(last, order, 0)

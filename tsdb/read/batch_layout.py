@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.tsdb.codec.numba.decoder import CompiledHoles, ready
-from novaql.tsdb.model.flat_arrays import MIN_INT, NEVER, bounds_of, flat_positions
+from novaql.tsdb.model.flat_arrays import (
+    MIN_INT,
+    NEVER,
+    all_begin_after,
+    bounds_of,
+    flat_positions,
+)
 from novaql.tsdb.model.labels import Ints, Numbers
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.model.series_batch import SeriesBatch
@@ -180,8 +186,9 @@ def _starts_in_turn(chosen: Sequence[tuple[Ints, RangeSlice]], begin: Ints) -> l
     for number, (places, cut) in enumerate(chosen):
         first[number, places] = cut.first
         lengths[number, places] = cut.lengths
-    reached = np.maximum.accumulate(np.where(lengths > 0, first, MIN_INT), axis=0)
-    if bool((reached[:-1] <= first[1:]).all()):  # the usual case: the cuts are in order of time
+    # Cuts may begin at the same time, hence the subtraction.
+    ends = (np.where(n > 0, one - 1, MIN_INT) for n, one in zip(lengths, first, strict=True))
+    if all_begin_after(ends, first):  # the usual case
         before = lengths.cumsum(axis=0) - lengths
         return [(begin + before[number])[places] for number, (places, _) in enumerate(chosen)]
     order = np.argsort(first, axis=0, kind="stable")
