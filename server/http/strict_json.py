@@ -20,6 +20,8 @@ _MOST_DIGITS = 310
 """A whole number of more characters is beyond all floats, and `int` takes 4300 of them."""
 MOST_NESTED = 100
 """The largest nesting of objects and arrays in a body: more than any field needs."""
+MOST_VALUES = 50_000
+"""The most values in a body. Each could have an error, which takes a kilobyte."""
 
 
 def parse_json(body: bytes, *, any_case: bool = False) -> Any:
@@ -64,7 +66,7 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
 
 def validate(model: type[Model], value: Any) -> Model:
     """Return the value as a model, without any conversion of types."""
-    check_values(value)
+    check_values(value, most=MOST_VALUES)
     try:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
@@ -77,12 +79,15 @@ def validate(model: type[Model], value: Any) -> Model:
         raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None
 
 
-def check_values(value: Any) -> None:
-    """Raise `InvalidRequest` for texts and numbers that no field accepts, and for too deep nesting.
+def check_values(value: Any, *, most: int | None = None) -> None:
+    """Raise `InvalidRequest` for texts and numbers that no field accepts, for too deep nesting, and
+    for more than `most` values.
 
     A whole number has 64 bits: the database stores, and answers show, no longer one exactly.
     """
-    for pointer, item, depth in _values_in(value):
+    for number, (pointer, item, depth) in enumerate(_values_in(value)):
+        if number == most:
+            raise invalid("", f"has more than {most} values")
         if depth > MOST_NESTED:
             raise invalid("", "nested too deeply")
         if isinstance(item, float) and math.isinf(item):

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from novaql.server.http.strict_json import MOST_VALUES
 from novaql.server.routes import ROUTES, Row
+from novaql.server.wording import UNKNOWN
 from tests.support.contract.route_walk import Walk
 from tests.support.servers.http_server import local_server
 
@@ -265,3 +267,16 @@ def test_only_whitespace_of_json_is_an_empty_body(sent: bytes) -> None:
         replay = f"/v1/webhooks/{made['id']}/replay"
         assert server.client.post(replay, content=b" \r\n\t", headers=headers).status_code == 202
         assert server.client.post(replay, content=sent, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/v1/services", "/v1/novaql"])
+def test_a_body_has_a_limited_number_of_values(walk: Walk, path: str) -> None:
+    """An error for each would take a gigabyte for eight requests."""
+    for count, reason in (
+        (MOST_VALUES, f"has more than {MOST_VALUES} values"),
+        (MOST_VALUES - 1, UNKNOWN),
+    ):
+        body = {f"k{number}": None for number in range(count)}  # the object is a value, too
+        answer = walk.server.client.post(path, json=body, headers=walk.server.bearer())
+        assert answer.status_code == 400
+        assert reason in answer.text
