@@ -16,6 +16,13 @@ _WHOLE = re.compile(rb"-?[0-9]+[iu]")
 _TRUE = frozenset([b"t", b"T", b"true", b"True", b"TRUE"])
 _FALSE = frozenset([b"f", b"F", b"false", b"False", b"FALSE"])
 _TIME = re.compile(rb"-?[0-9]{1,30}")
+_ESCAPED = re.compile(rb"\\([,= ])")
+# Parts up to a byte that ends them. A backslash before any other byte is one of a name.
+_MEASUREMENT = re.compile(rb"(?:[^\\, ]++|\\[,= ]?+)*+")
+_KEY = _TAG_VALUE = re.compile(rb"(?:[^\\,= ]++|\\[,= ]?+)*+")
+_QUOTED = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_UNQUOTED = re.compile(rb"[^, ]*+")
+_BLANKS = re.compile(rb"[ \t]*+")
 
 
 class InfluxProblem(ValueError):
@@ -50,25 +57,27 @@ class InfluxLine:
 def read_line(line: bytes) -> InfluxLine:
     """Read a line that is neither blank nor a comment. Raises `InfluxProblem`."""
     line = line.strip(b" \t")
-    measurement, at = _until(line, 0, b", ")
+    measurement, at = _part(_MEASUREMENT, line, 0)
     if not measurement:
         raise InfluxProblem(0, "a measurement is missing")
     tags: dict[str, str] = {}
     while at < len(line) and line[at : at + 1] == b",":
         begin = at + 1
-        key, at = _until(line, begin, b",= ")
+        key, at = _part(_KEY, line, begin)
         if line[at : at + 1] != b"=":
             raise InfluxProblem(begin, "a tag has no value")
-        value, at = _until(line, at + 1, b", ", equals=False)
+        value, at = _part(_TAG_VALUE, line, at + 1)
+        if line[at : at + 1] == b"=":
+            raise InfluxProblem(at, "an equals sign in a tag value is written \\=")
         if not key or not value:
             raise InfluxProblem(begin, f"a tag has no {'value' if key else 'name'}")
         name = _text(key, begin)
         if name in tags:
             raise InfluxProblem(begin, f"the tag {name} is given twice")
         tags[name] = _text(value, begin)
-    at = _blanks(line, at)
+    at = _end(_BLANKS, line, at)
     fields, at = _fields(line, at)
-    at = _blanks(line, at)
+    at = _end(_BLANKS, line, at)
     rest = line[at:]
     if rest and not _TIME.fullmatch(rest):
         raise InfluxProblem(at, f"{_shown(rest)} is no time")
@@ -84,7 +93,7 @@ def _fields(line: bytes, at: int) -> tuple[dict[str, float | None], int]:
     fields: dict[str, float | None] = {}
     while True:
         begin = at
-        key, at = _until(line, at, b",= ")
+        key, at = _part(_KEY, line, at)
         if line[at : at + 1] != b"=":
             what = "fields are missing" if begin >= len(line) else "a field has no value"
             raise InfluxProblem(min(begin, len(line)), what)
@@ -100,17 +109,13 @@ def _fields(line: bytes, at: int) -> tuple[dict[str, float | None], int]:
 
 def _value(line: bytes, at: int) -> tuple[float | None, int]:
     if line[at : at + 1] == b'"':
-        end = at + 1
-        while end < len(line) and line[end : end + 1] != b'"':
-            end += 2 if line[end : end + 1] == b"\\" else 1
-        if end >= len(line):
+        end = _end(_QUOTED, line, at + 1)
+        if end == len(line) or line[end : end + 1] != b'"':
             raise InfluxProblem(at, "a text has no closing quote")
         quoted = line[at + 1 : end]
         _text(quoted, at + 1)
         return number_in(quoted), end + 1
-    end = at
-    while end < len(line) and line[end : end + 1] not in (b",", b" "):
-        end += 1
+    end = _end(_UNQUOTED, line, at)
     text = line[at:end]
     if _WHOLE.fullmatch(text):
         return float(text[:-1]), end
@@ -121,28 +126,18 @@ def _value(line: bytes, at: int) -> tuple[float | None, int]:
     raise InfluxProblem(at, f"{_shown(text)} is no number, truth value or quoted text")
 
 
-def _until(line: bytes, at: int, ends: bytes, *, equals: bool = True) -> tuple[bytes, int]:
-    """A name or tag value up to one of the ends, with its escapes undone."""
-    out = bytearray()
-    while at < len(line):
-        byte = line[at]
-        if byte == 0x5C and line[at + 1 : at + 2] in (b",", b"=", b" "):  # a backslash
-            out.append(line[at + 1])
-            at += 2
-            continue
-        if byte in ends:
-            break
-        if byte == 0x3D and not equals:
-            raise InfluxProblem(at, "an equals sign in a tag value is written \\=")
-        out.append(byte)
-        at += 1
-    return bytes(out), at
+def _part(pattern: re.Pattern[bytes], line: bytes, at: int) -> tuple[bytes, int]:
+    """A name or tag value with its escapes undone, and where it ends."""
+    end = _end(pattern, line, at)
+    part = line[at:end]
+    return _ESCAPED.sub(rb"\1", part) if b"\\" in part else part, end
 
 
-def _blanks(line: bytes, at: int) -> int:
-    while line[at : at + 1] in (b" ", b"\t"):
-        at += 1
-    return at
+def _end(pattern: re.Pattern[bytes], line: bytes, at: int) -> int:
+    """Where the match of a pattern ends, which matches everywhere."""
+    found = pattern.match(line, at)
+    assert found is not None
+    return found.end()
 
 
 def _text(raw: bytes, column: int) -> str:
