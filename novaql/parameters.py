@@ -23,11 +23,11 @@ Parameters = Mapping[str, Any]
 
 # Texts and comments are passed over, as are escaped characters of names.
 _WORD = re.compile(
-    r'"(?:[^"\\\n]|\\.)*+"?'
-    r"|'(?:[^'\\\n]|\\.)*+'?"
+    r'"(?:[^"\\\n]++|\\.)*+"?'
+    r"|'(?:[^'\\\n]++|\\.)*+'?"
     r"|`[^`]*`?"
     r"|#[^\n]*"
-    r"|(?P<word>(?:\w|\\.)+|[=!]~|[=!]=|[^\w\s$])"
+    r"|(?P<word>(?:\w++|\\.)++|[=!]~|[=!]=|[^\w\s$])"
     r"|\$(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)"
 )
 _OPENING = {"}": "{", "]": "[", ")": "("}

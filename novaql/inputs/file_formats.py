@@ -23,7 +23,7 @@ from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Metadata
 
 _HEAD_BYTES = 4096
-_JSON_LINE = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:')
+_JSON_LINE = re.compile(rb'\s*\{\s*"(?:[^"\\]++|\\.)*+"\s*:')
 
 MetadataOf = dict[str, Metadata]
 Reader = Callable[[Path, ReadOptions, MetadataOf], Iterator[Batch]]

@@ -49,7 +49,7 @@ def bad_number(place: Place) -> Fault | None:
         return place.fault(
             f"a duration has no fractions, as {word} has", f"write {whole}", span=span
         )
-    duration = re.fullmatch(r"(?:[0-9]+[a-zA-Zµ]+)+([0-9]*)", word)
+    duration = re.fullmatch(r"(?:[0-9]+[a-zA-Zµ]+)++([0-9]*)", word)
     if duration is None or re.match(r"0[xX]|[0-9]+[eE]", word):
         return place.fault(f"bad number {_short(word)}", span=span)
     units = re.findall(r"[a-zA-Zµ]+", word)
@@ -66,7 +66,7 @@ def bad_number(place: Place) -> Fault | None:
 
 
 def _reads_as_number(word: str) -> bool:
-    return re.fullmatch(r"[0-9.]+|(?:[0-9]+(?:ms|[smhdwy]))+", word) is not None
+    return re.fullmatch(r"[0-9.]+|(?:[0-9]+(?:ms|[smhdwy]))++", word) is not None
 
 
 def _short(word: str) -> str:

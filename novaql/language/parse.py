@@ -33,8 +33,8 @@ MAX_WORDS = 100_000
 
 # An unclosed text ends with its line, so that no text is scanned twice.
 _WORD = re.compile(
-    r'"(?:[^"\\\n]|\\.)*+"?'
-    r"|'(?:[^'\\\n]|\\.)*+'?"
+    r'"(?:[^"\\\n]++|\\.)*+"?'
+    r"|'(?:[^'\\\n]++|\\.)*+'?"
     r"|`[^`]*`?"
     r"|#[^\n]*"
     r"|\w+"

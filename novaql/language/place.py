@@ -10,11 +10,11 @@ from novaql.language.fault import Fault
 from novaql.span import Span
 
 _WORD = re.compile(
-    r'"(?:[^"\\\n]|\\[^\n])*"'
-    r"|'(?:[^'\\\n]|\\[^\n])*'"
+    r'"(?:[^"\\\n]++|\\[^\n])*+"'
+    r"|'(?:[^'\\\n]++|\\[^\n])*+'"
     r"|`[^`]*`"
     r"|(?P<skip>\#[^\n]*|[ \t\r\n]+)"
-    r"|[\w:.]+"
+    r"|(?:[\w:.]++|\\[^\n])++"
     r"|=~|!~|!=|==|<=|>=|</|>/"
     r"|."
 )

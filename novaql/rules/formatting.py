@@ -77,7 +77,7 @@ def _written(node: Scalar, indent: int, *, inside_flow: bool) -> str | None:
 
 def _has_comment(expr: str) -> bool:
     """Whether there is a # outside of quotes."""
-    bare = re.sub(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`', "", expr)
+    bare = re.sub(r'"(?:[^"\\]++|\\.)*+"|\'(?:[^\'\\]++|\\.)*+\'|`[^`]*`', "", expr)
     return "#" in bare
 
 

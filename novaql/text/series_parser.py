@@ -11,7 +11,7 @@ from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_QUOTED = r'"((?:[^"\\\n]|\\[^\n])*)"'
+_QUOTED = r'"((?:[^"\\\n]++|\\[^\n])*+)"'
 _USUAL = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^{}\\\n]+)\}")
 _PAIR = re.compile(r'(?<![a-zA-Z0-9_])([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\]*+)"(?:,|$)')
 _BLANKS = re.compile(r"[ \t]*")

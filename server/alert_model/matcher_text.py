@@ -11,7 +11,7 @@ import orjson
 from novaql.server.errors import invalid
 from novaql.tsdb import Matcher, MatchOp, compile_regex
 
-_TEXT = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)\s*(.*?)\s*', re.S)
+_TEXT = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]++|\\.)++")\s*(=~|!~|!=|=)(.*)', re.S)
 MOST_PATTERN = 1000
 _MOST_STATES = 8000
 """Limit of a pattern. The cache of compiled patterns has few larger ones, and each compilation
@@ -24,7 +24,7 @@ def parse_matcher(text: str, pointer: str) -> Matcher:
     if found is None:
         raise invalid(pointer, f'{text!r} is no matcher like severity="page"')
     name, op, value = found.groups()
-    name, value = (_unquoted(part, text, pointer) for part in (name, value))
+    name, value = (_unquoted(part, text, pointer) for part in (name, value.strip()))
     return checked(Matcher(name, MatchOp(op), value), pointer)
 
 

@@ -30,7 +30,7 @@ _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
     QueryCancelled: "query was canceled in expression evaluation",
 }
 _MOST_OF_A_MESSAGE, _MOST_OF_A_DETAIL, _MOST_DETAILS = 2_000, 1_000, 200
-_NOTHING = re.compile(r"(?:\s|#.*)*")
+_NOTHING = re.compile(r"(?:\s++|#.*)*+")
 UNEXPECTED = "something went wrong on our side; quote the request id when you report it"
 
 

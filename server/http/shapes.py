@@ -32,7 +32,7 @@ _UNITS = {
     "w": 7 * _DAY,
     "y": 365 * _DAY,
 }
-_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdwy]))+", re.ASCII)
+_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdwy]))++", re.ASCII)
 _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 
 

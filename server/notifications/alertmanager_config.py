@@ -264,7 +264,7 @@ def _apart(line: str) -> list[str]:
     inner = line.strip()
     if inner.startswith("{") and inner.endswith("}"):
         inner = inner[1:-1]
-    parts = re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', inner)
+    parts = re.findall(r'(?:"(?:[^"\\]++|\\.)*+"?|[^,"]++)++', inner, re.S)
     return [part.strip() for part in parts if part.strip()]
 
 

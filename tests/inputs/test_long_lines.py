@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from contextlib import suppress
+
 import pytest
 
 from novaql.errors import InputError
@@ -25,6 +28,39 @@ def test_invalid_text(line: bytes) -> None:
     parser = ExpositionParser(openmetrics=False, default_time_ms=0)
     with pytest.raises(InputError):
         parser.feed(line + b"\n")
+
+
+QUOTED = b"x" * LONG, b"}" + b"x" * LONG, b"\\n" * (LONG // 2), b'\\"' * (LONG // 2), b"# {" * LONG
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'm{a="%s"} 1',
+        b'{"m","%s"="}"} 1',
+        b'{"%s}",a="}"} 1',
+        b'm{a="}",b="%s} 1',
+        b'm_total{a="}"} 1 # {a="%s"} 1',
+        b'm_total{a="}"} 1 # {a="%s} 1',
+        b'# HELP "%s" x',
+        b'# HELP "%s x',
+    ],
+)
+@pytest.mark.parametrize("quoted", QUOTED, ids=["letters", "brace", "escapes", "quotes", "signs"])
+def test_memory(line: bytes, quoted: bytes) -> None:
+    """The stack of a regular expression took 225 bytes for each character."""
+    parser = ExpositionParser(openmetrics=True, default_time_ms=0)
+    parser.feed(b'm{a="}"} 1\n')
+    text = line % quoted + b"\n"
+    tracemalloc.start()
+    try:
+        with suppress(InputError):
+            parser.feed(text)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * len(text)
 
 
 @pytest.mark.usefixtures("soon")

@@ -15,11 +15,11 @@ TYPES = frozenset(
     ["counter", "gauge", "histogram", "gaugehistogram", "summary", "stateset", "info", "unknown"]
 )
 _METADATA = re.compile(
-    r'#[ \t]+(HELP|TYPE|UNIT)[ \t]+([^ \t"]+|"(?:[^"\\]|\\.)*")(?:[ \t]([^\n]*))?'
+    r'#[ \t]+(HELP|TYPE|UNIT)[ \t]+([^ \t"]+|"(?:[^"\\]++|\\.)*+")(?:[ \t]([^\n]*))?'
 )
 _VALUE = re.compile(r"[ \t]*([^ \t#]+)")
 _EXEMPLAR = re.compile(
-    r'[ \t]*# \{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\} [-+.0-9A-Za-z]+(?: [-+.0-9eE]+)?[ \t]*'
+    r'[ \t]*# \{(?:[^"{}]++|"(?:[^"\\]++|\\.)*+")*+\} [-+.0-9A-Za-z]+(?: [-+.0-9eE]+)?[ \t]*'
 )
 _MOST_SECONDS = 2.0**52
 

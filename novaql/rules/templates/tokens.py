@@ -14,7 +14,7 @@ _COMMENT = re.compile(r"\{\{(-[ \t\r\n])?/\*.*?\*/([ \t\r\n]-)?\}\}", re.S)
 _TOKEN = re.compile(
     r"""
     (?P<blank>[ \t\r\n]+)
-  | (?P<text>"(?:[^"\\\n]|\\.)*")
+  | (?P<text>"(?:[^"\\\n]++|\\.)*+")
   | (?P<raw>`[^`]*`)
   | (?P<character>'(?:[^'\\\n]|\\[^\n]+?)')
   | (?P<number>[-+]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.server.auth.roles import Role
-from novaql.server.errors import Impossible
+from novaql.server.errors import Impossible, InvalidRequest
 from novaql.server.http.strict_json import validate
 from novaql.server.notifications.alertmanager_config import converted
 from novaql.server.notifications.routing import destinations
@@ -134,6 +134,15 @@ def test_what_a_file_becomes() -> None:
 )
 def test_what_is_no_such_file(document: str, place: str) -> None:
     with pytest.raises(Impossible, match=place):
+        converted(document)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_quote_that_does_not_end() -> None:
+    """The document of a megabyte has one matcher, which is not valid."""
+    line = '"' + '\\"' * 200_000
+    document = yaml.safe_dump({"route": {"receiver": "ops", "matchers": [f"a={line}"]}})
+    with pytest.raises((Impossible, InvalidRequest)):
         converted(document)
 
 
