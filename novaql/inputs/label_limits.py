@@ -10,6 +10,9 @@ import numpy as np
 from novaql.errors import InputError, LimitExceeded
 from novaql.tsdb.model.labels import SeriesTable
 
+_LINE_BYTES = 4 << 20
+_NEWLINE = 0x0A
+
 
 @dataclass(frozen=True, slots=True)
 class LabelLimits:
@@ -30,6 +33,11 @@ class LabelLimits:
     cells: int = 1 << 25
     series: int = 1_000_000
 
+    @property
+    def line_bytes(self) -> int:
+        """The longest line of text. To read one takes about ten times its size."""
+        return max(_LINE_BYTES, 2 * (self.name_bytes + self.value_bytes))  # each byte escaped
+
     def check(self, labels: Mapping[str, str]) -> None:
         """Raises `InputError` for a label set that is too large."""
         if len(labels) > self.labels:
@@ -46,6 +54,24 @@ class LabelLimits:
                     f"the value of the label {name!r} has {len(value.encode())} bytes, "
                     f"the limit is {self.value_bytes}"
                 )
+
+    def check_lines(self, block: bytes, what: str, lines_before: int) -> None:
+        """Raises `InputError` for a line that is too long.
+
+        block         whole lines, each of which ends in a newline
+        what          name of the text in messages
+        lines_before  lines of the text before the block
+        """
+        if len(block) <= self.line_bytes:
+            return
+        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _NEWLINE) + 1
+        sizes = np.diff(ends, prepend=0)
+        longest = int(sizes.argmax())
+        if sizes[longest] > self.line_bytes:
+            raise InputError(
+                f"{what}:{lines_before + longest + 1}: the line has {sizes[longest]} bytes, "
+                f"the limit is {self.line_bytes}"
+            )
 
     def check_columns(self, table: SeriesTable) -> None:
         """`check` and `check_table` for a table. Raises `InputError` or `LimitExceeded`."""

@@ -9,6 +9,7 @@ import pytest
 
 from novaql.errors import InputError
 from novaql.inputs import ExpositionParser, InfluxParser
+from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 
 LONG = 200_000
 
@@ -96,3 +97,27 @@ def test_long_numbers_of_influx(text: bytes) -> None:
         return
     with pytest.raises(InputError):
         parser.feed(line, default_time_ms=0)
+
+
+@pytest.mark.parametrize("make", [ExpositionParser, InfluxParser])
+def test_a_line_has_a_limited_length(make: type[ExpositionParser | InfluxParser]) -> None:
+    """Files have no such limit. The number in the message is that of the line in the text."""
+    limits = LabelLimits(name_bytes=10, value_bytes=4 << 20)
+    line = b'm{a="' if make is ExpositionParser else b"m,a="
+    behind = b'"} 1\n' if make is ExpositionParser else b" v=1\n"
+    fits, long = (
+        line + b"x" * (size - len(line) - len(behind)) + behind
+        for size in (4 << 20, limits.line_bytes + 1)
+    )
+
+    def read(text: bytes, limits: LabelLimits) -> int:
+        if make is ExpositionParser:
+            parser = ExpositionParser(openmetrics=False, default_time_ms=0, limits=limits)
+            return len(parser.feed(text).values)
+        return len(InfluxParser(limits=limits).feed(text, default_time_ms=0).values)
+
+    assert read(2 * fits, limits) == 2
+    assert read(long, NO_LIMITS) == 1
+    message = f"text:2: the line has {len(long)} bytes, the limit is {limits.line_bytes}"
+    with pytest.raises(InputError, match=message):
+        read(fits + long, limits)

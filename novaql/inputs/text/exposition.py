@@ -88,6 +88,7 @@ class ExpositionParser:
     ) -> None:
         self._text = TextState(default_time_ms, openmetrics)
         self._what = what
+        self._limits = limits
         self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
         self._walker: TextWalker | None = None
 
@@ -142,6 +143,7 @@ class ExpositionParser:
         """Samples of whole lines; each line ends in a newline. Batches with the same series share
         one table object. Raises `InputError`, after which no series of the block is cached.
         """
+        self._limits.check_lines(block, self._what, self._text.lines_before)
         with self.all_or_nothing():
             return self._feed(block)
 

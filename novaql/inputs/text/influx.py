@@ -123,6 +123,7 @@ class InfluxParser:
             self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
+        self._limits.check_lines(block, self._what, lines_before)
         if self._limits is not NO_LIMITS and block.count(b",") > MOST_PARTS:
             _need_short_lines(block, self._what, lines_before)
         found = _Found(default_time_ms, precision)

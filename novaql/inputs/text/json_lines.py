@@ -132,6 +132,7 @@ class JsonLinesParser:
         columns = None
         if all(line[0] for line in lines):
             columns = self._quickly(lines)
+        del lines  # copies of all lines
         if columns is None:
             columns = self._slowly(block, default_time_ms, lines_before)
         numbers, times, values = columns

@@ -84,6 +84,14 @@ def text(piece: bytes, **more: Any) -> Hostile:
     return Hostile(INGEST, TEXT, lambda: zipped(full(piece)), "gzip", **more)
 
 
+def one_line(piece: bytes, before: bytes, behind: bytes, **more: Any) -> Hostile:
+    """A line of the size of a body."""
+    kind = more.pop("kind", TEXT)
+    return Hostile(
+        INGEST, kind, lambda: zipped(full(piece, before=before, behind=behind)), "gzip", **more
+    )
+
+
 def written(make: Callable[[], bytes], **more: Any) -> Hostile:
     return Hostile(WRITE, PROTO, lambda: snappy(make()), "snappy", **more)
 
@@ -152,6 +160,13 @@ KINDS: dict[str, Hostile] = {
     "text: one line": Hostile(
         INGEST, TEXT, lambda: zipped(full(b"x", before=b'a{b="', behind=b'"} 1\n')), "gzip"
     ),
+    "text: a brace in a long text": one_line(b"x", b'a{b="}', b'"} 1\n'),
+    "text: escapes in a long text": one_line(b"\\n", b'a{b="', b'"} 1\n'),
+    "text: quotes in a long text": one_line(b'\\"', b'a{b="', b'"} 1\n'),
+    "text: a long text without an end": one_line(b'\\"', b'a{b="', b"} 1\n"),
+    "text: a long name in quotes": one_line(b"x", b'{"', b'",a="}"} 1\n'),
+    "text: a long help": one_line(b"x", b'# HELP "', b'" x\n', statuses=(200, 400, 413)),
+    "text: many labels in quotes": one_line(b'"a":"}",', b"a{", b"} 1\n"),
     "text: help lines": text(b"# HELP a b\n", statuses=(200,)),
     "text: carriage returns": text(b"\r\n", statuses=(200,)),
     "text: windows that are huge": Hostile(
@@ -173,6 +188,12 @@ KINDS: dict[str, Hostile] = {
         lambda: zipped(full(b"a 1\n", behind=b"# EOF\n")),
         "gzip",
         statuses=(200, 413),
+    ),
+    "openmetrics: a long exemplar": one_line(
+        b"x", b'a_total{b="}"} 1 # {c="}', b'"} 1\n# EOF\n', kind=OPENMETRICS
+    ),
+    "openmetrics: many quotes in an exemplar": one_line(
+        b'"}"', b'a_total{b="}"} 1 # {', b"} 1\n# EOF\n", kind=OPENMETRICS
     ),
     "openmetrics: a 1 without an end": Hostile(
         INGEST, OPENMETRICS, lambda: zipped(full(b"a 1\n")), "gzip"
@@ -198,11 +219,28 @@ KINDS: dict[str, Hostile] = {
         "gzip",
         statuses=(200, 400, 413),
     ),
+    "influx: a long tag": one_line(b"x", b"a,b=", b" c=1\n", kind=INFLUX),
+    "influx: escapes in a tag": one_line(b"\\,", b"a,b=", b" c=1\n", kind=INFLUX),
+    "influx: escapes in a measurement": one_line(b"\\ ", b"a", b" c=1\n", kind=INFLUX),
+    "influx: a long text": one_line(
+        b'\\"', b'a b="', b'",c=1\n', kind=INFLUX, statuses=(200, 400, 413)
+    ),
+    "influx: a long text without an end": one_line(b'\\"', b'a b="', b",c=1\n", kind=INFLUX),
+    "influx: many tags": one_line(b",b=c", b"a", b" c=1\n", kind=INFLUX),
     # JSON lines.
     "json lines: newlines": Hostile(
         INGEST, LINES, lambda: zipped(full(b"\n")), "gzip", statuses=(200,)
     ),
     "json lines: {}": Hostile(INGEST, LINES, lambda: zipped(full(b"{}\n")), "gzip"),
+    "json lines: escapes in a long text": one_line(
+        b"\\n", b'{"metric":{"__name__":"', b'"},"value":1,"timestamp":1}\n', kind=LINES
+    ),
+    "json lines: a long text without an end": one_line(
+        b'\\"', b'{"metric":{"__name__":"', b"}}\n", kind=LINES
+    ),
+    "json lines: many labels": one_line(
+        b'"a":"b",', b'{"metric":{', b'"a":"b"},"value":1,"timestamp":1}\n', kind=LINES
+    ),
     "json lines: one sample a line": Hostile(
         INGEST, LINES, lambda: zipped(full(JSON_SERIES)), "gzip", statuses=(200, 413)
     ),
