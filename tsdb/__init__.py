@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.model.histograms import MIN_SCHEMA as MIN_SCHEMA
     from novaql.tsdb.model.histograms import Buckets as Buckets
     from novaql.tsdb.model.histograms import Histograms as Histograms
+    from novaql.tsdb.model.interruption import checkpoint as checkpoint
     from novaql.tsdb.model.interruption import interruptible as interruptible
     from novaql.tsdb.model.labels import METRIC_NAME as METRIC_NAME
     from novaql.tsdb.model.labels import Bools as Bools
@@ -104,7 +105,7 @@ else:
             "model.batch_views": "SeriesView",
             "model.exemplars": "SeriesExemplars",
             "model.histograms": "MAX_SCHEMA MIN_SCHEMA Buckets Histograms",
-            "model.interruption": "interruptible",
+            "model.interruption": "checkpoint interruptible",
             "model.labels": "METRIC_NAME Bools Ints LabelColumn SeriesTable concat_tables",
             "model.matchers": "MatchOp Matcher PatternTooCostly compile_regex",
             "model.read_errors": "ReadErrors",

@@ -5,7 +5,6 @@ The scores equal those of Prometheus's search API, so that clients show the same
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 Scorer = Callable[[str], float | None]
@@ -13,6 +12,10 @@ Scorer = Callable[[str], float | None]
 ALGORITHMS = ("subsequence", "jarowinkler")
 _PREFIX_WEIGHT = 0.1
 _LONGEST_PREFIX = 4
+MOST_TERMS, LONGEST_TERM = 20, 200
+LONGEST_TEXT = 1_000
+"""Longer texts are compared by their beginnings: the time for a score grows with the product of the
+lengths."""
 
 
 def scorer(
@@ -28,7 +31,8 @@ def scorer(
     def score(text: str) -> float | None:
         if not scorers:
             return 1.0
-        compared = text if case_sensitive else text.lower()
+        beginning = text[:LONGEST_TEXT]
+        compared = beginning if case_sensitive else beginning.lower()
         found = [points for one in scorers if (points := one(compared)) is not None]
         return max(found, default=None)
 
@@ -36,17 +40,25 @@ def scorer(
 
 
 def _subsequence(term: str, threshold: float) -> Scorer:
-    in_order = re.compile(".*?".join(map(re.escape, term)), re.DOTALL)
-
     def score(text: str) -> float | None:
         if text.startswith(term):
             return 1.0
-        if in_order.search(text) is None:  # a fast check that rejects most texts
+        if not _has_in_order(term, text):  # a fast check that rejects most texts
             return None
         points = subsequence_score(term, text)
         return points if points > 0 and points >= threshold else None
 
     return score
+
+
+def _has_in_order(term: str, text: str) -> bool:
+    """Return whether the text has the letters of the term in order, with others between them."""
+    at = 0
+    for letter in term:
+        at = text.find(letter, at) + 1
+        if not at:
+            return False
+    return True
 
 
 def _substring_or_jaro_winkler(term: str, threshold: float) -> Scorer:

@@ -11,11 +11,17 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 
 from novaql.server.errors import InvalidRequest
-from novaql.server.prometheus.fuzzy import ALGORITHMS, Scorer, scorer
+from novaql.server.prometheus.fuzzy import (
+    ALGORITHMS,
+    LONGEST_TERM,
+    MOST_TERMS,
+    Scorer,
+    scorer,
+)
 from novaql.server.prometheus.parameters import Parameters, go_bool, in_worker
 from novaql.server.prometheus.selectors import MatcherSets
 from novaql.server.tenants.store import Store
-from novaql.tsdb import METRIC_NAME, Metadata
+from novaql.tsdb import METRIC_NAME, Metadata, checkpoint
 
 _HOUR_MS = 3_600_000
 _LARGEST_BATCH = 10_000
@@ -40,7 +46,11 @@ class Search:
 
     def answer(self, names: list[str], metadata: Mapping[str, Metadata] = NO_METADATA) -> Response:
         """The matching names in order, up to the limit, and whether more names match."""
-        found = [(points, name) for name in names if (points := self.score(name)) is not None]
+        found: list[tuple[float, str]] = []
+        for name in names:
+            checkpoint()
+            if (points := self.score(name)) is not None:
+                found.append((points, name))
         if self.order == "score":
             found.sort(key=lambda one: (-one[0], one[1]))
         elif self.descending:
@@ -105,6 +115,10 @@ def _read(parameters: Parameters, what: str) -> Search:
         raise InvalidRequest(problem.message.partition(": ")[2]) from None
     matchers = parameters.matcher_sets()
     terms = parameters.all("search[]")
+    if len(terms) > MOST_TERMS or any(len(term) > LONGEST_TERM for term in terms):
+        raise InvalidRequest(
+            f"search[] has at most {MOST_TERMS} terms, each of at most {LONGEST_TERM} characters"
+        )
     threshold = _number(parameters, "fuzz_threshold", 0, "must be 0-100", most=100)
     algorithm = parameters.text("fuzz_alg") or ALGORITHMS[0]
     if algorithm not in ALGORITHMS:

@@ -16,7 +16,6 @@ _WHOLE = re.compile(rb"-?[0-9]+[iu]")
 _TRUE = frozenset([b"t", b"T", b"true", b"True", b"TRUE"])
 _FALSE = frozenset([b"f", b"F", b"false", b"False", b"FALSE"])
 _TIME = re.compile(rb"-?[0-9]{1,30}")
-_ESCAPED = re.compile(rb"\\([,= ])")
 # Parts up to a byte that ends them. A backslash before any other byte is one of a name.
 _MEASUREMENT = re.compile(rb"(?:[^\\, ]++|\\[,= ]?+)*+")
 _KEY = _TAG_VALUE = re.compile(rb"(?:[^\\,= ]++|\\[,= ]?+)*+")
@@ -130,7 +129,9 @@ def _part(pattern: re.Pattern[bytes], line: bytes, at: int) -> tuple[bytes, int]
     """A name or tag value with its escapes undone, and where it ends."""
     end = _end(pattern, line, at)
     part = line[at:end]
-    return _ESCAPED.sub(rb"\1", part) if b"\\" in part else part, end
+    if b"\\" in part:
+        part = part.replace(b"\\,", b",").replace(b"\\=", b"=").replace(b"\\ ", b" ")
+    return part, end
 
 
 def _end(pattern: re.Pattern[bytes], line: bytes, at: int) -> int:

@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaql.server.prometheus.fuzzy import jaro_winkler, scorer, subsequence_score
+from novaql.server.prometheus.fuzzy import (
+    ALGORITHMS,
+    LONGEST_TERM,
+    MOST_TERMS,
+    jaro_winkler,
+    scorer,
+    subsequence_score,
+)
 from novaql.tsdb.model.source import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.servers.http_server import LocalServer, local_server
+
+TOO_MANY = "search[] has at most 20 terms, each of at most 200 characters"
 
 
 def lines(answer: httpx.Response) -> list[Any]:
@@ -85,9 +94,11 @@ def test_search_tells_scores_and_metadata() -> None:
         ({"limit": "-1"}, 'invalid limit "-1": must be non-negative integer'),
         ({"start": "x"}, "Invalid time value for 'start': cannot parse \"x\" to a valid timestamp"),
         ({"label": ""}, 'missing required parameter "label"'),
+        ({"search[]": "x" * (LONGEST_TERM + 1)}, TOO_MANY),
+        ({"search[]": ["x"] * (MOST_TERMS + 1)}, TOO_MANY),
     ],
 )
-def test_search_refuses(server: LocalServer, parameters: dict[str, str], sentence: str) -> None:
+def test_search_refuses(server: LocalServer, parameters: dict[str, Any], sentence: str) -> None:
     answer = server.prometheus("search/label_values", **({"label": "job"} | parameters))
 
     assert answer.status_code == 400
@@ -109,6 +120,32 @@ def test_scores_are_between_none_and_full(term: str, text: str) -> None:
     assert (points == 1) == (term == text)
     assert 0 <= jaro_winkler(term, text) <= 1
     assert jaro_winkler(term, text) == pytest.approx(jaro_winkler(text, term))
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        ("a" * 199 + "b", "a" * 60_000),
+        ("ab" * 100, "ab" * 30_000),
+        ("ab" * 99 + "cd", "ab" * 30_000),
+        ("b" + "a" * 199, "a" * 30_000 + "b" + "a" * 30_000),
+    ],
+)
+def test_long_texts(algorithm: str, term: str, text: str) -> None:
+    """A pattern of the letters with others between them would not end before the server does."""
+    fuzzy = scorer([term], algorithm=algorithm, threshold=0.5, case_sensitive=True)
+    points = fuzzy(text)
+    assert points is None or 0.5 <= points <= 1
+
+
+@given(words.filter(bool), words)
+def test_a_text_without_the_letters_in_order_has_no_score(term: str, text: str) -> None:
+    fuzzy = scorer([term], algorithm="subsequence", threshold=0, case_sensitive=True)
+    letters = iter(text)
+    if not all(letter in letters for letter in term):
+        assert fuzzy(text) is None
 
 
 def test_known_scores() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import cramjam
@@ -24,34 +23,22 @@ from tests.support.abuse.hostile_arrow import (
     wide_rows,
     zipped,
 )
-
-WRITE, OTLP, INGEST = "/prometheus/api/v1/write", "/prometheus/api/v1/otlp/v1/metrics", "/v1/ingest"
-TEXT, OPENMETRICS = "text/plain", "application/openmetrics-text"
-INFLUX, LINES = "application/vnd.influx.line-protocol", "application/x-ndjson"
-FAMILIES, ARROW = "application/vnd.google.protobuf", "application/vnd.apache.arrow.stream"
-PROTO = "application/x-protobuf"
-PROTO_2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
-
-
-@dataclass(frozen=True)
-class Hostile:
-    """A body and what may be answered.
-
-    unpacked  its size without the content encoding, at most the limit
-    """
-
-    path: str
-    kind: str
-    make: Callable[[], bytes]
-    encoding: str = ""
-    statuses: tuple[int, ...] = (400, 413)
-    unpacked: int = FULL
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def full(piece: bytes, *, before: bytes = b"", behind: bytes = b"") -> bytes:
-    """As many of a piece as fit."""
-    return before + piece * ((FULL - len(before) - len(behind)) // len(piece)) + behind
+from tests.support.abuse.hostile_body import (
+    ARROW,
+    FAMILIES,
+    INFLUX,
+    INGEST,
+    LINES,
+    OPENMETRICS,
+    OTLP,
+    PROTO,
+    PROTO_2,
+    TEXT,
+    WRITE,
+    Hostile,
+    full,
+)
+from tests.support.abuse.long_lines import LONG_LINES
 
 
 def snappy(data: bytes) -> bytes:
@@ -82,14 +69,6 @@ def nested(*keys: int, inner: bytes) -> bytes:
 
 def text(piece: bytes, **more: Any) -> Hostile:
     return Hostile(INGEST, TEXT, lambda: zipped(full(piece)), "gzip", **more)
-
-
-def one_line(piece: bytes, before: bytes, behind: bytes, **more: Any) -> Hostile:
-    """A line of the size of a body."""
-    kind = more.pop("kind", TEXT)
-    return Hostile(
-        INGEST, kind, lambda: zipped(full(piece, before=before, behind=behind)), "gzip", **more
-    )
 
 
 def written(make: Callable[[], bytes], **more: Any) -> Hostile:
@@ -160,13 +139,6 @@ KINDS: dict[str, Hostile] = {
     "text: one line": Hostile(
         INGEST, TEXT, lambda: zipped(full(b"x", before=b'a{b="', behind=b'"} 1\n')), "gzip"
     ),
-    "text: a brace in a long text": one_line(b"x", b'a{b="}', b'"} 1\n'),
-    "text: escapes in a long text": one_line(b"\\n", b'a{b="', b'"} 1\n'),
-    "text: quotes in a long text": one_line(b'\\"', b'a{b="', b'"} 1\n'),
-    "text: a long text without an end": one_line(b'\\"', b'a{b="', b"} 1\n"),
-    "text: a long name in quotes": one_line(b"x", b'{"', b'",a="}"} 1\n'),
-    "text: a long help": one_line(b"x", b'# HELP "', b'" x\n', statuses=(200, 400, 413)),
-    "text: many labels in quotes": one_line(b'"a":"}",', b"a{", b"} 1\n"),
     "text: help lines": text(b"# HELP a b\n", statuses=(200,)),
     "text: carriage returns": text(b"\r\n", statuses=(200,)),
     "text: windows that are huge": Hostile(
@@ -188,12 +160,6 @@ KINDS: dict[str, Hostile] = {
         lambda: zipped(full(b"a 1\n", behind=b"# EOF\n")),
         "gzip",
         statuses=(200, 413),
-    ),
-    "openmetrics: a long exemplar": one_line(
-        b"x", b'a_total{b="}"} 1 # {c="}', b'"} 1\n# EOF\n', kind=OPENMETRICS
-    ),
-    "openmetrics: many quotes in an exemplar": one_line(
-        b'"}"', b'a_total{b="}"} 1 # {', b"} 1\n# EOF\n", kind=OPENMETRICS
     ),
     "openmetrics: a 1 without an end": Hostile(
         INGEST, OPENMETRICS, lambda: zipped(full(b"a 1\n")), "gzip"
@@ -219,28 +185,11 @@ KINDS: dict[str, Hostile] = {
         "gzip",
         statuses=(200, 400, 413),
     ),
-    "influx: a long tag": one_line(b"x", b"a,b=", b" c=1\n", kind=INFLUX),
-    "influx: escapes in a tag": one_line(b"\\,", b"a,b=", b" c=1\n", kind=INFLUX),
-    "influx: escapes in a measurement": one_line(b"\\ ", b"a", b" c=1\n", kind=INFLUX),
-    "influx: a long text": one_line(
-        b'\\"', b'a b="', b'",c=1\n', kind=INFLUX, statuses=(200, 400, 413)
-    ),
-    "influx: a long text without an end": one_line(b'\\"', b'a b="', b",c=1\n", kind=INFLUX),
-    "influx: many tags": one_line(b",b=c", b"a", b" c=1\n", kind=INFLUX),
     # JSON lines.
     "json lines: newlines": Hostile(
         INGEST, LINES, lambda: zipped(full(b"\n")), "gzip", statuses=(200,)
     ),
     "json lines: {}": Hostile(INGEST, LINES, lambda: zipped(full(b"{}\n")), "gzip"),
-    "json lines: escapes in a long text": one_line(
-        b"\\n", b'{"metric":{"__name__":"', b'"},"value":1,"timestamp":1}\n', kind=LINES
-    ),
-    "json lines: a long text without an end": one_line(
-        b'\\"', b'{"metric":{"__name__":"', b"}}\n", kind=LINES
-    ),
-    "json lines: many labels": one_line(
-        b'"a":"b",', b'{"metric":{', b'"a":"b"},"value":1,"timestamp":1}\n', kind=LINES
-    ),
     "json lines: one sample a line": Hostile(
         INGEST, LINES, lambda: zipped(full(JSON_SERIES)), "gzip", statuses=(200, 413)
     ),
@@ -421,4 +370,5 @@ KINDS: dict[str, Hostile] = {
         lambda: snappy(sized(0x0A, b"\x1a\x00" * (MB // 2 - 8))), "snappy",
         statuses=(200, 400, 413), unpacked=MB,
     ),
+    **LONG_LINES,
 }  # fmt: skip

@@ -27,18 +27,19 @@ from novaql import tsdb
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.server.app import create_app
 from novaql.server.settings import Settings
-from tests.support.abuse import hostile_bodies
+from tests.support.abuse import hostile_body
 from tests.support.abuse.hostile_arrow import FULL
-from tests.support.abuse.hostile_bodies import KINDS, Hostile
+from tests.support.abuse.hostile_bodies import KINDS
+from tests.support.abuse.hostile_body import Hostile
 from tests.support.servers.http_server import fresh_state
 
 ADDRESS_SPACE = 3 << 30
 LONGEST_S = 100
 GOOD = {
-    hostile_bodies.TEXT: b"good 1 1700000000000\n",
-    hostile_bodies.OPENMETRICS: b"good 1 1700000000\n# EOF\n",
-    hostile_bodies.INFLUX: b"go od=1 1700000000000000000\n",
-    hostile_bodies.LINES: b'{"metric":{"__name__":"good"},"value":1,"timestamp":1700000000000}\n',
+    hostile_body.TEXT: b"good 1 1700000000000\n",
+    hostile_body.OPENMETRICS: b"good 1 1700000000\n# EOF\n",
+    hostile_body.INFLUX: b"go od=1 1700000000000000000\n",
+    hostile_body.LINES: b'{"metric":{"__name__":"good"},"value":1,"timestamp":1700000000000}\n',
 }
 
 
@@ -69,7 +70,7 @@ async def _warm() -> None:
         app = _app(Path(folder))
         async with app.router.lifespan_context(app), _client_of(app) as client:
             for kind, good in GOOD.items():
-                await _send(client, hostile_bodies.INGEST, kind, good)
+                await _send(client, hostile_body.INGEST, kind, good)
             await client.get("/prometheus/api/v1/query", params={"query": "good"})
 
 
@@ -95,7 +96,7 @@ async def _measured(hostile: Hostile) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         async with _client_of(_app(Path(folder))) as client:
             for kind, good in GOOD.items():
-                await _send(client, hostile_bodies.INGEST, kind, good)
+                await _send(client, hostile_body.INGEST, kind, good)
             before = _memory("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")
             began = time.perf_counter()
@@ -116,15 +117,15 @@ async def _measured(hostile: Hostile) -> dict[str, Any]:
 async def _good_one(client: httpx.AsyncClient, hostile: Hostile) -> bool:
     """Whether a good body through the same door is stored, with all labels, and found again."""
     labels = {"__name__": "afterwards", "job": "a", "instance": "b"}
-    if hostile.path == hostile_bodies.WRITE:
+    if hostile.path == hostile_body.WRITE:
         from tests.support.messages.remote_messages import write_2_message  # noqa: PLC0415
         from tests.support.messages.remote_write_messages import message_of, packed  # noqa: PLC0415
 
         series = [(labels, [(1_700_000_000_000, 7.0)])]
-        second = hostile.kind == hostile_bodies.PROTO_2
+        second = hostile.kind == hostile_body.PROTO_2
         message = write_2_message(series) if second else message_of(series)
         body, kind, encoding = packed(message), hostile.kind, "snappy"
-    elif hostile.path == hostile_bodies.OTLP:
+    elif hostile.path == hostile_body.OTLP:
         named = {"service.name": labels["job"], "service.instance.id": labels["instance"]}
         attributes = [{"key": key, "value": {"stringValue": text}} for key, text in named.items()]
         points = [{"timeUnixNano": str(1_700_000_000 * 10**9), "asInt": "7"}]
@@ -137,10 +138,10 @@ async def _good_one(client: httpx.AsyncClient, hostile: Hostile) -> bool:
         body, kind, encoding = json.dumps(request).encode(), "application/json", ""
     else:
         body = b'afterwards{instance="b",job="a"} 7 1700000000000\n'
-        kind, encoding = hostile_bodies.TEXT, ""
+        kind, encoding = hostile_body.TEXT, ""
     path = hostile.path
-    if path not in (hostile_bodies.WRITE, hostile_bodies.OTLP):
-        path = hostile_bodies.INGEST
+    if path not in (hostile_body.WRITE, hostile_body.OTLP):
+        path = hostile_body.INGEST
     answer = await _send(client, path, kind, body, encoding)
     if answer.status_code not in (200, 204):
         return False
