@@ -155,3 +155,9 @@ def test_in_a_shell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (cause,) = json.loads(capfd.readouterr().out)["causes"]
     assert (cause["reason"], cause["suggestions"]) == ("matcher", ['room="hall"'])
     assert run(["why-empty", "heat", "--data", str(page), "--time", "1"]) == 0
+
+
+@pytest.mark.usefixtures("soon")
+def test_nearest_of_long_names() -> None:
+    names = ["ab" * 30_000 + str(number) for number in range(50)]
+    assert nearest("ab" * 30_000, names, 1) == (names[0],)
