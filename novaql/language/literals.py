@@ -15,7 +15,7 @@ from novaql.language.fault import Fault, brief
 from novaql.span import Span
 
 _MAX_INT64 = 2**63 - 1
-_OCTAL = re.compile(r"0_?[0-7]+(?:_[0-7]+)*")
+_OCTAL = re.compile(r"0_?[0-7]+(?:_[0-7]+)*+")
 
 
 def parse_number(text: str, span: Span) -> float:

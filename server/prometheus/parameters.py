@@ -28,7 +28,8 @@ _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _MOST_DURATION_S = 2**63 / 1e9
 _SIGNED_NAN = re.compile(r"[+-]nan", re.IGNORECASE)
 _HEXADECIMAL = re.compile(
-    r"[+-]?0x(?=_?[0-9a-f]|\.[0-9a-f])(_?[0-9a-f])*(\.([0-9a-f](_?[0-9a-f])*)?)?p[+-]?[0-9](_?[0-9])*",
+    r"[+-]?0x(?=_?[0-9a-f]|\.[0-9a-f])(?:_?[0-9a-f])*+(?:\.(?:[0-9a-f](?:_?[0-9a-f])*+)?)?"
+    r"p[+-]?[0-9](?:_?[0-9])*+",
     re.IGNORECASE,
 )
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
