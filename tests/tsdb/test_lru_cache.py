@@ -7,7 +7,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,32 +49,6 @@ def test_it_is_a_list_ordered_by_use(limit: int, actions: list[tuple[Any, ...]])
         assert cache.stats().bytes == sum(size for _, size in model) <= limit
         absent = cache.without(list(range(10)))
         assert absent == [limit == 0 or key not in dict(model) for key in range(10)]
-
-
-def test_recent_values_are_not_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    cache = ByteCache[str](4, each, recent_s=10)
-
-    def read(keys: range) -> int:
-        """How many values of these are cached; the others are stored."""
-        found = [cache.get(key) is not None for key in keys]
-        for key, cached in zip(keys, found, strict=True):
-            if not cached:
-                cache.put(key, "value")
-        return sum(found)
-
-    assert [read(range(6)) for _ in range(3)] == [0, 4, 4]
-    now = 9.9
-    assert read(range(2)) == 2
-    assert read(range(10, 14)) == 0
-    now = 10.0
-    assert [read(range(10, 14)) for _ in range(2)] == [0, 2]  # the other two are in use
-    now = 20.0
-    assert [read(range(20, 24)) for _ in range(2)] == [0, 4]
-    cache.put(20, "other")
-    assert cache.get(20) == "other"
-    assert cache.evict_oldest() == 1
 
 
 def test_entries_can_be_counted() -> None:

@@ -33,9 +33,6 @@ from novaql.tsdb.runtime.lru_cache import ByteCache
 
 Page = Ints | Floats | Histograms | OpenPage
 PageCache = ByteCache[Page]
-RECENT_S = 10.0
-"""Seconds in which a page that was used is not evicted for others. A dashboard that needs a few
-more pages than fit would otherwise decode all of them for each query."""
 
 READ_AHEAD = 1 << 20
 """Approximate bytes of one read."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import astuple, dataclass
@@ -26,12 +25,11 @@ RELEASED_AT_ONCE = 512
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Value]):
     """A value, its size, and the `release_unused` calls before its last use, or before it was
-    stored; last_s: the time of that, if the cache needs it; used: after such a call."""
+    stored; used: after such a call."""
 
     value: Value
     size: int
     calls: int
-    last_s: float
     used: bool = False
 
 
@@ -56,20 +54,12 @@ class ByteCache(Generic[Value]):
              stores nothing
     size_of  size of a value, in bytes; its `nbytes` if not given. `each`: all values have size 1,
              so that `limit` is a number of entries
-    recent_s seconds since its last use in which a value is not evicted for another one, which is
-             not stored then. If queries read more in turn than fits, a part of it remains cached;
-             without this, each value would be evicted before its next use
     """
 
     def __init__(
-        self,
-        limit: int,
-        size_of: Callable[[Value], int] = operator.attrgetter("nbytes"),
-        *,
-        recent_s: float = 0.0,
+        self, limit: int, size_of: Callable[[Value], int] = operator.attrgetter("nbytes")
     ) -> None:
         self.limit = limit
-        self._recent_s = recent_s
         self._size_of = size_of
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._lock = threading.Lock()
@@ -96,7 +86,7 @@ class ByteCache(Generic[Value]):
             self._hits += 1
             self._entries.move_to_end(key)
             found.used = found.used or found.calls != self._calls
-            found.calls, found.last_s = self._calls, self._now()
+            found.calls = self._calls
             return found.value
 
     def __contains__(self, key: Hashable) -> bool:
@@ -124,25 +114,16 @@ class ByteCache(Generic[Value]):
             self._discard(key)
             if not self.accepts(size):
                 return
-            now = self._now()
-            while self._bytes + size > self.limit:
-                if self._recent_s and now - self._oldest().last_s < self._recent_s:
-                    return
-                self._evict_oldest()
-            self._entries[key] = _Entry(value, size, self._calls, now)
+            self._entries[key] = _Entry(value, size, self._calls)
             self._bytes += size
+            while self._bytes > self.limit:
+                self._evict_oldest()
         self.stored(size)
 
     def evict_oldest(self) -> int:
         """Remove the least recently used value, if there is one. Returns its size."""
         with self._lock:
             return self._evict_oldest() if self._entries else 0
-
-    def _now(self) -> float:
-        return time.monotonic() if self._recent_s else 0.0
-
-    def _oldest(self) -> _Entry[Value]:
-        return next(iter(self._entries.values()))
 
     def _evict_oldest(self) -> int:
         _, evicted = self._entries.popitem(last=False)

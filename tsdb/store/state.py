@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from novaql.tsdb.block.pages import RECENT_S, PageCache
+from novaql.tsdb.block.pages import PageCache
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import Corrupted, ForkedStore, ReadOnly, StoreClosed
@@ -73,7 +73,7 @@ class StoreState:
         self.read_only = files is not None and files.log is None
         self.closed = False
         self._opened_by = os.getpid()
-        self.pages: PageCache = ByteCache(options.page_cache_bytes, recent_s=RECENT_S)
+        self.pages: PageCache = ByteCache(options.page_cache_bytes)
         blocks: tuple[Block, ...] = ()
         tombstones: tuple[Tombstone, ...] = ()
         self.exemplars = ExemplarRing(options.max_exemplars)
