@@ -69,7 +69,7 @@ def held(unit: Unit, agent_id: str, action_id: str) -> tuple[Agent, AgentAction]
     """Lock an agent and one of its actions. Raises `NotFound`.
 
     The job that ends the action is locked first, because the job itself holds its row before it
-    locks the agent: two transactions with another order could wait for each other.
+    locks the agent. With another order, or a second call, two transactions may wait for each other.
     """
     expiry = select(Job.id).where(Job.kind == EXPIRY, Job.key == action_id)
     unit.session.execute(expiry.with_for_update()).all()
@@ -249,19 +249,28 @@ def start(unit: Unit, action_id: str, running_hash: str) -> AgentAction:
                   `agent_stopped`.
     """
     agent, action = _held_by_id(unit, action_id)
+    _start(unit, agent, action, running_hash)
+    return action
+
+
+def _start(unit: Unit, agent: Agent, action: AgentAction, running_hash: str) -> None:
     check_runnable(unit, agent, action)
     check_hash(action, running_hash)
     action.status = Status.RUNNING.value
     unit.touch(action)
     unit.cancel(EXPIRY, [action.id])
     note(unit, agent, "agent.action.started", _facts(action))
-    return action
 
 
 def finish(unit: Unit, action_id: str, *, succeeded: bool, result: str = "") -> AgentAction:
     """End an action that runs. `result` is a short text without secrets. Raises `Conflict`
     `action_not_running`."""
     agent, action = _held_by_id(unit, action_id)
+    _finish(unit, agent, action, succeeded=succeeded, result=result)
+    return action
+
+
+def _finish(unit: Unit, agent: Agent, action: AgentAction, *, succeeded: bool, result: str) -> None:
     if action.status != Status.RUNNING:
         raise Conflict(f"the action is {action.status}", code="action_not_running")
     unit.cancel(EXPIRY, [action.id])
@@ -269,15 +278,14 @@ def finish(unit: Unit, action_id: str, *, succeeded: bool, result: str = "") -> 
     status = Status.EXECUTED if succeeded else Status.FAILED
     facts = {**_facts(action), **record_hash(action, result, "result")}
     end(unit, agent, action, status, facts, result)
-    return action
 
 
 def begin(unit: Unit, agent_id: str, action_id: str, *, shown_hash: str) -> AgentAction:
     """Begin an approved action that the agent itself carries out, as its owner or requester. Its
     outcome has to be reported within `agent_action_deadline_s`."""
-    action = _held_own(unit, agent_id, action_id)
+    agent, action = _held_own(unit, agent_id, action_id)
     before = snapshot(action)
-    start(unit, action.id, shown_hash)
+    _start(unit, agent, action, shown_hash)
     action.expires_at = unit.now() + timedelta(seconds=unit.settings.agent_action_deadline_s)
     unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
     unit.audit(
@@ -291,13 +299,13 @@ def report(
 ) -> AgentAction:
     """Report the outcome of an action that the agent itself carried out, as its owner or requester.
     An approved action that did not begin yet begins and ends at once."""
-    action = _held_own(unit, agent_id, action_id)
+    agent, action = _held_own(unit, agent_id, action_id)
     before = snapshot(action)
     if action.status == Status.RUNNING:
         check_hash(action, shown_hash)
     else:
-        start(unit, action.id, shown_hash)
-    finish(unit, action.id, succeeded=succeeded, result=result)
+        _start(unit, agent, action, shown_hash)
+    _finish(unit, agent, action, succeeded=succeeded, result=result)
     unit.audit(
         "agent_action.report", ("agent_action", action.id), before=before, after=snapshot(action)
     )
@@ -368,14 +376,14 @@ def _expires_after(policy: Mapping[str, Any]) -> timedelta:
     return timedelta(milliseconds=duration_ms(policy["expires_after"]))
 
 
-def _held_own(unit: Unit, agent_id: str, action_id: str) -> AgentAction:
-    """Lock an action that the agent itself carries out, for its owner or requester."""
+def _held_own(unit: Unit, agent_id: str, action_id: str) -> tuple[Agent, AgentAction]:
+    """Lock an agent and an action that it carries out itself, for its owner or requester."""
     agent, action = held(unit, agent_id, action_id)
     check_own(action)
     if unit.actor.id not in (action.requester_id, agent.owner_id):
         message = "only its requester and the agent's owner start and report it"
         raise Forbidden(message, code="not_requester")
-    return action
+    return agent, action
 
 
 def _held_by_id(unit: Unit, action_id: str) -> tuple[Agent, AgentAction]:
