@@ -228,3 +228,32 @@ def test_a_known_line_is_found_by_its_shape() -> None:
     tables = {id(parser.feed(block, default_time_ms=NOW).series) for _ in range(3)}
     assert len(tables) == 1
     assert np.unique(parser.feed(block, default_time_ms=NOW).series_index).size == 100
+
+
+PARTS = {
+    "a": "a",
+    "\\,": ",",
+    "\\=": "=",
+    "\\ ": " ",
+    "\\a": "\\a",
+    "\\\\a": "\\\\a",
+    "\\\\,": "\\,",
+    "\\\\=": "\\=",
+    "\\\\ ": "\\ ",
+}
+"""What names and values consist of, and its meaning: a backslash escapes three characters."""
+names = st.lists(st.sampled_from(list(PARTS)), min_size=1, max_size=8)
+
+
+@given(names, names, names, names)
+def test_escapes(measurement: list[str], tag: list[str], value: list[str], key: list[str]) -> None:
+    written, meant = zip(
+        *(("".join(n), "".join(PARTS[one] for one in n)) for n in (measurement, tag, value, key)),
+        strict=True,
+    )
+    line = read_line("{},{}={} {}=1 2".format(*written).encode())
+    assert (line.measurement, dict(line.tags), dict(line.fields)) == (
+        meant[0],
+        {meant[1]: meant[2]},
+        {meant[3]: 1.0},
+    )

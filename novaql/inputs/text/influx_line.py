@@ -16,7 +16,7 @@ _WHOLE = re.compile(rb"-?[0-9]+[iu]")
 _TRUE = frozenset([b"t", b"T", b"true", b"True", b"TRUE"])
 _FALSE = frozenset([b"f", b"F", b"false", b"False", b"FALSE"])
 _TIME = re.compile(rb"-?[0-9]{1,30}")
-# Parts up to a byte that ends them. A backslash before any other byte is one of a name.
+# Parts of a line up to the byte behind them, with their escapes. Each also matches no bytes.
 _MEASUREMENT = re.compile(rb"(?:[^\\, ]++|\\[,= ]?+)*+")
 _KEY = _TAG_VALUE = re.compile(rb"(?:[^\\,= ]++|\\[,= ]?+)*+")
 _QUOTED = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
@@ -135,7 +135,7 @@ def _part(pattern: re.Pattern[bytes], line: bytes, at: int) -> tuple[bytes, int]
 
 
 def _end(pattern: re.Pattern[bytes], line: bytes, at: int) -> int:
-    """Where the match of a pattern ends, which matches everywhere."""
+    """Where the match at `at` ends, of a pattern that also matches no bytes."""
     found = pattern.match(line, at)
     assert found is not None
     return found.end()

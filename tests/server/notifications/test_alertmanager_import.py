@@ -141,9 +141,13 @@ def test_what_is_no_such_file(document: str, place: str) -> None:
 def test_a_quote_that_does_not_end() -> None:
     """The document of a megabyte has one matcher, which is not valid."""
     line = '"' + '\\"' * 200_000
-    document = yaml.safe_dump({"route": {"receiver": "ops", "matchers": [f"a={line}"]}})
-    with pytest.raises((Impossible, InvalidRequest)):
-        converted(document)
+    routes = [{"matchers": [f"a={line}"]}]
+    route = {"receiver": "ops", "routes": routes}
+    found = converted(yaml.safe_dump({"route": route, "receivers": [{"name": "ops"}]}))
+    (child,) = found.routing["route"]["routes"]
+    assert child["matchers"] == [f"a={line}"]
+    with pytest.raises(InvalidRequest, match="/route/routes/0/matchers/0"):
+        compile_plan(validate(RoutingBody, found.routing))
 
 
 def test_it_is_taken_in(rig: AlertRig) -> None:
