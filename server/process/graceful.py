@@ -159,7 +159,7 @@ def server_for(
         connections or Connections(most=0, most_an_address=0),
         proxies or TrustedProxies(()),
         limits,
-        unread_bytes=memory_for_answers(context.settings),
+        answer_bytes=memory_for_answers(context.settings),
     )
     config = uvicorn.Config(
         app,

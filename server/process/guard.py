@@ -1,7 +1,7 @@
 """What all connections of a process share: their limits and counts, and one timer that checks them.
 
-The timer runs once a second. It closes connections that are too slow, and ends answers that too
-many clients do not read.
+The timer runs once a second. It closes connections that are too slow, and those with answers that
+their clients do not read, if these answers take too much memory together.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Limits:
 class Guard:
     """State that the connections of one process share: limits, counts, and the timer.
 
-    unread_bytes  of the answers of all connections that their clients have not read
+    answer_bytes  limit of all answers together that clients have not read
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class Guard:
         proxies: TrustedProxies,
         limits: Limits | None = None,
         *,
-        unread_bytes: int,
+        answer_bytes: int,
     ) -> None:
         self.telemetry = telemetry
         self.connections = connections
         self.proxies = proxies
         self.limits = limits or Limits()
-        self._unread_bytes = unread_bytes
+        self._answer_bytes = answer_bytes
         self._open: set[Guarded] = set()
         self._checking = False
 
@@ -105,7 +105,7 @@ class Guard:
     def _end_unread(self) -> None:
         """Close connections whose unread answers have too many bytes together."""
         answers = (protocol.unread_answer() for protocol in self._open)
-        ended = beyond((answer for answer in answers if answer is not None), self._unread_bytes)
+        ended = beyond((answer for answer in answers if answer is not None), self._answer_bytes)
         for answer in ended:
             answer.connection.abort()
         for tenant, count in Counter(answer.tenant for answer in ended).items():
