@@ -204,7 +204,13 @@ def runs_tasks(python: str) -> bool:
 
 
 def install(place: Environment, *requirements: str) -> None:
-    place.pip("install", "-q", "--no-compile", "-c", ROOT / "constraints.txt", *requirements)
+    """Install with uv, as the gate does; with pip where only pip's configuration has a registry."""
+    versions = ("-q", "-c", ROOT / "constraints.txt")
+    uv = (sys.executable, "-m", "uv", "pip", "install", "--python", place.bin / "python")
+    try:
+        run(*uv, *versions, *requirements, folder=place.folder)
+    except AssertionError:
+        place.pip("install", "--no-compile", *versions, *requirements)
 
 
 @pytest.fixture(scope="module")

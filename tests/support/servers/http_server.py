@@ -47,6 +47,7 @@ from tests.support.repository.files import ROOT
 from tests.support.servers.compiled_statements import share_compiled_statements
 from tests.support.servers.forked import Forked, environment, start
 from tests.support.servers.patiently import TLS
+from tests.support.servers.quick_client import KEEPALIVE_S, QuickClient
 
 share_compiled_statements()
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
@@ -162,11 +163,10 @@ def local_server(
         )
         tenant = app.state.context.access.default_principal.tenant_id
         secrets = _Tokens(state, tenant)
-        # The server closes what was idle for five seconds; a client must not try it at that moment.
-        idle = httpx.Limits(keepalive_expiry=1)
+        idle = httpx.Limits(keepalive_expiry=KEEPALIVE_S)
         with (
             serving(app, limits) as url,
-            httpx.Client(base_url=url, timeout=30, limits=idle, verify=TLS) as client,
+            QuickClient(base_url=url, timeout=30, limits=idle, verify=TLS) as client,
         ):
             client.cookies.jar.set_policy(_NO_COOKIES)
             yield LocalServer(client, samples, secrets, app)
