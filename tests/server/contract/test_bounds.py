@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,7 +21,6 @@ from tests.support.contract.documented import document
 from tests.support.contract.route_walk import Walk
 from tests.support.contract.schema_values import Place, Values
 from tests.support.servers.http_server import local_server
-from tests.support.servers.plain_client import PlainClient
 
 VALUES = Values(document())
 PATHS: dict[str, Any] = VALUES.document["paths"]
@@ -97,13 +95,6 @@ def walk() -> Iterator[Walk]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def client(walk: Walk) -> Iterator[PlainClient]:
-    """The client of the many requests after the walk."""
-    with closing(PlainClient(str(walk.server.client.base_url))) as made:
-        yield made
-
-
 def path_of(walk: Walk, row: Row, parameters: Mapping[str, Any] | None = None) -> str:
     """The path of an endpoint, with what was made in place of its braces, and a query."""
     path = walk.path_of(row) or re.sub(r"\{[^}]*\}", "none", row.path)
@@ -140,7 +131,7 @@ BODIES = [row for row in ROUTES if row.documented and row.body is not None]
 
 
 @pytest.mark.parametrize("row", BODIES, ids=[f"{r.verbs[0]} {r.path}" for r in BODIES])
-def test_bodies_are_checked_as_the_document_says(walk: Walk, client: PlainClient, row: Row) -> None:
+def test_bodies_are_checked_as_the_document_says(walk: Walk, row: Row) -> None:
     (method,) = row.verbs
     operation = PATHS[row.path][method.lower()]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
@@ -149,8 +140,8 @@ def test_bodies_are_checked_as_the_document_says(walk: Walk, client: PlainClient
     for place in VALUES.places(schema, row.example):
         for allowed, value in VALUES.tries(place):
             body = json.dumps(place.whole(value)).encode()
-            answer = client.request(
-                method, path_of(walk, row), content=body, headers=headers.items()
+            answer = walk.server.client.request(
+                method, path_of(walk, row), content=body, headers=headers
             )
             found = fault(row, answer, place.pointer, allowed=allowed)
             if found:
@@ -182,9 +173,7 @@ QUERIES = [row for row in ROUTES if row.documented and row.query is not None]
 
 
 @pytest.mark.parametrize("row", QUERIES, ids=[f"{r.verbs[0]} {r.path}" for r in QUERIES])
-def test_parameters_are_checked_as_the_document_says(
-    walk: Walk, client: PlainClient, row: Row
-) -> None:
+def test_parameters_are_checked_as_the_document_says(walk: Walk, row: Row) -> None:
     (method,) = row.verbs
     given = [one for one in parameters_of(row, method) if one["in"] == "query"]
     others = {one["name"]: VALUES.least(one["schema"]) for one in given if one["required"]}
@@ -194,12 +183,12 @@ def test_parameters_are_checked_as_the_document_says(
         name = parameter["name"]
         for allowed, text in texts_of(parameter):
             path = path_of(walk, row, {**others, name: text})
-            answer = client.request(method, path, headers=headers.items())
+            answer = walk.server.client.request(method, path, headers=headers)
             found = fault(row, answer, f"/{name}", allowed=allowed)
             if found:
                 wrong.append(f"{name}={text!r:.60} {found}: {answer.text:.250}")
     path = path_of(walk, row, {**others, "no_such": "1"})
-    unknown = client.request(method, path, headers=headers.items())
+    unknown = walk.server.client.request(method, path, headers=headers)
     assert row.query is not None
     tolerant = row.query.model_config.get("extra") == "ignore"  # the redirect of a provider
     if tolerant == ("/no_such" in refused_at(unknown)):
@@ -247,7 +236,7 @@ USUAL = {
     ("row", "method"), PROMETHEUS, ids=[f"{method} {row.path}" for row, method in PROMETHEUS]
 )
 def test_the_base_of_prometheus_checks_what_the_document_says(
-    walk: Walk, client: PlainClient, row: Row, method: str
+    walk: Walk, row: Row, method: str
 ) -> None:
     given = {one["name"]: one for one in parameters_of(row, method) if one["in"] == "query"}
     body = PATHS[row.path][method.lower()].get("requestBody")
@@ -269,7 +258,7 @@ def test_the_base_of_prometheus_checks_what_the_document_says(
             fields = {**others, name: text}
             path = path_of(walk, row, fields if body is None else None)
             content = None if body is None else urlencode(fields).encode()
-            answer = client.request(method, path, content=content, headers=headers.items())
+            answer = walk.server.client.request(method, path, content=content, headers=headers)
             if answer.status_code == 500 or (answer.status_code != 400) != allowed:
                 wrong.append(f"{name}={text!r:.60}: {answer.status_code} {answer.text:.200}")
     assert not wrong, "\n".join(wrong)

@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +17,6 @@ from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES, Row
 from tests.support.contract.route_walk import Walk
 from tests.support.servers.http_server import local_server
-from tests.support.servers.plain_client import PlainClient
 from tests.support.servers.state_databases import KINDS, state_database
 
 pytestmark = pytest.mark.slow
@@ -78,37 +75,29 @@ def values_for(endpoint: Row, key: str) -> Iterator[Any]:
         yield from values if takes else values[:1]
 
 
-@dataclass(kw_only=True)
-class PlainWalk(Walk):
-    """A walk, and the client of the many requests after it."""
-
-    client: PlainClient
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def walk(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PlainWalk]:
+) -> Iterator[Walk]:
     """One resource of every kind, over each database."""
     folder = tmp_path_factory.mktemp("hostile")
     with (
         state_database(request.param, folder) as database,
         local_server(database=database, data=folder, egress_allow="127.0.0.0/8, ::1/128") as server,
-        closing(PlainClient(str(server.client.base_url))) as client,
     ):
-        made = PlainWalk(server, server.tokens[Role.ADMIN], client=client)
+        made = Walk(server, server.tokens[Role.ADMIN])
         made.make()
         yield made
 
 
 def send(
-    walk: PlainWalk, method: str, path: str, body: Any = None, **headers: str | bytes
+    walk: Walk, method: str, path: str, body: Any = None, **headers: str | bytes
 ) -> httpx.Response:
     given = {"Authorization": f"Bearer {walk.token}", "Content-Type": "application/json"}
     content = None if body is None else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = [*given.items(), *named.items()]
-    return walk.client.request(method, path, content=content, headers=sent)
+    return walk.server.client.request(method, path, content=content, headers=sent)
 
 
 def is_sound(answer: httpx.Response) -> bool:
@@ -119,7 +108,7 @@ WITH_BODY = [pytest.param(e, id=f"{e.verbs[0]} {e.path}") for e in ROUTES if e.b
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY)
-def test_bodies(walk: PlainWalk, endpoint: Row) -> None:
+def test_bodies(walk: Walk, endpoint: Row) -> None:
     path = walk.path_of(endpoint)
     assert endpoint.body is not None
     if path is None:
@@ -136,9 +125,7 @@ def test_bodies(walk: PlainWalk, endpoint: Row) -> None:
                 _is_read_back(walk, answer, key, value, shown)
 
 
-def _is_read_back(
-    walk: PlainWalk, answer: httpx.Response, key: str, value: str, shown: str
-) -> None:
+def _is_read_back(walk: Walk, answer: httpx.Response, key: str, value: str, shown: str) -> None:
     """Texts for people come back as they were sent; times and durations in their own form."""
     if not answer.headers["content-type"].startswith("application/json"):
         return
@@ -155,7 +142,7 @@ def _is_read_back(
 @pytest.mark.parametrize(
     "endpoint", [pytest.param(e, id=e.path) for e in ROUTES if e.query is not None]
 )
-def test_query_parameters(walk: PlainWalk, endpoint: Row) -> None:
+def test_query_parameters(walk: Walk, endpoint: Row) -> None:
     path = walk.path_of(endpoint) or endpoint.path.replace("{", "").replace("}", "")
     assert endpoint.query is not None
     for name, field in endpoint.query.model_fields.items():
@@ -170,7 +157,7 @@ def test_query_parameters(walk: PlainWalk, endpoint: Row) -> None:
     "endpoint",
     [pytest.param(e, id=f"{e.verbs[0]} {e.path}") for e in ROUTES if "{" in e.path],
 )
-def test_path_parts(walk: PlainWalk, endpoint: Row) -> None:
+def test_path_parts(walk: Walk, endpoint: Row) -> None:
     before = endpoint.path.partition("{")[0]
     after = endpoint.path.partition("}")[2].replace("{", "").replace("}", "")
     for text in TEXTS[:-3]:
@@ -197,7 +184,7 @@ def test_path_parts(walk: PlainWalk, endpoint: Row) -> None:
     "header",
     ["Idempotency-Key", "If-Match", "User-Agent", "API-Version", "X-Forwarded-For", "Accept"],
 )
-def test_headers(walk: PlainWalk, header: str, value: bytes) -> None:
+def test_headers(walk: Walk, header: str, value: bytes) -> None:
     body = {"name": "ci", "role": "read_only"}
     made = send(walk, "POST", "/v1/tokens", body, **{header: value})
     assert is_sound(made), made.text
@@ -212,7 +199,7 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_scim(walk: PlainWalk, text: str) -> None:
+def test_scim(walk: Walk, text: str) -> None:
     number = TEXTS.index(text)
     for field in ("userName", "displayName", "externalId", "nickName", "locale", "id"):
         user = {**SCIM_USER, "userName": f"eve{number}{field}", field: text}

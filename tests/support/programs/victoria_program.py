@@ -19,7 +19,7 @@ import pytest
 from tests.support.programs.prometheus_programs import free_port
 from tests.support.programs.query_answers import Answer, answer_of_prometheus
 from tests.support.servers.http_server import wait_until_ready
-from tests.support.servers.plain_client import PlainClient
+from tests.support.servers.quick_client import QuickClient
 
 
 def victoria_program(name: str) -> str:
@@ -88,6 +88,6 @@ def ask_victoria(url: str, query: str, times: Mapping[str, object]) -> Answer | 
 
 
 @functools.lru_cache(maxsize=1)
-def _client_of(url: str) -> PlainClient:
+def _client_of(url: str) -> QuickClient:
     """One connection for thousands of queries: another for each takes as long as their answers."""
-    return PlainClient(url)
+    return QuickClient(base_url=url, timeout=30)
