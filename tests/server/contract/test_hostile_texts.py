@@ -93,10 +93,12 @@ def walk(
 def send(
     walk: Walk, method: str, path: str, body: Any = None, **headers: str | bytes
 ) -> httpx.Response:
-    given = {"Authorization": f"Bearer {walk.token}", "Content-Type": "application/json"}
+    given = {"Authorization": f"Bearer {walk.token}", "Content-Type": "application/json"} | headers
     content = None if body is None else json.dumps(body).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    sent = [*given.items(), *named.items()]
+    sent = [
+        (name.replace("_", "-").encode(), value.encode() if isinstance(value, str) else value)
+        for name, value in given.items()
+    ]
     return walk.server.client.request(method, path, content=content, headers=sent)
 
 
