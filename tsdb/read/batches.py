@@ -19,6 +19,7 @@ from novaql.tsdb.model.labels import Bools, Ints, Numbers
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
 from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.parts.damaged_ranges import read_around
+from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.ranges import RangeSlice, bytes_of, started_rows
 from novaql.tsdb.parts.sorted_run import EVERY_PAGE, MANY_PAGES
 from novaql.tsdb.read.batch_cache import BatchCache
@@ -37,9 +38,8 @@ from novaql.tsdb.read.staleness import split_markers
 BATCH_VALUES = 1 << 20
 """Most samples of a batch, unless one series has more: 8 MiB of values. A kernel takes thousands of
 times longer for them than the call of it."""
-PAGES_SHARE = 4
-"""All pages of blocks may be cached if their values take at most this part of the cache. Times
-take as much, or less."""
+PAGES_SHARE = 3
+"""The cache of pages has this part of the size of that of batches: see `StoreOptions`."""
 FEW_BATCHES = 4
 """A selection of at most this many full batches is one batch: dividing it saves less than the
 batches cost beside their samples."""
@@ -145,9 +145,11 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> Bat
 
 def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
     """Return `cached_pages` of a plan. Queries of different series in a few blocks read the same
-    pages, so all are cached. The pages of many blocks would evict all others."""
-    samples = sum(cut.floats.samples for cut in cuts if not cut.is_in_memory)
-    return EVERY_PAGE if 8 * samples <= cache_bytes // PAGES_SHARE else MANY_PAGES
+    pages, so all are cached if they fit. Otherwise each query would evict what the next one needs.
+    """
+    runs = [cut.run for cut in cuts if not cut.is_in_memory]
+    numbers = sum(run.samples + int(whole(run.grid_length).sum()) for run in runs)
+    return EVERY_PAGE if 8 * numbers <= cache_bytes // PAGES_SHARE else MANY_PAGES
 
 
 def _divided(order: Ints, flags: Bools | None) -> list[tuple[bool, Ints]]:

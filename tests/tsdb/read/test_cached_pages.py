@@ -8,30 +8,50 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.tsdb.model.labels import SeriesTable
+from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.parts.sorted_run import MANY_PAGES
 
 SERIES, SAMPLES = 2000, 400
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Each page has series of all jobs."""
-    folder = tmp_path_factory.mktemp("pages") / "store"
+def filled(folder: Path, times: Ints) -> Path:
+    """A block in which each page has series of all jobs. times: [SERIES, SAMPLES]"""
     labels = [{"__name__": "m", "i": f"{i:04}", "job": str(i % 20)} for i in range(SERIES)]
     values = np.random.default_rng(7).random(SERIES * SAMPLES)
-    times = np.tile(np.arange(SAMPLES) * 15_000, SERIES)
     rows = np.repeat(np.arange(SERIES), SAMPLES)
     with tsdb.open(folder, sync="os") as database:
-        database.append(tsdb.Batch(SeriesTable.from_dicts(labels), rows, times, values))
+        database.append(tsdb.Batch(SeriesTable.from_dicts(labels), rows, times.ravel(), values))
         database.flush()
     return folder
 
 
-@pytest.mark.parametrize(("cache_bytes", "fits"), [(200 << 20, True), (20 << 20, False)])
-def test_queries_of_some_series_share_pages(store: Path, cache_bytes: int, fits: bool) -> None:
-    with tsdb.open(store, read_only=True, cache_bytes=cache_bytes) as database:
+SAME_TIMES = np.tile(np.arange(SAMPLES) * 15_000, (SERIES, 1))
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Series with the same times, which are stored once; and each with times of its own."""
+    folder = tmp_path_factory.mktemp("pages")
+    return {
+        "same": filled(folder / "same", SAME_TIMES),
+        "own": filled(folder / "own", SAME_TIMES + np.arange(SERIES)[:, np.newaxis]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("times", "cache_bytes", "fits"),
+    [
+        ("same", 200 << 20, True),
+        ("same", 20 << 20, False),
+        ("own", 60 << 20, True),
+        ("own", 40 << 20, False),  # the values alone would fit
+    ],
+)
+def test_queries_of_some_series_share_pages(
+    stores: dict[str, Path], times: str, cache_bytes: int, fits: bool
+) -> None:
+    with tsdb.open(stores[times], read_only=True, cache_bytes=cache_bytes) as database:
         pages, entries = database._state.pages, []
         for job in ("3", "4"):
             selection = database.select([Matcher("job", MatchOp.EQUAL, job)], 0, SAMPLES * 15_000)
@@ -40,4 +60,5 @@ def test_queries_of_some_series_share_pages(store: Path, cache_bytes: int, fits:
             entries.append(len(pages))
 
     assert (entries[0] > MANY_PAGES) is fits
-    assert entries[0] == entries[1]  # the second query decodes nothing
+    if times == "same":
+        assert entries[0] == entries[1]  # the second query decodes nothing
