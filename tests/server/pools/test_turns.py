@@ -32,9 +32,11 @@ def test_short_work_of_a_tenant_waits_for_one_piece_of_another_not_for_all() -> 
     async def look() -> None:
         log: list[str] = []
         pool = Pool(1, "look")
-        first = pool.run(lambda: time.sleep(0.01), tenant="noisy")
+        all_wait = threading.Event()
+        first = pool.run(all_wait.wait, tenant="noisy")
         noisy = [pool.run(partial(log.append, "noisy"), tenant="noisy") for _ in range(200)]
         quiet = pool.run(partial(log.append, "quiet"), tenant="quiet")
+        all_wait.set()
         await asyncio.gather(first, quiet, *noisy)
         assert log.index("quiet") <= 1
         pool.close(forget=True)
