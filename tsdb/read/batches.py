@@ -39,7 +39,7 @@ BATCH_VALUES = 1 << 20
 """Most samples of a batch, unless one series has more: 8 MiB of values. A kernel takes thousands of
 times longer for them than the call of it."""
 PAGES_SHARE = 3
-"""The cache of pages has this part of the size of that of batches: see `StoreOptions`."""
+"""The cache of batches has this many times the size of that of pages: see `StoreOptions`."""
 FEW_BATCHES = 4
 """A selection of at most this many full batches is one batch: dividing it saves less than the
 batches cost beside their samples."""
@@ -147,7 +147,8 @@ def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
     """Return `cached_pages` of a plan. Queries of different series in a few blocks read the same
     pages, so all are cached if they fit. Otherwise each query would evict what the next one needs.
     """
-    runs = [cut.run for cut in cuts if not cut.is_in_memory]
+    # Deletions divide a run into several cuts.
+    runs = {cut.run.identity: cut.run for cut in cuts if not cut.is_in_memory}.values()
     numbers = sum(run.samples + int(whole(run.grid_length).sum()) for run in runs)
     return EVERY_PAGE if 8 * numbers <= cache_bytes // PAGES_SHARE else MANY_PAGES
 
