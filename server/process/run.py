@@ -20,11 +20,11 @@ from novaql.server.auth.bootstrap import add_admin, has_tokens
 from novaql.server.db.engine import StateDatabase
 from novaql.server.file_modes import create_private_files
 from novaql.server.pools.memory_return import configure_allocator
+from novaql.server.process.api_workers import ApiWorkers
 from novaql.server.process.garbage import until_settled
 from novaql.server.process.graceful import complete, public_server, server_for
 from novaql.server.process.logs import log_to_stderr
 from novaql.server.process.proxies import FromWorkers
-from novaql.server.process.supervisor import ApiWorkers
 from novaql.server.process.tls import tls_context
 from novaql.server.process.worker_reports import ReportReceiver
 from novaql.server.settings import Settings
@@ -66,6 +66,7 @@ def serve(
         if settings.workers > 1:
             own, path = stack.enter_context(private_socket())
             workers = ApiWorkers(settings, sock, path, log_level)
+            stack.callback(workers.stop)
             jobs = (*jobs, workers)
         stack.enter_context(until_settled())
         app = create_app(settings, store=store, database=database, jobs=jobs)

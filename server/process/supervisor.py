@@ -1,6 +1,6 @@
-"""The workers of a server: processes that answer on its socket, restarted when they end.
+"""The process that forks the workers of a server, and replaces those that end.
 
-They are forks of a process without threads, which has imported what they need (`template.py`): a
+It has no threads, so it may fork at any time, and has imported what workers need (`template.py`): a
 worker takes a tenth of the processor time of a new Python, and shares the memory of its modules.
 """
 
@@ -10,147 +10,137 @@ import logging
 import multiprocessing
 import os
 import signal
-import socket
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
-from types import ModuleType
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from novaql.lazy_exports import lazy_module
-from novaql.server.jobs.loop import Loop
-from novaql.server.process.shared_counts import SharedCounts
-from novaql.server.settings import Settings
+from novaql.server.file_modes import create_private_files
+from novaql.server.process.logs import log_to_stderr
+from novaql.server.process.worker_configuration import WorkerConfiguration
 
 if TYPE_CHECKING:
-    from novaql.server.process import worker
-else:  # it has what only workers need
+    from novaql.server.process import template, worker
+else:  # they import what only workers need
+    template = lazy_module("novaql.server.process.template")
     worker = lazy_module("novaql.server.process.worker")
 
 log = logging.getLogger(__name__)
-_SLOWEST_RESTART_S = 30.0
+NAME = "novaql-superv"
+"""Of the process, in the lists of `ps` and `top`."""
+LAG_S = 5.0
+"""The longest time in which a worker ends, beyond that of its requests."""
+START, HANGUP = "start", "hangup"
+"""Orders of the owner: start the workers, and send them SIGHUP."""
+_LONGEST_WAIT_S = 30.0
 
 
 @dataclass(slots=True)
 class _Place:
     """A worker's place: its process, and the time at which it is filled again."""
 
-    process: ForkServerProcess | None = None
+    row: int
+    process: ForkProcess | None = None
     began: float = 0.0
     start_at: float = 0.0
     wait_s: float = 0.1
 
 
-@dataclass
-class ApiWorkers:
-    """`settings.workers` processes that share a listening socket.
+def run(configuration: WorkerConfiguration, orders: Connection, sender: Connection) -> None:
+    """Run `settings.workers` workers until the owner closes its end of the connection, or ends.
 
-    A worker that ends is replaced, the first time at once, then with growing waits if the new one
-    also ends early. All workers stop by themselves if this process ends.
+    orders  the orders of the owner
+    sender  the owner's end, of which a fork has a copy
     """
+    sender.close()
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(NAME, "ascii")
+    log_to_stderr(configuration.log_level, access_log=configuration.settings.access_log)
+    create_private_files()
+    template.load()
+    _Supervisor(configuration, orders).run()
 
-    settings: Settings
-    sock: socket.socket
-    owner: str
-    log_level: str = "info"
 
-    def __post_init__(self) -> None:
-        self._places = [_Place() for _ in range(self.settings.workers)]
-        self._forks = multiprocessing.get_context("forkserver")
-        self._forks.set_forkserver_preload(["novaql.server.process.template"])
-        self._counts = SharedCounts.made(self.settings.workers)
-        self._streams = SharedCounts.made(self.settings.workers)
-        self._loop = Loop("workers", self._watch, every_s=0.1)
+class _Supervisor:
+    """A worker that ends is replaced, the first time at once, then with growing waits if the new
+    one also ends early."""
 
-    def start(self) -> None:
-        self._loop.start()
+    def __init__(self, configuration: WorkerConfiguration, orders: Connection) -> None:
+        self._configuration = configuration
+        self._orders = orders
+        self._places = [_Place(row) for row in range(configuration.settings.workers)]
+        self._forks = multiprocessing.get_context("fork")
+        self._alive = multiprocessing.Pipe(duplex=False)
 
-    def stop(self) -> None:
-        """Stop all workers after their current requests. Kill those that have not ended after the
-        longest lag."""
-        self._loop.stop()
-        running = [p.process for p in self._places if p.process is not None]
-        for process in running:
-            process.terminate()
-        end = time.monotonic() + self.settings.shutdown_timeout_s + 5
-        for process in running:
-            process.join(max(0.0, end - time.monotonic()))
-            process.kill()
-            process.join()
-        for counts in (self._counts, self._streams):
-            os.close(counts.descriptor)
+    def run(self) -> None:
+        with suppress(EOFError):
+            while self._orders.recv() != START:
+                pass
+            while True:
+                for place in self._places:
+                    self._fill(place)
+                ended = [process.sentinel for process in self._running()]
+                if self._orders in wait([self._orders, *ended], self._wait_s()):
+                    self._pass(self._orders.recv())
+        self._stop()
 
-    def read_certificate(self) -> None:
-        """Make all workers load the certificate in the settings' files again."""
-        for place in self._places:
-            process = place.process
-            if process is not None and process.is_alive():
-                os.kill(process.pid or 0, signal.SIGHUP)
+    def _running(self) -> list[ForkProcess]:
+        return [place.process for place in self._places if place.process is not None]
 
-    def _watch(self) -> None:
-        for row, place in enumerate(self._places):
-            self._restart_if_ended(row, place)
+    def _wait_s(self) -> float | None:
+        """Return the seconds until an empty place is filled. None if there is no empty place."""
+        due = [place.start_at for place in self._places if place.process is None]
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def _restart_if_ended(self, row: int, place: _Place) -> None:
+    def _pass(self, order: str) -> None:
+        if order == HANGUP:
+            for process in self._running():
+                if process.is_alive():
+                    os.kill(process.pid or 0, signal.SIGHUP)
+
+    def _fill(self, place: _Place) -> None:
         now = time.monotonic()
         if place.process is not None:
             code = place.process.exitcode
             if code is None:
-                if now - place.began > _SLOWEST_RESTART_S:
-                    place.wait_s = 0.1
                 return
             log.warning("a worker ended", extra={"pid": place.process.pid, "exit_code": code})
             place.process = None
-            self._counts.clear(row)
-            self._streams.clear(row)
-            self._wait(place)
+            self._configuration.counts.clear(place.row)
+            self._configuration.streams.clear(place.row)
+            if now - place.began > _LONGEST_WAIT_S:
+                place.wait_s = 0.1
+            self._postpone(place, now)
         if now >= place.start_at:
             try:
-                place.process, place.began = self._started(row), now
-            except (OSError, EOFError):
+                place.process, place.began = self._started(place.row), now
+            except OSError:
                 log.exception("a worker cannot be started")
-                self._wait(place)
+                self._postpone(place, now)
 
-    def _wait(self, place: _Place) -> None:
-        place.start_at = time.monotonic() + place.wait_s
-        place.wait_s = min(place.wait_s * 2, _SLOWEST_RESTART_S)
+    def _postpone(self, place: _Place, now: float) -> None:
+        place.start_at = now + place.wait_s
+        place.wait_s = min(place.wait_s * 2, _LONGEST_WAIT_S)
 
-    def _started(self, row: int) -> ForkServerProcess:
-        configuration = worker.WorkerConfiguration(
-            settings=self.settings,
-            sock=self.sock,
-            owner=self.owner,
-            counts=self._counts,
-            streams=self._streams,
-            row=row,
-            log_level=self.log_level,
+    def _started(self, row: int) -> ForkProcess:
+        configuration = replace(self._configuration, row=row)
+        process = self._forks.Process(
+            target=worker.run, args=(configuration, *self._alive), daemon=True
         )
-        process = self._forks.Process(target=worker.run, args=(configuration,), daemon=True)
-        with _without_main_module(), _blocked(worker.ORDERS):
-            process.start()
+        process.start()
         return process
 
-
-@contextmanager
-def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
-    """Block signals in this thread, and in a template that it starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Start processes that do not run the program's main module again. Workers need nothing of it,
-    and a script that calls `serve` without a guard would start a server in each."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    def _stop(self) -> None:
+        """Stop all workers after their current requests. Kill those that have not ended after the
+        longest lag."""
+        end = time.monotonic() + self._configuration.settings.shutdown_timeout_s + LAG_S
+        for process in self._running():
+            process.terminate()
+        for process in self._running():
+            process.join(max(0.0, end - time.monotonic()))
+            process.kill()
+            process.join()

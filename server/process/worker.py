@@ -6,12 +6,10 @@ the process that started it.
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
-import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -27,39 +25,22 @@ from novaql.server.process.forwarding import Forwarding
 from novaql.server.process.garbage import until_settled
 from novaql.server.process.graceful import GracefulServer, complete, public_server
 from novaql.server.process.logs import log_to_stderr
-from novaql.server.process.shared_counts import SharedCounts
 from novaql.server.process.tls import tls_context
+from novaql.server.process.worker_configuration import ORDERS, WorkerConfiguration
 from novaql.server.process.worker_reports import Reporter
 from novaql.server.settings import Settings
 
 NAME = "novaql-worker"
 """Of the process, in the lists of `ps` and `top`."""
-ORDERS = (signal.SIGTERM, signal.SIGHUP)
-"""Signals that a service manager may send to all processes of a server. The template blocks them,
-because all workers would end with it before their requests do."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerConfiguration:
-    """What a worker gets from the process that starts it.
+def run(configuration: WorkerConfiguration, alive: Connection, end: Connection) -> None:
+    """Answer requests until stopped, or until the process that started this one ends.
 
-    sock      the socket on which all workers answer
-    owner     the path of the socket of the process with the samples
-    counts    connections of all workers, of which `row` is this one's
-    streams   event streams of all workers, likewise
+    alive  ends with that process
+    end    its end of the connection, of which this process has a copy
     """
-
-    settings: Settings
-    sock: socket.socket
-    owner: str
-    counts: SharedCounts
-    streams: SharedCounts
-    row: int
-    log_level: str
-
-
-def run(configuration: WorkerConfiguration) -> None:
-    """Answer requests until stopped, or until the process that started this one ends."""
+    end.close()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
     with suppress(OSError):
         Path("/proc/self/comm").write_text(NAME, "ascii")
@@ -67,10 +48,10 @@ def run(configuration: WorkerConfiguration) -> None:
     log_to_stderr(configuration.log_level, access_log=settings.access_log)
     create_private_files()
     with until_settled():
-        _run(configuration, settings)
+        _run(configuration, settings, alive)
 
 
-def _run(configuration: WorkerConfiguration, settings: Settings) -> None:
+def _run(configuration: WorkerConfiguration, settings: Settings, alive: Connection) -> None:
     app = create_app(settings, owned_elsewhere=True)
     reporter = Reporter(app.state.context.telemetry, configuration.owner)
     app.add_middleware(
@@ -89,7 +70,7 @@ def _run(configuration: WorkerConfiguration, settings: Settings) -> None:
         most=0, most_an_address=0, shared=configuration.streams, row=configuration.row
     )
     server = public_server(app, tls=tls_context(settings), connections=connections)
-    threading.Thread(target=_stop_with_owner, args=(server,), daemon=True).start()
+    threading.Thread(target=_stop_with, args=(alive, server), daemon=True).start()
     reporter.start()
     complete(server, app.state.control)
     with configuration.sock as sock:
@@ -108,8 +89,6 @@ def _unreached(app: Starlette, settings: Settings) -> Edge:
     return Edge(refuse, telemetry=telemetry, site=Site.of(settings))
 
 
-def _stop_with_owner(server: GracefulServer) -> None:
-    owner = multiprocessing.parent_process()
-    if owner is not None:
-        owner.join()
-        server.should_exit = True
+def _stop_with(alive: Connection, server: GracefulServer) -> None:
+    alive.poll(None)
+    server.should_exit = True

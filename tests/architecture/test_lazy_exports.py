@@ -84,7 +84,8 @@ def test_the_collections_after_an_import(
 
 _QUERIES = """
 import sys, threading
-import novaql.server.process.template
+from novaql.server.process import template
+template.load()
 assert threading.active_count() == 1
 loaded = set(sys.modules)
 from novaql import query, tsdb

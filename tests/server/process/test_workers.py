@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
@@ -47,6 +48,13 @@ def wait_for(what: object, seconds: float = 120) -> None:
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+
+
+def supervisor_of(server: ServerProcess) -> psutil.Process:
+    (found,) = {process.parent() for process in workers_of(server)}
+    assert found is not None
+    assert found.pid != server.process.pid
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -237,25 +245,49 @@ def test_stopping_leaves_nobody_behind(tmp_path: Path) -> None:
 
 
 def test_a_signal_to_all_processes_ends_no_worker_before_its_server(server: ServerProcess) -> None:
-    """A service manager sends SIGTERM to all of them: the template must not end with its forks."""
+    """From a service manager or a terminal: the supervisor must not end with its forks."""
     before = {process.pid for process in workers_of(server)}
-    templates = {process.parent() for process in workers_of(server)}
+    supervisor = supervisor_of(server)
 
-    for template in templates:
-        assert template is not None
-        assert template.pid != server.process.pid
-        template.terminate()
+    supervisor.terminate()
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.send_signal(signal.SIGHUP)
     time.sleep(1)
 
     assert {process.pid for process in workers_of(server)} == before
 
 
-def test_a_script_that_serves_needs_no_guard(tmp_path: Path) -> None:
+def test_a_supervisor_that_was_killed_is_replaced(tmp_path: Path) -> None:
+    with server_process(tmp_path / "data", "--workers", "2", settings=UNLIMITED) as server:
+        wait_for(lambda: len(workers_of(server)) == 2)
+        before = workers_of(server)
+        killed = supervisor_of(server)
+
+        killed.kill()
+        wait_for(lambda: not any(worker.is_running() for worker in before))
+        wait_for(lambda: len(workers_of(server)) == 2)
+
+        assert supervisor_of(server).pid != killed.pid
+        (worker, _) = workers_of(server)
+        worker.kill()
+        wait_for(lambda: len(workers_of(server)) == 2 and worker not in workers_of(server))
+        assert patiently.get(f"{server.url}/healthz").status_code == 200
+        children = workers_of(server)
+        assert server.stop() == 0
+        assert not any(child.is_running() for child in children)
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_script_that_serves_needs_no_guard(tmp_path: Path, threads: int) -> None:
+    """With a thread of its own, its workers cannot come from a fork of it."""
     script = tmp_path / "script.py"
     script.write_text(
+        "import threading\n"
         "from pathlib import Path\n"
         "from novaql.server.process.run import serve\n"
         "from novaql.server.settings import Settings\n"
+        f"for _ in range({threads}):\n"
+        "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         f"serve(Settings(data=Path({str(tmp_path / 'data')!r}), workers=2, port=0, auth=False))\n"
     )
     with subprocess.Popen(
@@ -265,9 +297,27 @@ def test_a_script_that_serves_needs_no_guard(tmp_path: Path) -> None:
         url = process.stdout.readline().split()[-1]
         server = ServerProcess(process, url, None)
         wait_for(lambda: len(workers_of(server)) == 2)
+        command = supervisor_of(server).cmdline()
+        assert (str(script) in command) == (not threads)
         answer = patiently.post(f"{url}/v1/novaql", json={"query": "1 + 1", "time": 0})
         assert answer.json()["result"] == [0, 2]
         assert server.stop() == 0
+
+
+def test_a_start_that_fails_leaves_no_process(tmp_path: Path) -> None:
+    data, listen = tmp_path / "data", ["--listen", "127.0.0.1:0"]
+    with server_process(data):
+        second = subprocess.run(
+            [sys.executable, "-m", "novaql", "serve", "--data", data, *listen, "--workers", "2"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,  # its end is read once no process has it any more
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert second.returncode == 1
+    assert "is being written by process" in second.stdout
 
 
 def test_workers_end_with_a_killed_owner_and_the_next_start_has_everything(tmp_path: Path) -> None:
