@@ -90,6 +90,10 @@ class StateDatabase:
         used = self.url if fallback is None else self.url.set(database=str(fallback))
         self._engine = self._connected(used, durable=durable)
         self._relaxed = self._connected(used, durable=False) if self.is_sqlite else self._engine
+        # A transaction of SQLite reads one state, but one of PostgreSQL only if asked to.
+        isolated = self._engine.execution_options
+        self._snapshots = None if self.is_sqlite else isolated(isolation_level="REPEATABLE READ")
+        self._statements = None if self.is_sqlite else isolated(isolation_level="AUTOCOMMIT")
         self._versions = SqliteVersions()
 
     @staticmethod
@@ -108,7 +112,7 @@ class StateDatabase:
         platform."""
         with (
             _as_unavailable(),
-            self._engine.connect() as connection,
+            (self._snapshots or self._engine).connect() as connection,
             self._session(connection, tenant_id) as session,
         ):
             yield session
@@ -186,15 +190,19 @@ class StateDatabase:
 
         None: they cannot be read now, and no cached value is valid.
         """
-        if self.is_sqlite:
+        if self._statements is None:
             return self._versions.of(self._engine.url.database or "", tenant_id)
-        with self.read(None) as session:
-            return self.versions_in(session, tenant_id)
+        with _as_unavailable(), self._statements.connect() as connection:
+            return self._versions_by(connection, tenant_id)
 
     def versions_in(self, session: Session, tenant_id: str) -> RowVersions:
-        """Return the versions of a tenant's rows in a session over all tenants."""
+        """Return the versions of a tenant's rows in a session over all tenants that `read` began:
+        those of the rows that it reads."""
+        return self._versions_by(session.connection(), tenant_id)
+
+    def _versions_by(self, connection: Connection, tenant_id: str) -> RowVersions:
         generation = self._versions.generation
-        rows = session.execute(_VERSIONS_OF, {"tenant": tenant_id}).all()
+        rows = connection.execute(_VERSIONS_OF, {"tenant": tenant_id}).all()
         return RowVersions.of(generation, [(name, version) for name, version in rows])
 
     def check(self) -> None:

@@ -187,3 +187,18 @@ def test_a_database_that_stays_locked_is_a_503(tmp_path: Path) -> None:
             waiting.execute(select(Tenant))
     holder.close()
     other.close()
+
+
+@pytest.mark.usefixtures("tenants")
+def test_a_reading_unit_sees_one_state(database: StateDatabase) -> None:
+    names = select(Tenant.name).order_by(Tenant.name)
+    with database.read(None) as session:
+        before = session.scalars(names).all()
+        elsewhere = another(database)
+        with elsewhere.write(None) as other:
+            other.execute(update(Tenant).values(name=Tenant.name + " changed"))
+        elsewhere.close()
+        assert session.scalars(names).all() == before
+
+    with database.read(None) as session:
+        assert session.scalars(names).all() == [f"{name} changed" for name in before]
