@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 
 from playwright.sync_api import Page
@@ -10,12 +11,18 @@ _AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding=
 _SERIOUS = ("serious", "critical")
 
 
-def serious_findings(page: Page) -> list[str]:
+def serious_findings(page: Page, within: str = "html") -> list[str]:
     """What axe finds serious or critical: rule and elements. CDP runs it, which no policy of the
-    page's content forbids."""
+    page's content forbids.
+
+    within  selects the elements that it examines: all of a long page take it several seconds
+    """
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": _AXE})
-    call = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+    call = (
+        f"axe.run({json.dumps(within)}, {{resultTypes: ['violations']}})"
+        ".then(found => found.violations)"
+    )
     answer = session.send(
         "Runtime.evaluate", {"expression": call, "awaitPromise": True, "returnByValue": True}
     )
