@@ -17,6 +17,8 @@ from novaql.server.tenants.context import ServerContext
 _USES_S = 15.0
 _MEMORY_S = 60.0
 _FORGET_S = 600.0
+_AFTER_START_S = 60.0
+"""Rows are deleted first after this time, not beside the first requests of a server."""
 _RETENTION = timedelta(days=30)
 
 OWN = (
@@ -33,7 +35,8 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
 
     retentions  of the tables of domains
     """
-    uses_at = memory_at = forget_at = time.monotonic()
+    uses_at = memory_at = time.monotonic()
+    forget_at = uses_at + _AFTER_START_S
 
     def run() -> None:
         nonlocal uses_at, memory_at, forget_at
