@@ -50,19 +50,26 @@ class ApiWorkers:
     this process has threads already: always if it replaces a supervisor that has ended. All workers
     end by themselves if the supervisor, or this process, ends.
 
-    sock   the listening socket
-    owner  the path of the socket on which this process answers
+    sock      the listening socket
+    owner     the path of the socket on which this process answers
+    may_fork  whether a fork of this process has no connection or store of a caller
     """
 
     def __init__(
-        self, settings: Settings, sock: socket.socket, owner: str, log_level: str = "info"
+        self,
+        settings: Settings,
+        sock: socket.socket,
+        owner: str,
+        log_level: str = "info",
+        *,
+        may_fork: bool = True,
     ) -> None:
         self._settings = settings
         self._sock = sock
         self._owner = owner
         self._log_level = log_level
         self._loop = Loop("workers", self._watch, every_s=1.0)
-        self._running = self._begun(forks=threading.active_count() == 1)
+        self._running = self._begun(forks=may_fork and threading.active_count() == 1)
 
     def start(self) -> None:
         """Start the workers."""

@@ -135,7 +135,7 @@ class _Child:
 
     def reported(self) -> tuple[str, str | None]:
         """Return what the server reports; raises `ChildProcessError` if it ends instead."""
-        report = self.reports.read()
+        report = self.reports.readline()  # workers have copies of its other end
         if not report:
             self.check(wait=True)
         address, token = json.loads(report)
@@ -156,7 +156,7 @@ def _serve(data: Path, report: int, run: Callable[[Started], int]) -> int:
 
     def started(address: str, token: str | None) -> None:
         with os.fdopen(report, "wb") as pipe:
-            pipe.write(json.dumps([address, token]).encode())
+            pipe.write(json.dumps([address, token]).encode() + b"\n")
 
     with _lock_file(data).open("a+") as file:
         if not _locked(file):

@@ -65,7 +65,8 @@ def serve(
         own = sock
         if settings.workers > 1:
             own, path = stack.enter_context(private_socket())
-            workers = ApiWorkers(settings, sock, path, log_level)
+            mine = store is None and database is None
+            workers = ApiWorkers(settings, sock, path, log_level, may_fork=mine)
             stack.callback(workers.stop)
             jobs = (*jobs, workers)
         stack.enter_context(until_settled())

@@ -13,6 +13,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -57,12 +58,24 @@ def run(configuration: WorkerConfiguration, orders: Connection, sender: Connecti
     sender  the owner's end, of which a fork has a copy
     """
     sender.close()
+    _close_others(configuration, orders)
     with suppress(OSError):
         Path("/proc/self/comm").write_text(NAME, "ascii")
     log_to_stderr(configuration.log_level, access_log=configuration.settings.access_log)
     create_private_files()
     template.load()
     _Supervisor(configuration, orders).run()
+
+
+def _close_others(configuration: WorkerConfiguration, orders: Connection) -> None:
+    """Close the owner's other files, such as locks that are to end with it. The objects that had
+    them are not finalized in this process."""
+    kept = {configuration.counts.descriptor, configuration.streams.descriptor}
+    kept |= {configuration.sock.fileno(), orders.fileno()}
+    if (owner := multiprocessing.parent_process()) is not None:
+        kept.add(owner.sentinel)
+    for before, after in pairwise([2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]):
+        os.closerange(before + 1, after)
 
 
 class _Supervisor:

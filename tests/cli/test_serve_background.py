@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.servers import forked
@@ -67,6 +68,23 @@ def test_it_answers_when_the_command_has_ended_and_stops(data: Path) -> None:
     nothing = novaql("serve", "--stop", data=data)
     assert nothing.returncode == 1
     assert "no server of" in nothing.stderr
+
+
+def test_with_workers_it_answers_when_the_command_has_ended_and_leaves_no_process(
+    data: Path,
+) -> None:
+    started = novaql(*START, "--workers", "2", "--no-auth", data=data)
+    assert started.returncode == 0, started.stderr
+    url = started.stdout.splitlines()[0].removeprefix("NovaQL listens on ")
+    children = psutil.Process(pid_of(started.stdout)).children(recursive=True)
+    assert children
+    held = [open_file.path for child in children for open_file in child.open_files()]
+    assert [path for path in held if path.endswith("serve.pid")] == []  # its lock
+    answer = httpx.post(f"{url}/v1/novaql", json={"query": "1 + 1", "time": 0}, timeout=60)
+    assert answer.json()["result"] == [0, 2]
+
+    assert novaql("serve", "--stop", data=data).returncode == 0
+    assert not any(child.is_running() for child in children)
 
 
 def test_a_failed_start_has_an_exit_code_and_the_end_of_the_log(data: Path) -> None:
