@@ -70,11 +70,11 @@ def run(configuration: WorkerConfiguration, orders: Connection, sender: Connecti
 def _close_others(configuration: WorkerConfiguration, orders: Connection) -> None:
     """Close the owner's other files, such as locks that are to end with it. The objects that had
     them are not finalized in this process."""
-    kept = {configuration.counts.descriptor, configuration.streams.descriptor}
-    kept |= {configuration.sock.fileno(), orders.fileno()}
+    needed = {configuration.counts.descriptor, configuration.streams.descriptor}
+    needed |= {configuration.sock.fileno(), orders.fileno()}
     if (owner := multiprocessing.parent_process()) is not None:
-        kept.add(owner.sentinel)
-    for before, after in pairwise([2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]):
+        needed.add(owner.sentinel)
+    for before, after in pairwise([2, *sorted(needed), os.sysconf("SC_OPEN_MAX")]):
         os.closerange(before + 1, after)
 
 
