@@ -47,12 +47,13 @@ class ApiWorkers:
     """`settings.workers` processes that share a listening socket.
 
     Another process, the supervisor, forks them. It is a fork of this process, or a new Python if
-    this process has threads already: always if it replaces a supervisor that has ended. All workers
-    end by themselves if the supervisor, or this process, ends.
+    this process has threads. Another supervisor, always a new Python, replaces one that ends. All
+    workers end by themselves if the supervisor, or this process, ends.
 
     sock      the listening socket
     owner     the path of the socket on which this process answers
-    may_fork  whether a fork of this process has no connection or store of a caller
+    may_fork  False: the supervisor is a new Python, because a fork would share a store or a
+              database that a caller has opened
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def run(configuration: WorkerConfiguration, orders: Connection, sender: Connecti
     """Run `settings.workers` workers until the owner closes its end of the connection, or ends.
 
     orders  the orders of the owner
-    sender  the owner's end, of which a fork has a copy
+    sender  the owner's end of them, closed here: this process has a copy
     """
     sender.close()
     _close_others(configuration, orders)

@@ -1,7 +1,7 @@
 """A process that answers on the socket of a server.
 
 `process/supervisor.py` starts it. It opens no store: requests that need samples are forwarded to
-the process that started it.
+the owner, the process that has the stores.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ NAME = "novaql-worker"
 
 
 def run(configuration: WorkerConfiguration, alive: Connection, end: Connection) -> None:
-    """Answer requests until stopped, or until the process that started this one ends.
+    """Answer requests until stopped, or until the supervisor ends.
 
-    alive  ends with that process
-    end    its end of the connection, of which this process has a copy
+    alive  a connection that ends with the supervisor
+    end    the supervisor's end of it, closed here: this process has a copy
     """
     end.close()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
