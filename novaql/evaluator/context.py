@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -75,6 +77,11 @@ class Context:
         self._admitted: set[tuple[tuple[Matcher, ...], int, int]] = set()
         self.checkpoint = Running(cancellation, options.timeout_s).checkpoint
         """Called between batches and operators."""
+
+    @cached_property
+    def entropy(self) -> int:
+        """The seed of all random numbers of the evaluation that have no seed of their own."""
+        return int.from_bytes(os.urandom(8))
 
     @property
     def is_quiet(self) -> bool:

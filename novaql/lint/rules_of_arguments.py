@@ -18,7 +18,7 @@ from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import bare, calls, number, selectors
 from novaql.selectors import matcher_sets_of
-from novaql.text.go_text import PLACEHOLDER
+from novaql.text.go_text import group_references
 from novaql.tsdb.model.matchers import MatchOp, compile_regex
 
 TEMPLATES = {"label_replace": (2, 4), "label_transform": (3, 2)}
@@ -145,14 +145,14 @@ def lost_group(root: Expr, known: Knowledge) -> Iterator[Remark]:
         if found is not None and int(found[1]) <= regex.groups:
             problem, hint = f"{found[0]} is no reference to a group", f"write ${{{found[1]}}}"
             yield Remark(Severity.WARNING, problem, template.span, hint)
-        for reference in PLACEHOLDER.finditer(template.value):
-            name = reference[1] or reference[2]
+        for reference in group_references(template.value):
+            name = reference.name
             if name is None or name in regex.groupindex:
                 continue
-            if not name.isdigit() or len(name) > 9 or int(name) > regex.groups:
+            if reference.number is None or reference.number > regex.groups:
                 yield Remark(
                     Severity.WARNING,
-                    f"{reference[0]} is empty: the pattern has no group {name}",
+                    f"{reference.text} is empty: the pattern has no group {name}",
                     template.span,
                     _meant(name, regex.groups),
                 )

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from novaql.text.excerpts import excerpt as excerpt
     from novaql.text.floats import float_tokens as float_tokens
     from novaql.text.go_text import go_number as go_number
+    from novaql.text.go_text import parse_go_float as parse_go_float
     from novaql.text.labels import series_text as series_text
     from novaql.text.numbers import number_text as number_text
     from novaql.text.times import duration_text as duration_text
@@ -19,7 +20,7 @@ else:
         {
             "excerpts": "excerpt",
             "floats": "float_tokens",
-            "go_text": "go_number",
+            "go_text": "go_number parse_go_float",
             "labels": "series_text",
             "numbers": "number_text",
             "times": "duration_text",

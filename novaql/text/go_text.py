@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +14,83 @@ from novaql.text.numbers import number_text
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f\ud800-\udfff]*')
 _NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t",
           "\v": r"\v", "\\": r"\\", '"': r"\""}  # fmt: skip
-PLACEHOLDER = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
-"""A reference to a group in a template of Go's regular expressions: `$1`, `${1}`, `$name`, `$$`."""
+_REFERENCE = re.compile(r"\$(?:\$|(\{)?(\w+))")
+_GROUP_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+_SIGNED_NAN = re.compile(r"[+-]nan", re.IGNORECASE)
+_INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_HEXADECIMAL = re.compile(
+    r"[+-]?0x(?=_?[0-9a-f]|\.[0-9a-f])(?:_?[0-9a-f])*+(?:\.(?:[0-9a-f](?:_?[0-9a-f])*+)?)?"
+    r"p[+-]?[0-9](?:_?[0-9])*+",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReference:
+    """A reference to a group in a template of Go's regular expressions: `$1`, `${1}`, `$name`.
+
+    text    as it is in the template
+    name    of the group, or its number in digits; None: `$$`, a dollar sign
+    begin, end  its place in the template
+    """
+
+    text: str
+    name: str | None
+    begin: int
+    end: int
+
+    @property
+    def number(self) -> int | None:
+        """The number of the group; None if the reference is a name, as with leading zeros."""
+        is_number = self.name is not None and _GROUP_NUMBER.fullmatch(self.name)
+        return int(self.name) if is_number and self.name else None
+
+
+def group_references(template: str) -> Iterator[GroupReference]:
+    """The references of a template, by the rules of `Regexp.Expand` of Go (`regexp.extract`).
+
+    A name is the longest run of letters, decimal digits and `_` of Unicode; `$` without a name, and
+    a brace without its partner, are plain text.
+
+    >>> [(r.text, r.number) for r in group_references("$1x ${1}x $01 $$ ${1 $")]
+    [('$1x', None), ('${1}', 1), ('$01', None), ('$$', None)]
+    """
+    at = 0
+    while found := _REFERENCE.search(template, at):
+        begin, at = found.span()
+        name = found[2]
+        if name is not None:
+            # \w also matches numerals that are neither letters nor decimal digits, such as "²".
+            length = next((n for n, c in enumerate(name) if not _in_name(c)), len(name))
+            name, at = name[:length], at - len(name) + length
+            braced = found[1] is not None
+            if not name or (braced and template[at : at + 1] != "}"):
+                at = begin + 1
+                continue
+            at += braced
+        yield GroupReference(template[begin:at], name, begin, at)
+
+
+def _in_name(character: str) -> bool:
+    return character.isalpha() or character.isdecimal() or character == "_"
+
+
+def parse_go_float(text: str) -> float | None:
+    """The number that `strconv.ParseFloat` of Go reads; None where that returns an error, such as
+    for a number that is too large.
+
+    >>> [parse_go_float(text) for text in ("0x1p1", "1_0", "-Inf", " 1", "0x10", "1e400")]
+    [2.0, 10.0, -inf, None, None, None]
+    """
+    if not text.isascii() or text != text.strip() or _SIGNED_NAN.fullmatch(text):
+        return None
+    try:
+        if _HEXADECIMAL.fullmatch(text):
+            return float.fromhex(text.replace("_", ""))
+        value = float(text)
+    except (ValueError, OverflowError):
+        return None
+    return None if math.isinf(value) and not _INFINITE.fullmatch(text) else value
 
 
 def quote(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,17 +20,12 @@ from novaql.server.http.request import context_of
 from novaql.server.prometheus.selectors import MatcherSets, matcher_sets
 from novaql.server.query.run import run_in_worker
 from novaql.server.tenants.store import Store
+from novaql.text import parse_go_float
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
 _DATE = re.compile(r"-?\d{4,}-\d\d-\d\d[Tt]")
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _MOST_DURATION_S = 2**63 / 1e9
-_SIGNED_NAN = re.compile(r"[+-]nan", re.IGNORECASE)
-_HEXADECIMAL = re.compile(
-    r"[+-]?0x(?=_?[0-9a-f]|\.[0-9a-f])(?:_?[0-9a-f])*+(?:\.(?:[0-9a-f](?:_?[0-9a-f])*+)?)?"
-    r"p[+-]?[0-9](?:_?[0-9])*+",
-    re.IGNORECASE,
-)
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
@@ -63,7 +57,7 @@ class Parameters:
         text = self.text(name)
         if not text and default_ms is not None:
             return default_ms
-        number = _number(text)
+        number = parse_go_float(text)
         if number is not None or _DATE.match(text):
             try:
                 return to_ms(text if number is None else number, argument=name)
@@ -80,7 +74,7 @@ class Parameters:
         if not text and default_ms is not None:
             return default_ms
         reason = f'cannot parse "{text}" to a valid duration'
-        number = _number(text)
+        number = parse_go_float(text)
         if number is not None and not abs(number) <= _MOST_DURATION_S:
             raise bad_parameter(name, f"{reason}. It overflows int64")
         try:
@@ -194,17 +188,3 @@ def _int64(text: str) -> int | None:
     digits = text.lstrip("+-").lstrip("0")[:20] or "0"
     number = -int(digits) if text.startswith("-") else int(digits)
     return number if -(2**63) <= number < 2**63 else None
-
-
-def _number(text: str) -> float | None:
-    """Parse a number as Go's `strconv.ParseFloat` does; None for anything else."""
-    if not text.isascii() or text != text.strip() or _SIGNED_NAN.fullmatch(text):
-        return None
-    try:
-        if _HEXADECIMAL.fullmatch(text):
-            return float.fromhex(text.replace("_", ""))
-        return float(text)
-    except ValueError:
-        return None
-    except OverflowError:
-        return math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.span import Span
-from novaql.text.go_text import go_number, quote
+from novaql.text.go_text import go_number, parse_go_float, quote
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 
 Measure = Callable[[Floats, Floats, Ints], tuple[Floats, Repaired | None]]
@@ -25,16 +26,8 @@ MONOTONICITY_HELP = "https://prometheus.io/docs/practices/histograms/#errors-of-
 
 def parse_bounds(column: LabelColumn) -> Floats:
     """[distinct values]: upper bounds; NaN where the text is no number."""
-    return np.array([_bound(text) for text in column.values])
-
-
-def _bound(text: str) -> float:
-    try:
-        if text != text.strip() or "_" in text:
-            return float("nan")
-        return float(text)
-    except ValueError:
-        return float("nan")
+    bounds = [parse_go_float(text) for text in column.values]
+    return np.array([math.nan if bound is None else bound for bound in bounds])
 
 
 def classic_histograms(

@@ -156,22 +156,25 @@ def _without_doubles(
 
 
 def histogram_quantiles_call(run: Runner, operator: Operator) -> StepMatrix:
-    """One row per histogram and quantile, the quantile written into a label."""
+    """One row per histogram and quantile, the quantile of each step written into a label."""
     below, name, *quantiles = operator.operands
     label, function, steps = run.text(name), operator.call.function, operator.steps
     MadeLabels(run.context, function, name.plan.span).check_name(label)
     operand = run.vector(below)
-    run.context.admit_cells(
-        operand.rows, steps.count, CELL_BYTES * len(quantiles) + JOINED_BYTES, function
-    )
+    texts_of = [
+        np.array([open_metrics_float(q) for q in run.scalar(one).tolist()], np.object_)
+        for one in quantiles
+    ]
+    copies = sum(len(set(texts)) for texts in texts_of)
+    run.context.admit_cells(operand.rows, steps.count, CELL_BYTES * copies + JOINED_BYTES, function)
     parts = []
-    for one in quantiles:
+    for one, texts in zip(quantiles, texts_of, strict=True):
         found = _quantile(run, operand, one, below)
-        q = float(run.scalar(one)[0]) if steps.count else 0.0
-        column = LabelColumn.constant(open_metrics_float(q), found.rows)
-        series = found.series.with_column(label, column)
-        parts.append(replace(found, series=series))
-    return join_equal_rows(stack(parts))
+        for text in dict.fromkeys(texts):
+            series = found.series.with_column(label, LabelColumn.constant(text, found.rows))
+            there = found.presence() & (texts == text)
+            parts.append(replace(found, series=series, valid=there))
+    return join_equal_rows(stack(parts)).without_empty_rows()
 
 
 def open_metrics_float(value: float) -> str:

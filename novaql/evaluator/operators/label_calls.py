@@ -15,7 +15,7 @@ from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
 from novaql.language.literals import is_utf8
 from novaql.span import Span
-from novaql.text.go_text import PLACEHOLDER
+from novaql.text.go_text import group_references
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, combine_codes
 from novaql.tsdb.model.matchers import compile_regex
 
@@ -57,18 +57,16 @@ def template_parts(template: str, regex: re2._Regexp[str]) -> list[str | int]:
     """
     parts: list[str | int] = []
     at = 0
-    for found in PLACEHOLDER.finditer(template):
-        parts.append(template[at : found.start()])
-        at = found.end()
-        name = found[1] or found[2]
-        if name is None:
+    for found in group_references(template):
+        parts.append(template[at : found.begin])
+        at = found.end
+        if found.name is None:
             parts.append("$")
-        elif name.isdigit():
-            number = int(name) if len(name) < 10 else regex.groups + 1
-            if number <= regex.groups:
-                parts.append(number)
-        elif name in regex.groupindex:
-            parts.append(regex.groupindex[name])
+        elif found.number is not None:
+            if found.number <= regex.groups:
+                parts.append(found.number)
+        elif found.name in regex.groupindex:
+            parts.append(regex.groupindex[found.name])
     parts.append(template[at:])
     return [part for part in parts if part != ""]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import Constant
+from novaql.text.go_text import parse_go_float
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -223,19 +225,10 @@ def _value(run: Runner, operator: Operator) -> StepMatrix:
     operand = run.vector(operator.operands[0]).floats_only()
     column = operand.series.column(run.text(operator.operands[1]))
     admit_work(run.context, operator.call.function, operand.rows, operand.steps)
-    numbers = np.array([_number(text) for text in column.values])[column.codes]
+    parsed = [parse_go_float(text) for text in column.values]
+    numbers = np.array([math.nan if n is None else n for n in parsed])[column.codes]
     values = np.broadcast_to(numbers[:, None], operand.values.shape)
     return replace(operand, values=values).take(~np.isnan(numbers)).mark_nameless()
-
-
-def _number(text: str) -> float:
-    """As Go's ParseFloat: no blanks, and no `_` in decimals. NaN if it is no number."""
-    try:
-        if text != text.strip() or "_" in text:
-            return float("nan")
-        return float.fromhex(text) if "x" in text.lower() else float(text)
-    except (ValueError, OverflowError):
-        return float("nan")
 
 
 LABEL_EDITS: Mapping[str, Callable[[Runner, Operator], StepMatrix]] = {

@@ -57,6 +57,7 @@ from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import MEMBER, Select
 from novaql.planner.rollup_calls import UNIONS
+from novaql.span import NOWHERE
 
 
 def elementwise_stage(run: Runner, operator: Operator) -> Stage:
@@ -249,10 +250,14 @@ def _pair(choose: Callable[[Floats, Floats], Floats]) -> ScalarFunction:
 
 
 def _random(draw: Callable[[np.random.Generator, int], Floats]) -> ScalarFunction:
-    """A number for each step; with a seed always the same ones."""
+    """A number for each step; with a seed always the same ones. Without one, each place in the text
+    has its own, so a name of `let` has the same value wherever it is used."""
 
     def function(run: Runner, operator: Operator) -> Floats:
-        seed, count = None, operator.steps.count
+        count, span = operator.steps.count, operator.plan.span
+        seed: int | tuple[int, ...] | None = None
+        if span != NOWHERE:
+            seed = (run.context.entropy, span.start)
         if operator.operands and count:
             given = float(run.scalar(operator.operands[0])[0])
             seed = int(given) % 2**64 if np.isfinite(given) else 0

@@ -114,7 +114,7 @@ def vector_vector(
     if pairs_found > rows:  # series of one key, of which no step has two
         admit_work(context, node.op, pairs_found, left.steps)
     context.checkpoint()
-    pairs = _pairs(many, one, keys, matching, fill_many, fill_one, swapped=swapped)
+    pairs = _pairs(many, one, keys, node, fill_many, fill_one, swapped=swapped)
     context.checkpoint()
     if retain_names:
         pairs = replace(pairs, labels=_with_names(pairs))
@@ -146,12 +146,13 @@ def _pairs(
     many: StepMatrix,
     one: StepMatrix,
     keys: MatchKeys,
-    matching: Matching,
+    node: BinaryOp,
     fill_many: float | None,
     fill_one: float | None,
     *,
     swapped: bool,
 ) -> _Pairs:
+    matching = node.matching
     many_there, one_there = many.presence(), one.presence()
     if matching.include or matching.include_all or len(np.unique(keys.right)) == one.rows:
         many_row, one_row = pairs_of(keys.left, keys.right)
@@ -165,19 +166,19 @@ def _pairs(
         partner = replace(joined.take(one_row), series=one.series.take(np.sort(first)[one_row]))
     each = many.take(many_row)
     there = each.presence() & partner.presence()
-    labels = _labels(each.series, partner.series, matching)
+    labels = _labels(each.series, partner.series, node)
     parts = [_Pairs(each, partner, there, labels, each.nameless, keys.left[many_row])]
     if fill_one is not None:
         # Rows of the many side at steps where their key has no partner.
         alone = many_there & ~present_by_key(keys.right, one_there, keys.count)[keys.left]
         nothing = match_labels(many.series, matching, renamed=swapped)
-        labels = _labels(many.series, nothing, matching)
+        labels = _labels(many.series, nothing, node)
         filled = matrix(nothing, np.full(many.values.shape, fill_one))
         parts.append(_Pairs(many, filled, alone, labels, many.nameless, keys.left))
     if fill_many is not None:
         alone = one_there & ~present_by_key(keys.left, many_there, keys.count)[keys.right]
         bare = match_labels(one.series, matching, renamed=not swapped)
-        labels = _labels(bare, one.series, matching)
+        labels = _labels(bare, one.series, node)
         filled = matrix(bare, np.full(one.values.shape, fill_many))
         parts.append(_Pairs(filled, one, alone, labels, filled.nameless, keys.right))
     return _stacked(parts)
@@ -196,8 +197,12 @@ def _stacked(parts: list[_Pairs]) -> _Pairs:
     )
 
 
-def _labels(many: SeriesTable, one: SeriesTable, matching: Matching) -> SeriesTable:
-    """Result labels of pairs: of the many side, with what `group_…(include)` copies."""
+def _labels(many: SeriesTable, one: SeriesTable, node: BinaryOp) -> SeriesTable:
+    """Result labels of pairs: of the many side, with what `group_…(include)` copies. Arithmetic
+    removes the name before that, so `group_left (__name__)` copies the name of the one side."""
+    matching = node.matching
+    if node.op in ARITHMETIC:
+        many = many.drop(NAME_LABELS)
     if matching.cardinality is Cardinality.ONE_TO_ONE:
         return many.keep(matching.labels) if matching.on else many.drop(matching.labels)
     include = matching.include
@@ -215,7 +220,7 @@ def _apply(
 ) -> StepMatrix:
     left, right = (pairs.one, pairs.many) if swapped else (pairs.many, pairs.one)
     labels = pairs.labels
-    if drops_name(node) and not retain_names:
+    if node.return_bool and not retain_names:
         labels = labels.drop(NAME_LABELS)
     nameless = np.zeros(len(labels), np.bool_) if drops_name(node) else pairs.nameless
     with np.errstate(all="ignore"):
