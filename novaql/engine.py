@@ -40,6 +40,7 @@ from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
 from novaql.span import Span
 from novaql.text.times import duration_text, time_text
+from novaql.text.unicode import valid_text
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.interruption import interruptible
 from novaql.tsdb.model.labels import SeriesTable
@@ -275,7 +276,7 @@ def _run(operator: Operator, context: Context, options: QueryOptions) -> Result:
         return Result(ResultKind.MATRIX, series, times[:0], no_values, raw=points)
     if isinstance(plan, TextConstant):
         nothing = SeriesTable.unlabelled(0)
-        return Result(ResultKind.STRING, nothing, times, no_values, text=plan.value)
+        return Result(ResultKind.STRING, nothing, times, no_values, text=valid_text(plan.value))
     if type_of(plan) is ValueType.SCALAR:
         found = scalar_matrix(run.scalar(operator))
         kind = ResultKind.SCALAR if options.instant else ResultKind.MATRIX

@@ -19,6 +19,7 @@ from __future__ import annotations
 import traceback
 
 from novaql.span import Span
+from novaql.text.unicode import valid_text
 from novaql.tsdb.errors import PicklableError
 
 _HIDDEN = frozenset({"novaql", "IPython", "ipykernel"})
@@ -53,10 +54,10 @@ class QueryError(NovaqlError):
     def __init__(
         self, message: str, text: str, span: Span, *, suggestion: str | None = None
     ) -> None:
-        self.message = message
+        self.message = valid_text(message)
         self.text = text
         self.span = span
-        self.suggestion = suggestion
+        self.suggestion = None if suggestion is None else valid_text(suggestion)
         self.line, self.column = span.position(text)
         super().__init__(self.explain())
 
@@ -102,11 +103,11 @@ class Located(NovaqlError):
     """
 
     def __init__(self, message: str, span: Span | None = None, *, reason: str = "") -> None:
-        self.message = message
+        self.message = valid_text(message)
         self.text = ""
         self.span = span
-        self.reason = reason
-        super().__init__(message)
+        self.reason = valid_text(reason)
+        super().__init__(self.message)
 
     def locate(self, text: str) -> None:
         """Set the query text of the span. Later calls have no effect."""

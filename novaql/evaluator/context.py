@@ -19,6 +19,7 @@ from novaql.evaluator.selections import Alternatives, any_of, common_matchers
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
+from novaql.text.unicode import valid_text
 from novaql.tsdb.model.matchers import Matcher, PatternTooCostly
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, RangeWindows, Selection, Source, supports_downsampling
@@ -44,10 +45,10 @@ class Annotations:
     infos: dict[str, Span] = field(default_factory=dict)
 
     def warn(self, text: str, span: Span) -> None:
-        self.warnings.setdefault(f"PromQL warning: {text}", span)
+        self.warnings.setdefault(valid_text(f"PromQL warning: {text}"), span)
 
     def info(self, text: str, span: Span) -> None:
-        self.infos.setdefault(f"PromQL info: {text}", span)
+        self.infos.setdefault(valid_text(f"PromQL info: {text}"), span)
 
 
 class Context:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import re2
 
-from novaql.errors import LimitExceeded
+from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.span import Span
+from novaql.text.unicode import is_utf8, valid_text
 from novaql.tsdb.model.matchers import PatternTooCostly, full_match
 
 TEXT_BYTES = 150
@@ -34,7 +35,11 @@ class MadeLabels:
         self._waiting = self._matched = 0
 
     def check_name(self, name: str) -> None:
-        """Reject a label name that is too long. Raises `LimitExceeded`."""
+        """Reject a label name that is not valid Unicode (`EvaluationError`) or too long
+        (`LimitExceeded`)."""
+        if not is_utf8(name):
+            message = f"invalid label name in {self._function}(): {name}"
+            raise EvaluationError(message, self._span)
         if self._limit and _bytes(name) > self._limit:
             raise LimitExceeded(
                 f"{self._function}() would write a label with a name of more than "
@@ -49,7 +54,7 @@ class MadeLabels:
         if self._limit and length > self._limit:
             self._refuse()
         self._count(length if separator.isascii() and _all_ascii(pieces) else 4 * length)
-        text = separator.join(pieces)
+        text = valid_text(separator.join(pieces))
         if self._limit and not text.isascii() and _bytes(text) > self._limit:
             self._refuse()
         return text

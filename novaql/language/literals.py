@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from novaql.language.fault import Fault, brief
 from novaql.span import Span
+from novaql.text.unicode import is_utf8
 
 _MAX_INT64 = 2**63 - 1
 _OCTAL = re.compile(r"0_?[0-7]+(?:_[0-7]+)*+")
@@ -159,8 +160,3 @@ def _bad_escape(raw: bytes, at: int, start: int) -> Fault:
         Span(position, position + width),
         suggestion=r"write a backslash as \\, or quote the string with backquotes",
     )
-
-
-def is_utf8(text: str) -> bool:
-    """Whether a text has no bytes that are no UTF-8 (see the head of this file)."""
-    return not any("\ud800" <= c <= "\udfff" for c in text)

@@ -9,7 +9,7 @@ from lark import Token
 from novaql.language.ast import Template, VectorSelector
 from novaql.language.checked_matchers import MOST_ALTERNATIVES, checked_matcher
 from novaql.language.fault import Fault
-from novaql.language.literals import is_utf8, unescaped_name, unquote
+from novaql.language.literals import unescaped_name, unquote
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.parsed import (
     NOTED,
@@ -22,6 +22,7 @@ from novaql.language.parsed import (
     span_of,
 )
 from novaql.span import Span
+from novaql.text.unicode import is_utf8
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 

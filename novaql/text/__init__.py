@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from novaql.text.labels import series_text as series_text
     from novaql.text.numbers import number_text as number_text
     from novaql.text.times import duration_text as duration_text
+    from novaql.text.unicode import valid_text as valid_text
 else:
     from novaql.lazy_exports import lazy_exports
 
@@ -24,5 +25,6 @@ else:
             "labels": "series_text",
             "numbers": "number_text",
             "times": "duration_text",
+            "unicode": "valid_text",
         },
     )

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,6 +37,7 @@ from novaql.server.alert_rules.schema import RuleBody, TestRule, TriedAlert, Tri
 from novaql.server.clock import from_ms, rfc3339, to_ms
 from novaql.server.errors import inside, invalid
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router
 from novaql.server.http.unit_of_work import in_unit
@@ -152,7 +152,7 @@ async def try_rule(request: Request, body: TestRule) -> Response:
 
     budget = context.settings.query_timeout_s
     shown = await context.pools.queries.run(request, _too_large, timeout_s=budget, large=work)
-    content = orjson.dumps(shown.model_dump(mode="json"))
+    content = json_bytes(shown.model_dump(mode="json"))
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

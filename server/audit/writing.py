@@ -7,12 +7,11 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from novaql import export
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.redaction import WRITE_ONLY_URLS, with_short_urls
 from novaql.server.db.tables import AuditEntry
+from novaql.server.http.json_bytes import json_bytes
 
 COLUMNS = (
     "id",
@@ -39,7 +38,7 @@ def as_json(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
     """Encode entries as `{"data": [entry, …]}`, the format of the list, in pieces."""
     before = b'{"data":['
     for entry in entries:
-        yield before + orjson.dumps(_plain(entry))
+        yield before + json_bytes(_plain(entry))
         before = b","
     yield b"]}" if before == b"," else before + b"]}"
 
@@ -71,5 +70,5 @@ def _plain(entry: AuditEntry) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    text = value if isinstance(value, str) else json_bytes(value).decode()
     return export.without_formula(text)

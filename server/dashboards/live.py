@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import orjson
 from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
@@ -35,6 +34,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.http.cache import read_rows
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES, ResourceId, Server
 from novaql.server.http.formats import MEDIA, format_of
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.routing import api_router
 from novaql.server.http.shapes import ResponseModel, Timestamp
 
@@ -146,7 +146,7 @@ async def list_dashboard_variables(
             }
             for choice in choices
         ]
-        return orjson.dumps({"data": rows})
+        return json_bytes({"data": rows})
 
     return _json(await in_turn(request, server, window, work))
 
@@ -181,7 +181,7 @@ async def list_dashboard_annotations(
             marks += _marks(annotation, result, window.step_ms)
         marks.sort(key=lambda mark: mark[0])
         rows = [mark for _, mark in marks[:MOST_MARKS]]
-        return orjson.dumps({"data": rows, "truncated": len(marks) > MOST_MARKS})
+        return json_bytes({"data": rows, "truncated": len(marks) > MOST_MARKS})
 
     return _json(await in_turn(request, server, window, work))
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 
 from novaql import Result, ResultKind, export
 from novaql.server.dashboards.choices import Choice
 from novaql.server.dashboards.panel_model import Shown
 from novaql.server.dashboards.windows import Window
+from novaql.server.http.json_bytes import json_bytes
 from novaql.text import series_text
 
 _LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
@@ -75,7 +75,7 @@ def as_json(
         "warnings": sorted({text for each in answered for text in each.result.warnings}),
         "infos": sorted({text for each in answered for text in each.result.infos}),
     }
-    return b'%s,"queries":[%s]}' % (orjson.dumps(head)[:-1], queries)
+    return b'%s,"queries":[%s]}' % (json_bytes(head)[:-1], queries)
 
 
 def _query_json(each: Answered) -> bytes:
@@ -92,7 +92,7 @@ def _query_json(each: Answered) -> bytes:
         }
     }
     rows = export.result_json(result, export.ValueStyle.NUMBER)
-    return b'%s,"result":%s,%s' % (orjson.dumps(head)[:-1], rows, orjson.dumps(tail)[1:])
+    return b'%s,"result":%s,%s' % (json_bytes(head)[:-1], rows, json_bytes(tail)[1:])
 
 
 _NO_SERIES = (ResultKind.SCALAR, ResultKind.STRING)

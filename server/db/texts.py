@@ -1,10 +1,10 @@
-"""The encoding of text in both databases, so that every string is read back as it was written.
+"""The encoding of text in both databases: valid Unicode is read back as it was written.
 
-PostgreSQL rejects NUL and lone surrogates in text and in JSON. SQLite's drivers reject lone
-surrogates, and its functions end a text at NUL. Label values of Prometheus may contain NUL. Every
-text column and every JSON column therefore escapes these characters, in the same way in both
-databases: U+FDD0, which Unicode will never assign, followed by `0` for NUL, by `1` for U+FDD0
-itself, or by the four hexadecimal digits of a surrogate.
+PostgreSQL rejects NUL in text and in JSON, and the functions of SQLite end a text at NUL. Label
+values of Prometheus may contain NUL. Every text column and every JSON column therefore escapes it,
+in the same way in both databases: U+FDD0, which Unicode will never assign, followed by `0` for NUL
+and by `1` for U+FDD0 itself. Lone surrogates, which neither database accepts, become U+FFFD; so do
+those that earlier versions stored as U+FDD0 and four hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _escaped(character: str) -> str:
         case "\ufdd0":
             return f"{ESCAPE}1"
         case _:
-            return f"{ESCAPE}{ord(character):04x}"
+            return "\ufffd"
 
 
 def _unescaped(code: str) -> str:
@@ -83,4 +83,4 @@ def _unescaped(code: str) -> str:
         case "1":
             return ESCAPE
         case _:
-            return chr(int(code, 16))
+            return "\ufffd"

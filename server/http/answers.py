@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.idempotency import RecordedResponse
+from novaql.server.http.json_bytes import json_bytes, model_bytes
 from novaql.server.versions import CURRENT, from_current
 
 VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
@@ -35,11 +35,11 @@ def encoded(
     headers["Content-Type"] = "application/json"
     if version != CURRENT:
         plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
-        content = orjson.dumps(from_current(version, route, plain))
+        content = json_bytes(from_current(version, route, plain))
     elif isinstance(body, BaseModel):
-        content = body.__pydantic_serializer__.to_json(body)
+        content = model_bytes(body)
     else:
-        content = orjson.dumps(body)
+        content = json_bytes(body)
     number = getattr(body, "version", None) if isinstance(body, BaseModel) else None
     if type(number) is int:
         headers["ETag"] = _etag(body, number, content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +21,7 @@ from novaql.server.errors import (
     ServerError,
     kind_of,
 )
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.request import request_id_of
 from novaql.text import excerpt
 
@@ -86,7 +86,7 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
                 for d in details[:_MOST_DETAILS]
             ]
     return Response(
-        orjson.dumps(body),
+        json_bytes(body),
         kind.status_for(prometheus=prometheus),
         error.headers if isinstance(error, ServerError) else kind.headers,
         media,

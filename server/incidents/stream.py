@@ -13,6 +13,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, InvalidRequest
 from novaql.server.http.dependencies import usable
 from novaql.server.http.event_stream import EventStream, StreamEvent, last_event_id
+from novaql.server.http.json_bytes import model_bytes
 from novaql.server.http.unit_of_work import in_unit
 from novaql.server.incidents.schema import TimelineEntryOut
 from novaql.server.incidents.tables import Entry, Incident
@@ -44,4 +45,4 @@ def _entries(incident_id: str, unit: Unit, after: int, most: int) -> Sequence[St
         .limit(most)
     )
     shown = map(TimelineEntryOut.model_validate, unit.session.execute(statement).scalars())
-    return [StreamEvent(entry.seq, entry.model_dump_json().encode()) for entry in shown]
+    return [StreamEvent(entry.seq, model_bytes(entry)) for entry in shown]

@@ -20,6 +20,7 @@ from novaql.server.crypto.redaction import without_secrets
 from novaql.server.db.unit import Unit
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.outgoing import post
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.jobs.runner import JobRun
 from novaql.server.notifications.alertmanager_payload import webhook_payload
 from novaql.server.notifications.mail import NotDelivered, send_mail
@@ -142,7 +143,7 @@ def post_json(
     usual = {"Content-Type": "application/json", "User-Agent": AGENT, **headers}
     if token := secrets.get("bearer_token"):
         usual["Authorization"] = f"Bearer {token}"
-    answer = post(dialer, secrets["url"], orjson.dumps(body), usual, timeout_s=TIMEOUT_S)
+    answer = post(dialer, secrets["url"], json_bytes(body), usual, timeout_s=TIMEOUT_S)
     if answer.delivered:
         return
     if answer.status is None:

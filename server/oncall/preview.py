@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import orjson
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.db.unit import Unit
 from novaql.server.http.dependencies import READ_ONLY, ResourceId, UnitOfWork
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router, cached
 from novaql.server.http.unit_of_work import in_unit
@@ -67,7 +67,7 @@ async def preview_schedule(request: Request, body: PreviewSchedule) -> Response:
     def work() -> bytes:
         spans = shifts.shifts_of(schedule, start, end)
         shown = PreviewOut.model_validate(_preview(body.timezone, start, end, spans, people))
-        return orjson.dumps(shown.model_dump(mode="json"))
+        return json_bytes(shown.model_dump(mode="json"))
 
     content = await context_of(request).pools.queries.check(request, lambda _: work())
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.lazy_exports import lazy_module
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.unit_of_work import in_unit
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import Parameters, bad_parameter, read_parameters
@@ -42,12 +42,12 @@ async def rules(request: Request) -> Response:
     """Rule groups with their active alerts, filtered by the parameters."""
     wanted = _wanted(await read_parameters(request))
     reports = await in_unit(request, report.group_reports)
-    return success(orjson.dumps(_page(reports, wanted)))
+    return success(json_bytes(_page(reports, wanted)))
 
 
 async def alerts(request: Request) -> Response:
     """Active alerts: pending and firing."""
-    return success(orjson.dumps({"alerts": await in_unit(request, report.active_alerts)}))
+    return success(json_bytes({"alerts": await in_unit(request, report.active_alerts)}))
 
 
 async def alertmanagers(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint

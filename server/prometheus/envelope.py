@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel
 from starlette.responses import Response
+
+from novaql.server.http.json_bytes import json_bytes
 
 MOST_ANNOTATIONS = 10
 
@@ -31,9 +32,9 @@ def annotations_json(warnings: Sequence[str], infos: Sequence[str]) -> bytes:
     """The fields after `data`: at most ten warnings and ten infos."""
     tail = b""
     if warnings:
-        tail += b',"warnings":' + orjson.dumps(capped(warnings, "warning"))
+        tail += b',"warnings":' + json_bytes(capped(warnings, "warning"))
     if infos:
-        tail += b',"infos":' + orjson.dumps(capped(infos, "info"))
+        tail += b',"infos":' + json_bytes(capped(infos, "info"))
     return tail
 
 

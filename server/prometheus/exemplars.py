@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import orjson
 from starlette.responses import Response
 
 from novaql import QueryError
 from novaql.language import VectorSelector, parse, walk
 from novaql.server.errors import InvalidRequest
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.problem import query_error_text
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import Parameters, in_worker
@@ -43,7 +43,7 @@ def exemplars_json(found: SeriesExemplars) -> bytes:
     """Encode exemplars in Prometheus's format: the labels and exemplars of each series, in order
     of time."""
     exemplars = found.exemplars
-    own = [orjson.dumps(labels) for labels in exemplars.labels.dicts()]
+    own = [json_bytes(labels) for labels in exemplars.labels.dicts()]
     values, seconds = float_tokens(exemplars.values), float_tokens(exemplars.timestamps / 1000)
     each = [
         b'{"labels":%s,"value":"%s","timestamp":%s}' % one
@@ -51,7 +51,7 @@ def exemplars_json(found: SeriesExemplars) -> bytes:
     ]
     ends = np.searchsorted(exemplars.series_index, np.arange(found.series.rows + 1)).tolist()
     listed = [
-        b'{"seriesLabels":%s,"exemplars":[%s]}' % (orjson.dumps(labels), b",".join(each[first:end]))
+        b'{"seriesLabels":%s,"exemplars":[%s]}' % (json_bytes(labels), b",".join(each[first:end]))
         for labels, (first, end) in zip(found.series, pairwise(ends), strict=True)
     ]
     return b"[%s]" % b",".join(listed)

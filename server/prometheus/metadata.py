@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import orjson
 from starlette.responses import Response
 
 from novaql import export
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.label_names import unescaped_name
 from novaql.server.prometheus.parameters import Parameters, in_worker
@@ -60,10 +60,10 @@ def metadata(store: Store, parameters: Parameters) -> Response:
     known = store.metadata()
     chosen = sorted(known) if not only else [only] if only in known else []
     shown = chosen[:limit] if limit >= 0 else chosen
-    return success(orjson.dumps({name: [known[name]] for name in shown}))
+    return success(json_bytes({name: [known[name]] for name in shown}))
 
 
 def _list(items: list[str], limit: int, read_errors: ReadErrors) -> Response:
     if limit and len(items) > limit:
-        return success(orjson.dumps(items[:limit]), [*read_errors.warnings(), _TRUNCATED])
-    return success(orjson.dumps(items), read_errors.warnings())
+        return success(json_bytes(items[:limit]), [*read_errors.warnings(), _TRUNCATED])
+    return success(json_bytes(items), read_errors.warnings())

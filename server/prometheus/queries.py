@@ -12,6 +12,7 @@ from starlette.responses import Response
 from novaql import QueryOptions, QueryStats, QueryTimeout, Result, export
 from novaql.language import format_expr, parse
 from novaql.server.errors import InvalidRequest
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.request import context_of
 from novaql.server.http.streaming import Piece, begin, pieces_response
 from novaql.server.prometheus.envelope import annotations_json, success
@@ -62,7 +63,7 @@ async def query_range(request: Request) -> Response:
 @in_worker
 def format_query(_: Store, parameters: Parameters) -> Response:
     """Format a query in its canonical form."""
-    return success(orjson.dumps(format_expr(parse(parameters.text("query")))))
+    return success(json_bytes(format_expr(parse(parameters.text("query")))))
 
 
 @in_worker
@@ -70,7 +71,7 @@ def parse_query(_: Store, parameters: Parameters) -> Response:
     """The syntax tree of a query, in the format of Prometheus's tree view."""
     text = parameters.text("query")
     tree = parse(text, strict_promql=True)
-    return success(orjson.dumps(tree_json(tree, text), option=orjson.OPT_SORT_KEYS))
+    return success(json_bytes(tree_json(tree, text), option=orjson.OPT_SORT_KEYS))
 
 
 async def _answer(
@@ -107,7 +108,7 @@ async def _answer(
         if shown is not result:
             warnings.append(_TRUNCATED)
         yield from export.result_pieces(shown, export.ValueStyle.TEXT)
-        stats = b',"stats":' + orjson.dumps(_stats(result.stats)) if with_stats else b""
+        stats = b',"stats":' + json_bytes(_stats(result.stats)) if with_stats else b""
         yield stats + b"}" + annotations_json(warnings, result.infos) + b"}"
 
     begun = await run_query(

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import orjson
 from starlette.responses import Response, StreamingResponse
 
 from novaql.server.errors import InvalidRequest
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.prometheus.fuzzy import (
     ALGORITHMS,
     LONGEST_TERM,
@@ -63,8 +63,8 @@ class Search:
                     _record(points, name, metadata.get(name), self.include_score)
                     for points, name in shown[at : at + self.batch]
                 ]
-                yield orjson.dumps({"results": batch}) + b"\n"
-            yield orjson.dumps({"status": "success", "has_more": more}) + b"\n"
+                yield json_bytes({"results": batch}) + b"\n"
+            yield json_bytes({"status": "success", "has_more": more}) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson; charset=utf-8")
 

@@ -15,6 +15,7 @@ from novaql import InputError
 from novaql.inputs import relabelled
 from novaql.language import format_duration
 from novaql.server.errors import InvalidRequest, NotFound
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.request import context_of, principal_of
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import bad_parameter, read_parameters
@@ -44,7 +45,7 @@ async def targets(request: Request) -> Response:
         ],
         "droppedTargetCounts": counts if dropped else None,
     }
-    return success(orjson.dumps(data))
+    return success(json_bytes(data))
 
 
 async def target_metadata(request: Request) -> Response:
@@ -69,18 +70,18 @@ async def target_metadata(request: Request) -> Response:
             found += [
                 {"target": labels, "metric": n, **asdict(m)} for n, m in sorted(known.items())
             ]
-    return success(orjson.dumps(found))
+    return success(json_bytes(found))
 
 
 async def scrape_pools(request: Request) -> Response:
     """Names of the scrape jobs."""
-    return success(orjson.dumps({"scrapePools": [p.name for p in _report(request).pools]}))
+    return success(json_bytes({"scrapePools": [p.name for p in _report(request).pools]}))
 
 
 async def scrape_pool_config(request: Request) -> Response:
     """The configuration of one scrape job, as YAML."""
     pool = (await read_parameters(request)).text("scrapePool")
-    return success(orjson.dumps({"yaml": _pool(request, pool).config}))
+    return success(json_bytes({"yaml": _pool(request, pool).config}))
 
 
 async def relabel_steps(request: Request) -> Response:
@@ -107,7 +108,7 @@ async def relabel_steps(request: Request) -> Response:
         steps.append({"rule": rule, "output": now or {}, "keep": now is not None})
         if now is None:
             break
-    return success(orjson.dumps({"steps": steps}))
+    return success(json_bytes({"steps": steps}))
 
 
 def config_yaml(report: ScrapeReport) -> str:

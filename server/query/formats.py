@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from novaql import ArgumentError, LimitExceeded, QueryError, QueryOptions, Result, export
 from novaql.language import ValueType, parse_core, type_of
 from novaql.server.http.formats import Format
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.streaming import Piece
 
 TRUNCATED = "results truncated due to limit"
@@ -95,4 +94,4 @@ def _json_pieces(
     kind = result.kind.value.encode()
     yield b'{"result_type":"%s","result":' % kind
     yield from export.result_pieces(shown, export.ValueStyle.NUMBER)
-    yield b"," + orjson.dumps(tail)[1:]
+    yield b"," + json_bytes(tail)[1:]

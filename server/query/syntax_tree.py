@@ -39,6 +39,7 @@ from novaql.language import (
     left_spine,
     type_of,
 )
+from novaql.server.http.json_bytes import json_bytes
 from novaql.text import number_text
 from novaql.tsdb import METRIC_NAME, Matcher, MatchOp
 
@@ -105,7 +106,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
 
 
 def _encode(tree: Tree) -> bytes:
-    return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
+    return json_bytes(tree, option=orjson.OPT_SORT_KEYS)
 
 
 def _encoded(expr: Expr, text: str) -> orjson.Fragment:

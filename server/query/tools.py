@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any, TypeVar
 
-import orjson
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,6 +35,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
 from novaql.server.http.bodies import read_json
 from novaql.server.http.data_route import DataRoute
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.query import check_query
 from novaql.server.http.request import context_of
 from novaql.server.query.run import run_in_worker, within_budget
@@ -150,7 +150,7 @@ def _tool(
         context = context_of(request)
         given = await read_json(request, body, limit=context.settings.max_body_bytes)
         store = context.store
-        content = await run_in_worker(request, lambda: orjson.dumps(work(store, given)))
+        content = await run_in_worker(request, lambda: json_bytes(work(store, given)))
         return Response(content, headers=_HEADERS)
 
     return DataRoute(
@@ -181,7 +181,7 @@ async def why_query_is_empty(request: Request) -> Response:
         bounded = within_budget(context, options, cancellation)
         with bound(body.query, body.params) as query:
             found = explain_empty(query.text, store, bounded, cancellation=cancellation)
-        return orjson.dumps(found.of(query))
+        return json_bytes(found.of(query))
 
     assert options.timeout_s is not None
     content = await context.pools.queries.run(request, work, timeout_s=options.timeout_s)
@@ -196,7 +196,7 @@ async def list_functions(request: Request) -> Response:
 
 @cache
 def _functions() -> bytes:
-    return orjson.dumps({"functions": function_entries()})
+    return json_bytes({"functions": function_entries()})
 
 
 ROUTES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from novaql import EvaluationError, LimitExceeded, QueryError
 from novaql.server.catalog.tables import Service
 from novaql.server.query.measure import Measured, Meter
 from novaql.server.services.signals import BASELINE, Reading, Signal, configured, read
@@ -11,11 +12,19 @@ from novaql.tsdb import METRIC_NAME
 
 
 def readings(service: Service, meter: Meter) -> dict[str, Reading]:
-    """Measure every signal of a service. Raises the errors of `novaql.evaluate`."""
-    return {
-        name: _reading(name, signal, service.name, meter)
-        for name, signal in configured(service.signals).items()
-    }
+    """Measure every signal of a service.
+
+    A signal whose expression cannot be evaluated has no value, and a warning of the meter states
+    the error. Raises `QueryTimeout`, `QueryCancelled` and `StorageUnavailable`.
+    """
+    found = {}
+    for name, signal in configured(service.signals).items():
+        try:
+            found[name] = _reading(name, signal, service.name, meter)
+        except (EvaluationError, LimitExceeded, QueryError) as error:
+            meter.warnings.append(f"{name} cannot be evaluated: {error.message}")
+            found[name] = read(name, signal, None, None)
+    return found
 
 
 def _reading(name: str, signal: Signal, service: str, meter: Meter) -> Reading:

@@ -134,7 +134,6 @@ def delete_service(unit: UnitOfWork, name: ResourceId) -> None:
 @router.get(
     "/{name}/health",
     dependencies=[READ_ONLY, SAMPLES],
-    responses={422: {"description": "A signal or an objective cannot be measured"}},
 )
 @cached(by="samples")
 def get_service_health(unit: UnitOfWork, name: ResourceId, server: Server) -> HealthOut:

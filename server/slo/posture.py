@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql import EvaluationError, LimitExceeded, QueryError
 from novaql.server.db.unit import Unit
 from novaql.server.query.measure import Meter
 from novaql.server.slo.budget import (
@@ -28,6 +29,8 @@ from novaql.server.slo.window import CalendarWindow, RollingWindow, Window, seco
 
 AT_RISK_BELOW = Fraction(1, 10)
 """An objective with a smaller share of its budget left is at risk, at any burn rate."""
+
+_NOTHING = Counts(Fraction(0), Fraction(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,8 @@ def window_of(fields: Mapping[str, Any]) -> Window:
 
 
 def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[Posture]:
-    """The postures of the objectives of one service, or of all, by service and name.
-
-    Raises the errors of `novaql.evaluate`.
-    """
+    """The postures of the objectives of one service, or of all, by service and name. Raises as
+    `posture` does."""
     statement = select(Slo).where(Slo.archived_at.is_(None)).order_by(Slo.service, Slo.name)
     if service is not None:
         statement = statement.where(Slo.service == service)
@@ -77,17 +78,28 @@ def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[P
 
 
 def posture(slo: Slo, meter: Meter) -> Posture:
-    """Measure one objective. Raises the errors of `novaql.evaluate`."""
+    """Measure one objective.
+
+    If its expressions cannot be evaluated, it has no data, and a warning states the error, so that
+    it does not hide the other objectives of a list. Raises `QueryTimeout`, `QueryCancelled` and
+    `StorageUnavailable`.
+    """
     now = meter.at
     objective, window = Objective.parse(slo.objective), window_of(slo.window)
-    counting, found = read_indicator(slo.indicator).counting(meter)
     begin, end = window.bounds(now)
     length = seconds_of((begin, end))
     passed = max(1, min(length, int(now.timestamp() - begin.timestamp())))
-    whole = _count(counting, passed, meter)
     usual = window.usual_seconds
-    looked_at = {*BURN_WINDOWS.values(), *(s for p in pairs_of(usual) for s in (p.short, p.long))}
-    recent = {seconds: _count(counting, seconds, meter) for seconds in sorted(looked_at)}
+    pairs = {seconds for pair in pairs_of(usual) for seconds in (pair.short, pair.long)}
+    looked_at = sorted({*BURN_WINDOWS.values(), *pairs})
+    try:
+        counting, found = read_indicator(slo.indicator).counting(meter)
+        whole = _count(counting, passed, meter)
+        recent = {seconds: _count(counting, seconds, meter) for seconds in looked_at}
+        coverage = _coverage(counting, passed, meter, now)
+    except (EvaluationError, LimitExceeded, QueryError) as error:
+        found = [f"the objective cannot be evaluated: {error.message}"]
+        whole, recent, coverage = _NOTHING, dict.fromkeys(looked_at, _NOTHING), 0.0
     budget_ = budget(objective, whole)
     judged = verdicts(objective, usual, recent, slo.min_events)
     rates = {name: burn_rate(objective, recent[s]) for name, s in BURN_WINDOWS.items()}
@@ -99,7 +111,7 @@ def posture(slo: Slo, meter: Meter) -> Posture:
         budget=budget_,
         burn_rates={n: None if r is None else float(r) for n, r in rates.items()},
         exhaustion_s=exhaustion_seconds(objective, whole, recent[3600], length),
-        coverage=_coverage(counting, passed, meter, now),
+        coverage=coverage,
         events=float(whole.total),
         verdicts=judged,
         warnings=[*found, *warnings(objective, usual), *(v.reason for v in judged if v.reason)],
@@ -109,14 +121,13 @@ def posture(slo: Slo, meter: Meter) -> Posture:
 def _count(counting: Counting, seconds: int, meter: Meter) -> Counts:
     """Count the events of the last `seconds`. A missing series counts as 0."""
     total = meter.number(counting.at(counting.total, seconds)) or 0.0
-    none = Counts(Fraction(0), Fraction(0))
     if counting.bad is not None:
         bad = meter.number(counting.at(counting.bad, seconds)) or 0.0
-        return Counts.of(bad, total) or none
+        return Counts.of(bad, total) or _NOTHING
     assert counting.good is not None
     good = meter.number(counting.at(counting.good, seconds)) or 0.0
     exact = Counts.of(good, total)
-    return none if exact is None else Counts(exact.total - exact.bad, exact.total)
+    return _NOTHING if exact is None else Counts(exact.total - exact.bad, exact.total)
 
 
 def _coverage(counting: Counting, seconds: int, meter: Meter, now: datetime) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
@@ -53,10 +53,6 @@ KEYS = (Key(Slo.service), Key(Slo.name))
 Documents = list[tuple[Read, slos.Checked | None]]
 """The documents of an import, each with its checked objective."""
 
-_NOT_MEASURED: dict[int | str, dict[str, Any]] = {
-    422: {"description": "An objective cannot be measured"}
-}
-
 router = api_router("/v1/slo", "slo")
 
 
@@ -70,7 +66,7 @@ async def checked_documents(request: Request, body: ImportSlos) -> Documents:
     return await checked(request, body, _read_documents)
 
 
-@router.get("", dependencies=[READ_ONLY, SAMPLES], responses=_NOT_MEASURED)
+@router.get("", dependencies=[READ_ONLY, SAMPLES])
 @cached(by="samples")
 def list_slos(
     unit: UnitOfWork, pages: Pages, query: Annotated[SloQuery, Query()], server: Server
@@ -124,7 +120,7 @@ def import_slos(
     return ImportedSlosOut(created=made, updated=changed, skipped=skipped, notes=notes)
 
 
-@router.get("/{service}", dependencies=[READ_ONLY, SAMPLES], responses=_NOT_MEASURED)
+@router.get("/{service}", dependencies=[READ_ONLY, SAMPLES])
 @cached(by="samples")
 def get_service_slos(
     unit: UnitOfWork,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import delete, select
 
 from novaql.server.clock import rfc3339
@@ -15,6 +14,7 @@ from novaql.server.db.batches import batches
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
 from novaql.server.db.unit import Unit
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.versions import event_in
 from novaql.server.webhooks.events import wanted
@@ -81,7 +81,7 @@ def message(
         webhook_id=webhook.id,
         event_id=event_id,
         event_type=type_,
-        body=orjson.dumps(content).decode(),
+        body=json_bytes(content).decode(),
         status="pending",
         attempts=0,
         tries=0,

@@ -24,11 +24,11 @@ from novaql.evaluator.pipeline.model import Pipeline
 from novaql.evaluator.pipeline.stretches import large_rollup
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work, fold_of
-from novaql.language.literals import is_utf8
 from novaql.lazy_exports import lazy_module
 from novaql.planner.logical import Aggregation, Plan
 from novaql.text.go_text import go_number, quote, shortest_decimal
 from novaql.text.histograms import histogram_texts
+from novaql.text.unicode import is_utf8
 from novaql.tsdb.model.labels import LabelColumn
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
-from novaql.language.literals import is_utf8
 from novaql.span import Span
 from novaql.text.go_text import group_references
+from novaql.text.unicode import is_utf8
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, combine_codes
 from novaql.tsdb.model.matchers import compile_regex
 

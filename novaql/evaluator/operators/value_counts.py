@@ -15,8 +15,8 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.range_samples import RangeSamples, RangeViews
 from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.protocol import Runner
-from novaql.language.literals import is_utf8
 from novaql.text.go_text import quote, shortest_decimal
+from novaql.text.unicode import is_utf8
 from novaql.tsdb.model.labels import LabelColumn
 from novaql.tsdb.model.samples import is_stale
 

@@ -13,6 +13,7 @@ from novaql.rules.templates.problems import TemplateFailure, cut
 from novaql.rules.templates.run import run_template
 from novaql.rules.templates.values import LabelMap, Record
 from novaql.rules.templates.work import TemplateWork
+from novaql.text.unicode import valid_text
 
 _VARIABLES = {
     "$labels": "Labels",
@@ -63,5 +64,6 @@ def expand_alert_template(
         given = run_template(parse_alert_template(text), data, functions, variables, work)
     except TemplateFailure as failure:
         given = f"<error expanding template: {cut(str(failure), 1000)}>"
+    given = valid_text(given)
     work.gave(given)
     return given

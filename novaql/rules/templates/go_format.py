@@ -114,13 +114,19 @@ def _integer(value: int, verb: str, flags: str) -> str | None:
         case "x" | "X" | "o" | "b":
             mark = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}[verb] if prefix else ""
             return f"{sign}{mark}{size:{verb}}"
-        case "c" if 0 <= value < 0x110000:
-            return chr(value)
+        case "c":
+            return _rune(value)
         case "U":
             return f"U+{size:04X}"
-        case "q" if 0 <= value < 0x110000:
-            return "'" + quote(chr(value))[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
+        case "q":
+            return "'" + quote(_rune(value))[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
     return None
+
+
+def _rune(value: int) -> str:
+    """The character of a number; U+FFFD for a number that is none, as in Go."""
+    is_character = 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000
+    return chr(value) if is_character else "\ufffd"
 
 
 def _float(value: float, verb: str, flags: str, precision: int | None) -> str | None:

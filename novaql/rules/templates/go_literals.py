@@ -15,7 +15,8 @@ _MEANING = dict(zip("abfnrtv\\'\"", "\a\b\f\n\r\t\v\\'\"", strict=True))
 
 
 def unquote(token: Token) -> str:
-    """Text of a quoted token. Raises `TemplateProblem` for an escape that Go does not have."""
+    """Text of a quoted token; bytes that are no UTF-8 are lone surrogates. Raises `TemplateProblem`
+    for an escape that Go does not have."""
     inner = token.text[1:-1]
     if token.kind is Kind.RAW:
         return inner
@@ -25,11 +26,15 @@ def unquote(token: Token) -> str:
         if simple and simple != ("'" if token.kind is Kind.TEXT else '"'):
             return _MEANING[simple]
         code = int(octal, 8) if octal else int(two or four or eight or "110000", 16)
-        if wrong is not None or code > 0x10FFFF:
+        too_large = code > (0xFF if octal else 0x10FFFF)
+        if wrong is not None or too_large or 0xD800 <= code < 0xE000:
             raise TemplateProblem(token.position + 1 + hit.start(), f"{hit[0]} is no escape")
-        return chr(code)
+        is_byte = bool(two or octal) and token.kind is Kind.TEXT
+        return chr(0xDC00 + code) if is_byte and code >= 0x80 else chr(code)
 
-    return _ESCAPE.sub(meaning, inner)
+    # Bytes that make up a character together become this character.
+    text = _ESCAPE.sub(meaning, inner)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def character_value(token: Token) -> int:
