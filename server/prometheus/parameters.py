@@ -23,7 +23,10 @@ from novaql.server.tenants.store import Store
 from novaql.text import parse_go_float
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
-_DATE = re.compile(r"-?\d{4,}-\d\d-\d\d[Tt]")
+_DATE = re.compile(
+    r"(?:\d{4}|-?\d{9})-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII
+)
+"""RFC 3339 as Go reads it; the years of nine digits are Prometheus's least and greatest time."""
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _MOST_DURATION_S = 2**63 / 1e9
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -58,9 +61,9 @@ class Parameters:
         if not text and default_ms is not None:
             return default_ms
         number = parse_go_float(text)
-        if number is not None or _DATE.match(text):
+        if number is not None or _DATE.fullmatch(text):
             try:
-                return to_ms(text if number is None else number, argument=name)
+                return to_ms(text.replace(",", ".") if number is None else number, argument=name)
             except ArgumentError:
                 pass
         reason = f'cannot parse "{text}" to a valid timestamp'

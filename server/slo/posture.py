@@ -98,7 +98,7 @@ def posture(slo: Slo, meter: Meter) -> Posture:
         recent = {seconds: _count(counting, seconds, meter) for seconds in looked_at}
         coverage = _coverage(counting, passed, meter, now)
     except (EvaluationError, LimitExceeded, QueryError) as error:
-        found = [f"the objective cannot be evaluated: {error.message}"]
+        found = (f"the objective cannot be evaluated: {error.message}",)
         whole, recent, coverage = _NOTHING, dict.fromkeys(looked_at, _NOTHING), 0.0
     budget_ = budget(objective, whole)
     judged = verdicts(objective, usual, recent, slo.min_events)

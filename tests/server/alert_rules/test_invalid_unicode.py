@@ -85,6 +85,16 @@ def test_objective(rig: AlertRig) -> None:
     assert_lists_answer(rig)
 
 
+def test_signal_of_a_service(rig: AlertRig) -> None:
+    signals = {"traffic": r'label_replace(vector(2), "\xff", "a", "", "")', "errors": "vector(1)"}
+    assert rig.post("/v1/services", {"name": "s2", "owner": "o", "tier": "1", "signals": signals})
+
+    health = rig.get("/v1/services/s2/health")
+    assert health["signals"]["traffic"]["value"] is None
+    assert health["signals"]["errors"]["value"] == 1
+    assert any(text.startswith("traffic cannot be evaluated") for text in health["warnings"])
+
+
 @pytest.mark.parametrize("path", ["query", "parse_query"])
 def test_text_of_a_query(rig: AlertRig, path: str) -> None:
     headers = rig.server.bearer()

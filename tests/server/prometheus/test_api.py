@@ -48,6 +48,20 @@ def test_times_are_those_of_prometheus(server: LocalServer, time: str) -> None:
     assert server.novaql(query="1", time=time).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("time", "status"),
+    [
+        ("2026-01-01T00:10:00,5Z", 200),
+        ("2026-01-01T00:10:00.5+01:00", 200),
+        ("2026-01-01T00:10Z", 400),
+        ("2026-01-01t00:10:00z", 400),
+        ("2026-01-01T00:10:00+0100", 400),
+    ],
+)
+def test_dates_are_those_of_prometheus(server: LocalServer, time: str, status: int) -> None:
+    assert server.prometheus("query", query="1", time=time).status_code == status
+
+
 @pytest.mark.parametrize("duration", ["5min", "1D", "1H", "1W", " 5m", "5 m", "m"])
 @pytest.mark.parametrize("name", ["step", "timeout", "lookback_delta", "rollup"])
 def test_durations_are_those_of_prometheus(server: LocalServer, name: str, duration: str) -> None:
