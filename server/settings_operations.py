@@ -68,7 +68,7 @@ class OperationSettings:
     integration_refresh_ahead_s   access tokens are refreshed so long before they expire
     integration_hook_bytes  size of a request to a hook
     integration_hook_per_minute   requests to one hook in a minute; 0: no limit
-    integration_hook_log    requests to a hook that administrators can read, the last ones
+    integration_hook_log    number of the last requests to a hook that administrators can read
     integration_hook_dedup_s   time in which a hook recognizes a repeated message
     integrations_fake_url   URL of the provider `fake`, for tests; "": there is no such provider
     max_synthetics      synthetic checks of a tenant

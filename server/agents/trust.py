@@ -53,6 +53,6 @@ def check_not_full(unit: Unit, agent: Agent) -> None:
 
 
 def note(unit: Unit, agent: Agent, kind: str, data: Mapping[str, Any]) -> None:
-    """Append an entry to the ledger of an agent, with its trust score and threshold of now."""
+    """Append an entry to the ledger of an agent, with its current trust score and threshold."""
     trust = {"score": score_now(unit, agent), "threshold": agent.policy["auto_approve_from"]}
     append(unit, agent.id, kind, {**data, "trust": trust})

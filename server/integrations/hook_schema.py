@@ -16,7 +16,7 @@ Outcome = Literal["accepted", "duplicate", "ignored", "rejected"]
 
 
 class SignatureBody(Body):
-    """How requests prove that they are of the other system."""
+    """How requests prove that they come from the other system."""
 
     type: Literal["token", "hmac_sha256"] = Field(
         "token",

@@ -50,13 +50,13 @@ Testing
 
 Syncing
     `sync` returns one page: at most `MOST_IN_PAGE` resources, in few requests. `cursor` is None at
-    the first sync; otherwise it is the cursor of the last page (of this sync or, at the begin of
+    the first sync; otherwise it is the cursor of the last page (of this sync or, at the start of
     one, of the previous sync). `more=True` requests the next page. A provider that lists everything
     each time ends with `cursor=None`; one that reads only what is new ends with a cursor of the
     position, and does not name that kind in `complete`. The server stores page and cursor in one
     transaction, so a killed sync resumes after its last stored page; the same page twice changes
-    nothing. After a sync from the begin (its first cursor was None) that has succeeded, resources
-    of the kinds in `complete` that were on no page are marked as vanished.
+    nothing. After a sync from the beginning (its first cursor was None) that has succeeded,
+    resources of the kinds in `complete` that were on no page are marked as vanished.
 
     A resource is neutral: `kind` is one of `KINDS`, `external_id` is stable in the other system,
     `data` is JSON for clients and for the consumers of events. A deploy has `at` and `service`
@@ -64,12 +64,12 @@ Syncing
     `status`: postmortems cite it. A rule has `data` with `expr`, `for_s` and `labels`.
 
 Importing
-    What another domain of this server shall have too is an `Import` of the page, for one of its
+    An `Import` of the page creates an object of another domain of this server for one of its
     resources: `imports.py` and its neighbours `import_*.py` have those of dashboards, rule files,
     schedules, services and alerts. The core saves it in the transaction that stores the page, and
     adds the result to the resource as `data["imported"]`. `Import` receives the result of the last
     sync, so that it changes the same object again. Convert and check before, in `sync`: that is
-    slow. `vanished` ends what shall not outlast its resource.
+    slow. `vanished` ends objects that must not outlast their resource.
 
 Hooks
     A provider that receives requests sets `hooks = True` and implements `read_hook`. The core has

@@ -128,7 +128,7 @@ class _Child:
             code = ending.code if isinstance(ending.code, int) else 1
         except BaseException:  # noqa: BLE001 - the log has it, and the exit code
             traceback.print_exc()
-        finally:  # what the caller would do after this is done by the other process
+        finally:  # the parent process continues in the caller
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
