@@ -85,7 +85,7 @@ class Fleet:
 
 @lru_cache(maxsize=4)
 def fleet(counters: int, hours: float) -> Fleet:
-    """A fleet with about `counters` request counters over some hours. The same each time."""
+    """A fleet with about `counters` request counters over some hours; the same for each call."""
     count = max(1, counters // COUNTERS)
     return Fleet(tuple(target(number, hours) for number in range(count)), hours)
 

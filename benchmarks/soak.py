@@ -88,7 +88,7 @@ class Load:
                 second += 1
 
     def ask(self, url: str, rate: float) -> None:
-        """Send `rate` queries a second, until stopped: of the last hour, at times of their own."""
+        """Send `rate` queries a second until stopped: over the last hour, with varying times."""
         began, sent = time.monotonic(), 0
         with httpx.Client(base_url=url, timeout=60) as client:
             while not self.stopped.wait(max(0.0, began + sent / rate - time.monotonic())):
