@@ -119,7 +119,7 @@ class Inside:
         self.udp.setblocking(False)
 
     def received(self) -> list[str]:
-        """What arrived since the last call."""
+        """The bytes that arrived since the last call."""
         found = []
         try:
             while True:
@@ -149,7 +149,7 @@ def inside() -> Iterator[Inside]:
 
 class Names:
     """A resolver whose answers are in a table. An answer is a list of addresses, or several lists
-    for one query after the other."""
+    for consecutive queries."""
 
     def __init__(self, **answers: Sequence[str] | list[list[str]]) -> None:
         self._answers = {name.replace("_", "."): list(found) for name, found in answers.items()}
