@@ -241,7 +241,7 @@ class Database:
         """Move all samples from the head to blocks, and drop their part of the log.
 
         In memory: sort the head into a single run. Readers and writers continue meanwhile. Raises
-        `WriteFailed`; nothing is lost then, and the next flush tries again.
+        `WriteFailed`; no sample is then lost, and the next flush retries.
         """
         self._flusher.flush()
 
@@ -331,11 +331,11 @@ class Database:
         return OpenReport() if self._state.files is None else self._state.files.report
 
     def stats(self) -> StoreStats:
-        """Figures of this moment. Sorts new samples, as a read does."""
+        """Return the current figures. Sorts new samples, as a read does."""
         return self._reader.stats()
 
     def release_unused(self) -> None:
-        """Evict what no query has used lately; a server calls it once a minute."""
+        """Evict everything that no query has used lately; a server calls it once a minute."""
         self._reader.release_unused()
 
     def clear_pages(self) -> None:
@@ -354,7 +354,8 @@ class Database:
     def close(self) -> None:
         """Flush a large head, sync the log, and release the directory. A second call does nothing.
 
-        Raises `WriteFailed` if the disk refuses what has to be safe now, and closes nevertheless.
+        Raises `WriteFailed` if the disk rejects a write that has to be durable, but closes
+        nevertheless.
         """
         state = self._state
         if state.closed_in_fork():

@@ -86,7 +86,7 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
         heads.append(GROUP.pack(len(members), len(body), kind, place))
         bodies.append(body)
         firsts.append(first)
-    # 3. The header, of which parts are left out that follow from others; then the columns.
+    # 3. The header, without parts that follow from others; then the columns.
     pieces = [HEAD.pack(len(lengths), len(groups), flags), *heads]
     pieces.append(pack(lengths[:1] if flags & EQUAL else lengths, level))
     pieces.append(pack(np.concatenate(firsts), level))

@@ -315,7 +315,7 @@ def write(disk: Disk, folder: Path, manifest: Manifest) -> Manifest:
     """Replace the manifest atomically, then its copy; returns what was written.
 
     Raises `OSError`; the old manifest is in place then. A copy that cannot be written is removed,
-    so that an old one is never taken for the state of the store; the next write creates it again.
+    so that an old copy is never read as the state of the store; the next write creates it again.
     """
     manifest = replace(manifest, generation=manifest.generation + 1, version=LATEST)
     content = encode(manifest)

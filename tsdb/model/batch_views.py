@@ -129,7 +129,7 @@ class BatchViews:
         self._low, self._high = batch.window(start_ms, end_ms)
 
     def __iter__(self) -> Iterator[SeriesView]:
-        """All series."""
+        """Yield views of all series."""
         batch = self._batch
         widths = (self._high - self._low)[batch.grid]
         for some in split_views(batch.grid, widths, regular=batch.starts is None):

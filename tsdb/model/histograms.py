@@ -53,7 +53,7 @@ class ResetHint(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BucketRows:
-    """Something for each bucket of N histograms: row i has offsets[i]:offsets[i + 1]."""
+    """Items for the buckets of N histograms: row i has offsets[i]:offsets[i + 1]."""
 
     offsets: Ints
 

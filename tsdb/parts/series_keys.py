@@ -25,7 +25,7 @@ KEY_CACHE_BYTES = 32 << 20
 """Of a store, which has its series in several parts: two million of them."""
 
 FEW = 32
-"""If a query needs the keys of fewer than one in so many rows, only these are computed."""
+"""If a query needs the keys of fewer rows than one in this many, only these are computed."""
 
 _BYTES = 16  # of a key
 

@@ -28,7 +28,8 @@ WIDE_RANGE = 16
 PORTION_TIMES = 1 << 22
 """About so many times are in memory while a range is located."""
 PORTION_MOVED = 1 << 18
-"""Numbers of short ranges that are moved at once: their positions take several times the memory."""
+"""Numbers of short ranges that are moved at once, since their positions take several times the
+memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Stream(ABC):
 
     @abstractmethod
     def read(self, starts: Ints, lengths: Ints) -> Ints | Floats:
-        """Return the ranges one after another, flat; of either type, with the right bits."""
+        """Return the ranges one after another, flat; of either type, but with the right bits."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
         """`read`, for a stream of timestamps."""

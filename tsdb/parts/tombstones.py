@@ -103,7 +103,7 @@ class Intervals:
         return len(self.rows)
 
     def touches(self, rows: Ints) -> Bools:
-        """[rows] whether anything of each row is deleted."""
+        """[rows] whether any sample of each row is deleted."""
         if len(self) == 0:
             return np.zeros(len(rows), np.bool_)
         place = np.minimum(np.searchsorted(self.rows, rows), len(self) - 1)

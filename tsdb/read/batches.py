@@ -37,7 +37,7 @@ from novaql.tsdb.read.staleness import split_markers
 
 BATCH_VALUES = 1 << 20
 """Most samples of a batch, unless one series has more: 8 MiB of values. A kernel takes thousands of
-times longer for them than the call of it."""
+times longer for them than its call."""
 PAGES_SHARE = 3
 """The cache of batches has this many times the size of that of pages: see `StoreOptions`."""
 FEW_BATCHES = 4
@@ -154,7 +154,7 @@ def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
 
 
 def _divided(order: Ints, flags: Bools | None) -> list[tuple[bool, Ints]]:
-    """The rows without the flag, then those with it; a kind without rows is left out.
+    """Return the rows without the flag, then those with it, without a kind that has no rows.
 
     flags  None: no row has the flag
     """

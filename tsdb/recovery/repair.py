@@ -1,4 +1,4 @@
-"""Repairs a damaged store, so that everything that is left of it can be read.
+"""Repairs a damaged store, so that all remaining samples can be read.
 
 Nothing is deleted. A damaged block is moved to `damaged/`, and a new block with its readable
 samples replaces it. Damaged segments of the log are moved there once their samples are in a block.

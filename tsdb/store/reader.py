@@ -140,9 +140,9 @@ class Reader:
             cache.release_unused()
 
     def evict(self, blocks: Sequence[Block]) -> None:
-        """Remove what is cached of blocks that the store has no longer.
+        """Remove cached data of blocks that the store no longer has.
 
-        A query that began before may still cache some of it. That is released when it is unused.
+        A query that began earlier may still cache some of it, which is evicted once it is unused.
         """
         gone = frozenset[Hashable]().union(*(block.cache_names for block in blocks))
         for cache in self._by_parts:

@@ -204,7 +204,7 @@ def spread(
                 power = powers[decimals[row]]
                 for n in range(size):
                     here[n] /= power
-            # Exceptions replace numbers; of floats a marker is found below.
+            # Exceptions replace numbers; markers among floats are found below.
             if exceptions.shape[1]:
                 first = np.searchsorted(exceptions[0], start)
                 for number in range(first, exceptions.shape[1]):
