@@ -1,4 +1,4 @@
-"""What the operators of one query share: source, options, budget and annotations."""
+"""State that the operators of one query share: source, options, budget and annotations."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Context:
         )
 
     def admit(self, selection: Selection) -> None:
-        """Count a selection against the budget before any of it is read."""
+        """Count a selection against the budget, before it is read."""
         limits = self.options.limits
         if limits.series and len(selection.series) > limits.series:
             raise LimitExceeded(

@@ -63,7 +63,7 @@ def of_pairs(kernel: StripKernel, term: Term) -> StripKernel:
 
 
 def joined(combine: Callable[..., Floats], *kernels: StripKernel) -> StripKernel:
-    """What `combine` makes of the answers of several kernels."""
+    """A kernel that combines the results of several kernels."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         count = int(strips.cells[end] - strips.cells[begin])

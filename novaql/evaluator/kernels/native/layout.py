@@ -1,7 +1,7 @@
-"""Where buckets lie, and how two histograms get the same layout.
+"""Layouts of buckets, and how two histograms get the same layout.
 
 The rules are those of Prometheus: of two resolutions the coarser one remains, of two zero buckets
-the wider one, of two sets of custom bounds what both have. Buckets are merged, never split.
+the wider one, of two sets of custom bounds the common bounds. Buckets are merged, never split.
 """
 
 from __future__ import annotations
