@@ -234,7 +234,7 @@ class _Estimator:
             rows = max(rows, 1)
         cells = rows * steps.count
         size, work = cells * CELL_BYTES, work + cells
-        if plan.function in ("label_replace", "label_join"):  # each value may be made of all
+        if plan.function in ("label_replace", "label_join"):  # a value may contain all texts
             text = rows * min(text, limits.label_value_bytes or text)
             size, peak = size + text, peak + text
         pipelined = runs_as_pipeline(plan, self._pipelined)

@@ -162,5 +162,5 @@ def _bad_escape(raw: bytes, at: int, start: int) -> Fault:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a text has no bytes that are no UTF-8 (see the head of this file)."""
+    """Whether all bytes of a text are valid UTF-8 (see the head of this file)."""
     return not any("\ud800" <= c <= "\udfff" for c in text)

@@ -82,7 +82,7 @@ def _limit(run: Runner, operator: Operator) -> StepMatrix:
         rows = order[starts[sizes == size][:, None] + np.arange(size)]  # [G, B]
         counts = np.where(present[rows], operand.values[rows], np.nan)
         counts[:, 0] = np.where(np.isnan(counts[:, 0]), 0.0, counts[:, 0])
-        for bucket in range(1, size):  # an absent bucket counts what the one before it does
+        for bucket in range(1, size):  # an absent bucket has the count of the one before it
             gap = np.isnan(counts[:, bucket])
             counts[:, bucket] = np.where(gap, counts[:, bucket - 1], counts[:, bucket])
         hits = np.diff(counts, axis=1, prepend=0.0).sum(axis=2)

@@ -83,7 +83,8 @@ class _Edit:
         self.operand = replace(self.operand, series=self.operand.series.drop(names))
 
     def done(self) -> StepMatrix:
-        """The operand as it is now. Raises `EvaluationError` where label sets have become equal."""
+        """Return the operand with all changes. Raises `EvaluationError` if label sets have become
+        equal."""
         return joined_labels(self.operand)
 
 
@@ -229,7 +230,8 @@ def _value(run: Runner, operator: Operator) -> StepMatrix:
 
 
 def _number(text: str) -> float:
-    """As Go's ParseFloat: no blanks, and no `_` in decimals. NaN if it is no number."""
+    """Parse a number as Go's ParseFloat does: no blanks, and no `_` in decimals. NaN for other
+    texts."""
     try:
         if text != text.strip() or "_" in text:
             return float("nan")
