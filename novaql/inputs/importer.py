@@ -156,7 +156,7 @@ def _rows_used(batch: Batch) -> list[Ints]:
 
 
 def _can_be_read_again(data: Any) -> bool:
-    """Whether this is no iterator or reader of record batches."""
+    """Whether the data is anything but an iterator or a reader of record batches."""
     return not hasattr(data, "read_next_batch") and not hasattr(data, "__next__")
 
 
