@@ -158,7 +158,7 @@ class Database:
         cell of (start, end], equal to those of its samples. They are read from the rollups of
         blocks that have this resolution (`rollups_ms`), and computed from samples elsewhere.
 
-        Raises `ValueError` if an end of the range is no multiple of the resolution.
+        Raises `ValueError` if an end of the range is not a multiple of the resolution.
         """
         self._state.report_lost(read_errors)
         parts, caches = self._state.parts(), self._reader.caches

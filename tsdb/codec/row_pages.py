@@ -5,7 +5,8 @@ that is contained in the next row, such as a bucket of a histogram in the next l
 subtracted from it. And rows with changes of similar size are concatenated, each shifted to continue
 where the one before ends, so that one pcodec column with one set of statistics has them all.
 
-The encoding is lossless: values that do not convert back are exceptions, or their row stays floats.
+The encoding is lossless: values that do not convert back are exceptions, or their row remains
+floats.
 """
 
 from __future__ import annotations

@@ -298,7 +298,7 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
 
 
 def _remove_strays(files: Files, *, move_aside: bool) -> list[str]:
-    """Remove the files of an unfinished flush. Files that cannot be removed stay.
+    """Remove the files of an unfinished flush. Files that cannot be removed remain.
 
     move_aside: move them to `damaged/` instead, since the manifest may be an older one
     """

@@ -3,7 +3,7 @@
 A copy is a store. Blocks never change, nor do segments of the log after their closing record, so a
 copy may link to the same files. The segment that is being written to is copied up to its last whole
 record, and ended. So a copy can be made while a writer has the store open, in this or another
-process, and contains everything up to one moment and nothing after it.
+process, and contains all changes up to one moment, and none after it.
 """
 
 from __future__ import annotations
@@ -290,7 +290,8 @@ class _Copy:
         return {number: size for number, size in named.items() if manifest.owes(number)}
 
     def _undo(self) -> None:
-        """Remove the manifest first, without which the copy is no store; then the other files."""
+        """Remove the manifest first, without which the copy is not a store; then the other
+        files."""
         for name in (manifests.COPY, manifests.NAME):
             if self.disk.exists(self.target / name):
                 self.disk.unlink(self.target / name)

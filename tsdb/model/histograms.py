@@ -155,7 +155,7 @@ class Histograms:
         return custom
 
     def without_reset_hints(self) -> Histograms:
-        """Return them without information on counter resets; gauges stay gauges."""
+        """Return them without information on counter resets; gauges remain gauges."""
         unknown = np.int8(ResetHint.UNKNOWN)
         return replace(
             self, hint=np.where(self.hint == ResetHint.GAUGE, self.hint, unknown).astype(np.int8)

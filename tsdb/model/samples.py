@@ -23,7 +23,7 @@ PORTION_GROUPED = 1 << 18
 """Timestamps that are compared at once; a comparison takes several times their memory."""
 
 STALE_BITS = 0x7FF0000000000002
-"""Bit pattern of the staleness marker, a NaN with a payload of its own (`value.StaleNaN`)."""
+"""Bit pattern of the staleness marker, a NaN with a special payload (`value.StaleNaN`)."""
 
 STALE: float = float(np.array([STALE_BITS], np.uint64).view(np.float64)[0])
 """The staleness marker as a float. Compare bits, not values: it is a NaN."""

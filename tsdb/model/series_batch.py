@@ -82,7 +82,7 @@ class SeriesBatch:
     def ragged(
         cls, rows: Ints, times: Ints, values: Floats, offsets: Ints, starts: Ints | None = None
     ) -> SeriesBatch:
-        """A batch in which each series has a grid of its own. times: [N]."""
+        """A batch in which each series has its own grid. times: [N]."""
         grid = np.arange(len(rows), dtype=np.int64)
         return cls(rows, values, offsets, grid, times, offsets, starts=starts)
 

@@ -68,7 +68,7 @@ class Selection:
     distinct. A series without a sample in the range may be left out or be in no batch. Samples
     outside the range may be in a batch; `views` leaves them out.
 
-    Native histograms are in batches of their own: a row may be in a batch of each kind, and never
+    Native histograms are in separate batches: a row may be in a batch of each kind, and never
     has a sample in both at one time.
 
     range_ms first and last time of the range
@@ -114,7 +114,7 @@ class RangeWindows:
     names              statistics of cells that are read beside the count: `block/summarise.py`
     timed              the times of the first and the last sample of cells are read, too
     required           cells are used wherever there are any, even if they save little work
-    samples_are_cheap  samples in memory cost next to nothing: cells are worth it only if the
+    samples_are_cheap  samples in memory cost almost nothing: cells are worth it only if the
                        samples do not fit into the caches
     """
 
@@ -139,7 +139,7 @@ class Hints:
     read_errors
             receives the damage that the reader skips; None: damage raises. It is complete when the
             last batch has been loaded
-    windows what the floats are for; None: not known
+    windows the purpose of the floats; None: not known
     plain   the same selection as this source returned it before without `windows`; the source may
             return it again, with cells beside the samples
     """

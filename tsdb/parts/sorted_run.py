@@ -72,7 +72,7 @@ class PageRanges(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class CopyRanges:
-    """Ranges of one stream, and where each goes in the target.
+    """Ranges of one stream, and the place of each in the target.
 
     places, starts, lengths  [Q] position in the target, position in the stream, number of values
     by_page  the same ranges grouped by page, which a stream with pages caches here. Threads set it
@@ -212,7 +212,7 @@ class RunDirectory:
 
     def _times(self, starts: Ints, lengths: Ints, read_errors: ReadErrors | None) -> Ints:
         """Return the times of ranges. An unreadable time is replaced by the last readable one
-        before it in its range, so that each range stays sorted for bisection."""
+        before it in its range, so that each range remains sorted for bisection."""
         try:
             return self.times.ints(starts, lengths)
         except DAMAGE:

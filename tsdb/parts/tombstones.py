@@ -151,7 +151,7 @@ class Intervals:
         return found
 
     def remaining(self, rows: Ints, start_ms: int, end_ms: int) -> list[tuple[Ints, Ints, Ints]]:
-        """Return what is left of a range, for rows that `touches`: (positions in `rows`, starts,
+        """Return the rest of a range, for rows that `touches`: (positions in `rows`, starts,
         ends).
 
         Each round has at most one range of time of each row, earlier ones in earlier rounds.

@@ -32,7 +32,7 @@ _MOST_REFUSED = 1024
 
 
 class BatchCache(ByteCache[SeriesBatch]):
-    """Batches by what they were read from. Thread-safe."""
+    """Batches, by the data from which they were read. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)

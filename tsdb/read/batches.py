@@ -145,7 +145,8 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> Bat
 
 def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
     """Return `cached_pages` of a plan. Queries of different series in a few blocks read the same
-    pages, so all are cached if they fit. Otherwise each query would evict what the next one needs.
+    pages, so all are cached if they fit. Otherwise each query would evict pages that the next one
+    needs.
     """
     # Deletions divide a run into several cuts.
     runs = {cut.run.identity: cut.run for cut in cuts if not cut.is_in_memory}.values()

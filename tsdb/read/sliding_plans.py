@@ -2,7 +2,7 @@
 
 A selection of a few minutes takes most of its time to find series and their pages, not to read
 samples. When a query requests a range again, a little later, its plan and its batches are therefore
-made for a wider range, within which the next ranges will be. Other ranges have plans of their own:
+made for a wider range, within which the next ranges will be. Other ranges have separate plans:
 a wider plan that is used once costs more than it saves.
 """
 

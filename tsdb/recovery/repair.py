@@ -60,7 +60,7 @@ class Repaired:
     moved    files that were moved to `damaged/`
     written  blocks that replace damaged ones
     missing  samples that are lost, in words
-    left     what is still wrong: nothing, unless the disk failed meanwhile
+    left     the remaining problems: none, unless the disk failed meanwhile
     """
 
     found: list[Violation] = field(default_factory=list)

@@ -17,7 +17,7 @@ limit."""
 
 class CacheBudget:
     """If the caches would exceed the limit, the largest one evicts its least recently used values.
-    Stores with small caches therefore lose nothing to stores that read much. Thread-safe.
+    Stores that read much therefore do not evict from stores with small caches. Thread-safe.
     """
 
     def __init__(self, limit: int) -> None:

@@ -88,7 +88,7 @@ class Reader:
         end_ms: int,
         read_errors: ReadErrors | None,
     ) -> Lookup:
-        """Return a look-up, which ignores what the log has lost without `read_errors`."""
+        """Return a look-up, which ignores losses of the log without `read_errors`."""
         if read_errors is not None:
             self._state.report_lost(read_errors)
         parts = self._state.parts()

@@ -138,7 +138,8 @@ def spread(
     begins[0] = 0
     for row in range(rows):
         begins[row + 1] = begins[row] + lengths[row]
-    # Of each row: type, decimal places, the first number of its column, and what is added to it.
+    # For each row: type, decimal places, the first number of its column, and the number added to
+    # it.
     kind, decimals, column = (
         np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
     )  # fmt: skip
