@@ -1,4 +1,4 @@
-"""Remote write over real HTTP: a server in a process of its own, and its own CPU seconds.
+"""Remote write over real HTTP: a server in a separate process, and its CPU seconds.
 
     python -m benchmarks.ingest_http                     one sample per series and message
     python -m benchmarks.ingest_http --together 20       a backlog

@@ -3,7 +3,7 @@
     python -m benchmarks.soak                        ten minutes
     python -m benchmarks.soak --minutes 120 --samples 2000 --churn 0.1 --rules 10 --queries 5
 
-A server in a process of its own gets samples by remote write, evaluates rules every 15 s, and
+A server in a separate process receives samples by remote write, evaluates rules every 15 s, and
 answers range queries of dashboards, whose steps no two queries share. Prints one JSON object a
 minute:
 

@@ -1,4 +1,4 @@
-"""Base paths whose errors, answers or credentials have a format of their own: those of Prometheus,
+"""Base paths whose errors, answers or credentials have a different format: those of Prometheus,
 SCIM, InfluxDB, OTLP and the push gateway."""
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class OperationSettings:
     max_runbooks        runbooks of a tenant; `max_active_runs`: runs that have not ended
     max_runbook_steps   steps of a runbook; 0: no limit but 100
     runbook_output_bytes    size of the output that is stored of a step
-    runbook_step_timeout_s, runbook_run_timeout_s   of steps and runs that have none of their own
+    runbook_step_timeout_s, runbook_run_timeout_s   of steps and runs without their own
     runbook_approval_expiry_s   time in which a run, or an approval step, is decided by default
     agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
     agent_action_deadline_s   time from the start of an action of an agent that acts itself to the

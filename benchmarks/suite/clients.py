@@ -1,6 +1,6 @@
 """Many clients at once: queries per second, and how long small queries wait for large ones.
 
-The clients are threads of a process of their own, the same for every system. Each keeps a
+The clients are threads of a separate process, the same for every system. Each holds a
 connection open and sends its next query when it has its answer, like dashboards that are refreshed
 without a pause.
 """

@@ -1,4 +1,4 @@
-"""The peer benchmark, a program of its own: its queries, its servers, how it compares answers.
+"""The peer benchmark, a separate program: its queries, its servers, and its comparison of answers.
 
 It is used in place; this repository has no copy of it.
 """

@@ -1,4 +1,4 @@
-"""NovaQL as the suite measures it: in a process of its own without HTTP, and as a server."""
+"""NovaQL as the suite measures it: in a separate process without HTTP, and as a server."""
 
 from __future__ import annotations
 

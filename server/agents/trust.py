@@ -35,7 +35,7 @@ def half_life(unit: Unit) -> timedelta:
 def count(unit: Unit, agent: Agent, outcome: Outcome) -> None:
     """Add an outcome. The caller has locked the agent's row.
 
-    The version of the agent stays the same: outcomes are no changes of its configuration.
+    The version of the agent stays the same: outcomes do not change its configuration.
     """
     found = tally_of(agent).with_outcome(outcome, unit.now(), half_life(unit))
     assert found.at is not None

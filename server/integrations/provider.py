@@ -40,7 +40,7 @@ Requests
     Use `link.get`, `link.post` and `link.delete` for everything, with an absolute URL or a path
     below `base_url`. They are bounded in size and time, follow no redirects, and raise
     `ProviderFault` with a reason for every failure, and for every status that is not 2xx. Do not
-    catch it, unless a status has a meaning of its own. Do not retry and do not sleep: the job does.
+    catch it, unless a status has a special meaning. Do not retry and do not sleep: the job does.
     A method that cannot read an answer raises
     `ProviderFault(Reason.PROVIDER_ERROR, "…")`.
 

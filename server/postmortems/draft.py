@@ -33,7 +33,8 @@ _UNKNOWN = frozenset(
         *("at", "this", "the", "moment", "time", "for", "now", "currently", "being"),
     )
 )
-"""A text of only such words, or without words, is no cause: `not known yet`, `TBD`, `?`."""
+"""A text of only such words, or without words, does not count as a cause: `not known yet`, `TBD`,
+`?`."""
 _RUNBOOK = ("runbook_url", "runbook")
 _SERIES_NAMED = 3
 

@@ -1,6 +1,6 @@
 """A server in the background: `novaql serve --daemon` starts it, and `novaql serve --stop` ends it.
 
-The server is a fork of the process that starts it, in a session of its own. It holds a lock on
+The server is a fork of the process that starts it, in a separate session. It holds a lock on
 `serve.pid`, in the server's folder of the database, and writes its log to `serve.log` beside it.
 """
 

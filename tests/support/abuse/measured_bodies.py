@@ -54,7 +54,7 @@ def measure(name: str) -> dict[str, Any]:
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_S, LONGEST_S))
         try:
             found = asyncio.run(_measured(KINDS[name]))
-        except BaseException as problem:  # noqa: BLE001 - a process of its own, which reports it
+        except BaseException as problem:  # noqa: BLE001 - a separate process, which reports it
             found = {"error": repr(problem)[:300]}
         os.write(into, json.dumps(found).encode())
         os._exit(0)

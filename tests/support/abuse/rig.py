@@ -25,7 +25,7 @@ HANG_S = 60.0
 """A request of the quiet tenant that has no answer by then counts as hanging."""
 
 _SHARED_BYTES = 128 << 20
-"""A server of its own process imports more than this. A fork shares these pages with its parent,
+"""A server in its own process imports more than this. A fork shares these pages with its parent,
 and a control group does not count them."""
 
 _CALM = 5

@@ -21,7 +21,7 @@ class Cut(StrEnum):
     WRITTEN    all of them: the kernel had written everything to the disk
     PAGES      some 4 KiB pages of each file; a file's size may have grown without its bytes
     TORN       as PAGES, and a page ends in the middle of a sector's worth of new bytes
-    REORDERED  as PAGES, and any of the changes of names, whatever order they were made in
+    REORDERED  as PAGES, and any of the changes of names, independent of their order
     """
 
     LOST = "lost"

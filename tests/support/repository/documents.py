@@ -1,6 +1,6 @@
 """Runs the examples of a Markdown page as a reader would: from top to bottom, in one folder.
 
-```python   runs; names stay for the next block of the page
+```python   runs; names remain defined for the next block of the page
 ```ipython  is a cell of IPython, with the same names
 ```promql   is an argument of the page's function `show`, if there is one
 ```output   directly below: what it printed
