@@ -36,7 +36,7 @@ def p99(seconds: list[float]) -> float:
 
 
 def round_of(rig: AbuseRig, name: str, seconds: float) -> tuple[Noticed, float, float]:
-    """What the quiet tenant noticed during a flood or a calm period, and its p99 of queries and
+    """The effect on the quiet tenant during a flood or a calm period, and its p99 of queries and
     writes."""
     with rig.watched() as noticed:
         if name == CALM:

@@ -54,7 +54,7 @@ NOVAQL = "novaql"
 
 @dataclass(slots=True)
 class Row:
-    """Of one entry: milliseconds by system, and what was wrong, if anything."""
+    """The result of one entry: milliseconds by system, and problems, if any."""
 
     name: str
     query: str

@@ -45,7 +45,7 @@ _WAITING = 32
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one run took. `cpu_s` while sending, `whole_cpu_s` from then until the server ended;
+    """The cost of one run. `cpu_s` while sending, `whole_cpu_s` from then until the server ended;
     MiB resident before the first message, after the last one, and at most."""
 
     samples: int

@@ -33,7 +33,7 @@ SETS = {"requests": 0.40, "cpu": 0.55, "histogram": 0.9, "churn": 2.5}
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Of one data set: samples, directory bytes, and the CPU seconds that it took."""
+    """The result of one data set: samples, bytes of the directory, and CPU seconds."""
 
     name: str
     goal: float
@@ -59,7 +59,7 @@ HEADING = (
 
 
 def directory_bytes(folder: Path) -> int:
-    """What the files of a directory take on the disk."""
+    """The disk usage of the files of a directory."""
     return sum(f.stat().st_blocks * 512 for f in folder.rglob("*") if f.is_file())
 
 

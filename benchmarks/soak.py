@@ -55,7 +55,7 @@ _PANELS = (
 
 @dataclass(slots=True)
 class Load:
-    """What is sent, and what has been sent so far.
+    """The load: the samples that are sent, and those sent so far.
 
     samples    of a second
     interval   seconds between two samples of a series

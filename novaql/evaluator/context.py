@@ -22,7 +22,7 @@ from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, RangeWindows, Selection, Source, supports_downsampling
 
 CELL_BYTES = 9
-"""Of a matrix: a value and whether it is there."""
+"""Bytes of a cell of a matrix: a value, and whether it is present."""
 
 STEP_BYTES = 40
 """A time, and the working memory of an operator between scalars."""

@@ -12,7 +12,7 @@ MAX_SERIES = 200
 MAX_POINTS = 5_000
 MAX_ITEMS = 1_000
 MAX_BYTES = 200_000
-"""Of an answer: series, points of all of them, items of a list, bytes as JSON."""
+"""Bounds of an answer: series, points of all of them, items of a list, bytes as JSON."""
 
 _SAMPLES = ("values", "histograms")
 

@@ -22,7 +22,7 @@ MOST_DEPTH = 60
 MOST_VALUES = 1_000_000
 """Scalars, lists and mappings in a text, counted as often as aliases repeat them."""
 MOST_CHARACTERS = 20_000_000
-"""Of a text, and of its scalars counted as often as aliases repeat them."""
+"""Characters of a text, and those of its scalars counted as often as aliases repeat them."""
 _MOST_DIGITS = 100
 _NUMBER = re.compile(r"[-+]?[0-9.][-+0-9a-fA-FxobT_.,:eE \t]*")
 

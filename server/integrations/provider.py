@@ -169,7 +169,7 @@ NOT_UNDERSTOOD = (
     TypeError,
     ValueError,
 )
-"""What a provider raises for an answer that does not have the form that it reads."""
+"""The errors that a provider raises for an answer of an unexpected form."""
 
 
 class ProviderSettings(BaseModel):
@@ -195,7 +195,7 @@ class NoSettings(ProviderSettings):
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """What the core needs for the code flow and the device flow.
+    """The settings that the core needs for the code flow and the device flow.
 
     authorize_url  None: the provider has no code flow
     device_url     of the device authorization request; None: it has no device flow
@@ -274,7 +274,8 @@ class Resource:
 
 
 class Import(Protocol):
-    """What a page imports into another domain of this server, for a resource of the page."""
+    """The data that a page imports into another domain of this server, for a resource of the
+    page."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -337,7 +338,7 @@ class HookCall:
 
 @dataclass(frozen=True, slots=True)
 class HookOutcome:
-    """What a request to a hook reports. `note`: why it is ignored."""
+    """The report of a request to a hook. `note`: why it is ignored."""
 
     resources: Sequence[Resource] = ()
     occurrences: Sequence[Occurrence] = ()

@@ -93,8 +93,8 @@ class ConnectedOut(ResponseModel):
 
 
 class CallbackQuery(BaseModel):
-    """What the provider appends to the redirect URI. RFC 6749 requires clients to ignore other
-    parameters."""
+    """The parameters that the provider appends to the redirect URI. RFC 6749 requires clients to
+    ignore other parameters."""
 
     model_config = ConfigDict(extra="ignore")
 

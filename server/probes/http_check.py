@@ -34,7 +34,7 @@ _FRAMING = 4
 
 @dataclass
 class _Seen:
-    """What is known about a run, also if it fails."""
+    """The facts about a run, also if it fails."""
 
     measured: Measured = field(default_factory=Measured)
     status: int | None = None

@@ -33,7 +33,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """What a deletion hides.
+    """The samples that a deletion hides.
 
     series   number of label sets with a sample in the range
     samples  number of samples; one that is in several blocks counts several times

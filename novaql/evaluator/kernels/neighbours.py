@@ -48,7 +48,7 @@ def slope(before: Floats, after: Floats, seconds: Floats) -> Floats:
 
 
 def growth(before: Floats, after: Floats, seconds: Floats) -> Floats:  # noqa: ARG001 - a `Term`
-    """Of a counter, which may have fallen to 0 in between."""
+    """The difference of a counter, which may have fallen to 0 in between."""
     return np.where(after < before, after, after - before)
 
 
@@ -132,7 +132,7 @@ def deriv_fast(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def increase(windows: Windows) -> tuple[Floats, Bools]:
-    """Of a counter: resets corrected, nothing extrapolated."""
+    """The increase of a counter: resets are corrected, without extrapolation."""
     found = windows.last() - windows.first()
     add_reset_values(windows, found)
     return found, windows.counts >= 2

@@ -40,7 +40,7 @@ def _sums_in_order(windows: Windows) -> tuple[Floats, Floats]:
 
 
 LARGEST_SUM = 5e307
-"""Where the absolute values of a window add up to less, no order of adding them overflows."""
+"""If the absolute values of a window add up to less, no order of adding them overflows."""
 
 
 def sum_over_time(windows: Windows) -> tuple[Floats, Bools]:

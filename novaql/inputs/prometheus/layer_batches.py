@@ -161,7 +161,7 @@ def _joined(
         row, time, value = row[order], time[order], value[order]
     histograms = _sorted_histograms(joined_native([(part, 0) for part in native]))
     if histograms is not None and len(row):
-        # Where there is a histogram, a float of another layer does not count.
+        # If there is a histogram, a float of another layer does not count.
         doubled = np.isin(_keys(row, time), _keys(histograms.series_index, histograms.timestamps))
         row, time, value = row[~doubled], time[~doubled], value[~doubled]
     return ChunkSamples(row, time, value, histograms)

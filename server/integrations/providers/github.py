@@ -190,7 +190,8 @@ class GitHub(Provider):
 
 
 def _place(cursor: str | None, following: str, count: int) -> dict[str, Any]:
-    """Where a sync continues. A list of repositories that became shorter begins again."""
+    """The position at which a sync continues. A list of repositories that became shorter begins
+    again."""
     place: dict[str, Any] = {"since": None, "at": 0, "page": 1, "next": None}
     if cursor is not None:
         place |= orjson.loads(cursor)

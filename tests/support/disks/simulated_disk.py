@@ -44,7 +44,7 @@ class SimulatedDisk(Disk):
         self.failing_read: int | None = None
         """Number of the one call that only reads and that fails."""
         self.refused: Path | None = None
-        """What it would have read."""
+        """The file that this call would have read."""
         self.room: int | None = None
         """Bytes that may still be written; None: no end of them."""
         self.before_call: Callable[[int, str], None] | None = None

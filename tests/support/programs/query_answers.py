@@ -103,8 +103,8 @@ def without_nan(answer: Answer) -> Answer:
 
 
 def ranking_disagreement(expected: Answer, found: Answer, **tolerance: float) -> str | None:
-    """The same for topk and bottomk. The order of ties is not defined, so only the values at each
-    time are compared."""
+    """Compare the answers to topk and bottomk. The order of ties is not defined, so only the values
+    at each time are compared."""
 
     def ranked(answer: Answer) -> Answer:
         by_time: dict[int, list[float]] = {}

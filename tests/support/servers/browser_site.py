@@ -24,7 +24,7 @@ SITE, INSIDE = "127.0.0.2", "127.0.0.1"
 
 @dataclass
 class Answer:
-    """What the site answers at a path."""
+    """The answer of the site at a path."""
 
     body: str | bytes = ""
     status: int = 200
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass
 class Request:
-    """What the site received."""
+    """The requests that the site received."""
 
     method: str
     path: str

@@ -110,7 +110,7 @@ def _maintain(database: tsdb.Database, seed: int, acknowledged: int) -> None:
 
 @dataclass
 class Expected:
-    """What a store must hold.
+    """The data that a store must have.
 
     values  place → every value written since its last deletion; the last one counts
     """
