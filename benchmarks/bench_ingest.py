@@ -76,7 +76,7 @@ def bench_remote_write(benchmark: BenchmarkFixture, small_fleet: Fleet, together
 
 @pytest.mark.usefixtures("plain")
 def bench_remote_write_without_numba(benchmark: BenchmarkFixture, small_fleet: Fleet) -> None:
-    """Decides whether the decoder in NumPy may stay as simple as it is."""
+    """Decides whether the decoder in NumPy may remain simple."""
     bodies = list(remote_write_messages(small_fleet, together=1))[:40]
 
     samples = measure(benchmark, decoder, bodies)

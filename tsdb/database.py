@@ -279,7 +279,7 @@ class Database:
         return self._compactor.apply_retention(now_ms)
 
     def snapshot(self, target: str | Path, *, skip_head: bool = False) -> Copied:
-        """Copy the database as it is to a new directory, by links where the file system has them.
+        """Copy the database as it is now to a new directory, by links if the file system has them.
 
         skip_head  leave out samples that are in no block yet
 

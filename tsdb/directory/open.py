@@ -182,7 +182,7 @@ def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> 
     """Truncate a segment after its last whole record, and append the missing closing record.
 
     The removed bytes are saved in `damaged/`, since a damaged last record looks like an unfinished
-    one. On a disk that is full or read-only, the segment stays as it is. Returns whether it is in
+    one. On a disk that is full or read-only, the segment does not change. Returns whether it is in
     order.
     """
     disk, path = files.disk, files.path / LOG / segment_name(number)

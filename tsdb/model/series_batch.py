@@ -22,7 +22,7 @@ from novaql.tsdb.model.labels import Floats, Ints
 class Derived:
     """Values that readers compute from a batch and cache with it.
 
-    parts   a count, and the batch divided into so many: see `SeriesBatch.parts`
+    parts   a count, and the batch divided into that many parts: see `SeriesBatch.parts`
     falls   [S] 1 or 0: whether a series ever decreases; -1: not computed yet
     groups  the aggregation's groups, the numbers of those that occur, and [S] the place of each
             series' group among these: of the last aggregation

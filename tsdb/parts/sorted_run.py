@@ -26,7 +26,7 @@ from novaql.tsdb.parts.lazy_ints import Directory, whole
 WIDE_RANGE = 16
 """Ranges of one length of at least this many numbers are copied as rows."""
 PORTION_TIMES = 1 << 22
-"""About so many times are in memory while a range is located."""
+"""The approximate number of times in memory while a range is located."""
 PORTION_MOVED = 1 << 18
 """Numbers of short ranges that are moved at once, since their positions take several times the
 memory."""

@@ -223,7 +223,7 @@ class _Repair:
             everything = reader.select(parts, (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
             copy_selection(everything, head)
         except (*DAMAGE, ReadFailed, ValueError) as problem:
-            # The checksums are right but the content is inconsistent: leave the file as it is.
+            # The checksums are right but the content is inconsistent: do not change the file.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
             return None
         finally:

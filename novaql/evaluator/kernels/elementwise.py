@@ -37,7 +37,7 @@ COMPARISON: Mapping[str, Callable[[Floats, Floats], Bools]] = {
 
 
 def sgn(x: Floats) -> Floats:
-    """-1, 0 or 1; 0 and NaN stay as they are."""
+    """-1, 0 or 1; 0 and NaN are returned unchanged."""
     return np.where((x == 0) | np.isnan(x), x, np.sign(x))
 
 

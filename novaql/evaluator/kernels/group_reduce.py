@@ -228,7 +228,7 @@ class Variance(Accumulator):
     """
 
     SIZE = 2.0**400
-    """Values from 1 / SIZE to SIZE are summed as they are."""
+    """Values from 1 / SIZE to SIZE are summed unchanged."""
     STEP = 600
     """Binary exponent by which larger and smaller ones are scaled."""
 

@@ -1,4 +1,4 @@
-"""Windows put together from pieces of blocks: work that does not grow with the windows' length.
+"""Windows that are composed of pieces of blocks: work that does not grow with the windows' length.
 
 Samples are cut into blocks of equal size, wherever series begin. The results of the beginnings of a
 block (its first sample, its first two, …) and of its endings are computed once. A window is then

@@ -91,7 +91,7 @@ def strips_of(batch: SeriesBatch, spec: WindowSpec) -> Strips:
 class Presence:
     """Which cells hold a value.
 
-    flags   of the cells of all grids (`shared`), or of those of some series, one after the other
+    flags   of the cells of all grids (`shared`), or of those of some series, one after another
     whole   all of them do
     """
 
@@ -128,8 +128,8 @@ def alive(strips: Strips, begin: int, end: int) -> Presence:
 
 
 StripKernel = Callable[[Strips, int, int, Floats], None]
-"""(strips, first series, one past the last, out): the cells of these series, one after the other;
-anything where there is none."""
+"""(strips, first series, one past the last, out): the cells of these series, one after another;
+arbitrary values for missing ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,9 @@ def _limit(run: Runner, operator: Operator) -> StepMatrix:
 
 
 def _merged(rows: Ints, hits: Floats, most: int) -> Ints:
-    """[G, most]: the rows that stay of [G, B] rows with so many hits each. The inner bucket that
-    has the fewest hits together with the next one is merged into that, until so many rows stay."""
+    """[G, most]: the rows that remain of [G, B] rows with these numbers of hits. The inner bucket
+    that has the fewest hits together with the next one is merged into that, until `most` rows
+    remain."""
     groups = np.arange(len(rows))
     while rows.shape[1] > most:
         together = hits[:, 1:-2] + hits[:, 2:-1]

@@ -219,7 +219,7 @@ TRANSFORMS: Mapping[str, Transform] = {
 
 
 def _scalar_of(run: Runner, operator: Operator) -> Floats:
-    """The value of the only series; NaN where there is none or there are several."""
+    """The value of the only series; NaN if there is none, or more than one."""
     operand = run.vector(operator.operands[0])
     present, count = operand.floats(), operator.steps.count
     if not len(present):

@@ -97,7 +97,7 @@ def prometheus_with_data(
 
 
 def blocks_from(lines: Sequence[str], folder: Path) -> Path:
-    """Blocks that promtool makes of OpenMetrics lines, without the end line."""
+    """Blocks that promtool creates from OpenMetrics lines, without the end line."""
     folder.mkdir()
     text = folder.with_name(folder.name + ".om")
     text.write_text("".join(f"{line}\n" for line in [*lines, "# EOF"]))
