@@ -1,14 +1,14 @@
-"""What a quiet tenant waits while another takes all it can get from `novaql serve`.
+"""The latency of a quiet tenant while another tenant floods `novaql serve`.
 
     python -m benchmarks.abuse                               every flood, three rounds
     python -m benchmarks.abuse --only dashboards --rounds 5
     python -m benchmarks.abuse --workers 2 --kind postgresql
 
-The quiet tenant asks a small query and writes a sample in turn. Rounds are interleaved: each has a
-while of calm, then each flood (`tests/support/abuse/floods.py`): a machine whose other load
-changes is noticed in both. Told are the medians over the rounds of the p99 of both, their ratios
-to calm, and the time until answers are as quick as before. Reached is: at most five times as long,
-no answer but 200 and 204, and ten seconds to recover. Decides about the shares of tenants.
+The quiet tenant asks a small query and writes a sample in turn. Each round has a calm period, then
+each flood (`tests/support/abuse/floods.py`), so that changes of the machine's other load affect
+both. The output has the medians over the rounds of the p99 of both, their ratios to the calm
+period, and the time until latencies are as low as before. The goals: at most five times the
+latency, only answers with 200 and 204, and ten seconds to recover. Decides the shares of tenants.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ MOST_RATIO, MOST_RECOVERY_S = 5.0, 10.0
 
 
 def p99(seconds: list[float]) -> float:
-    """In milliseconds."""
+    """The 99th percentile in milliseconds."""
     return float(np.percentile(seconds, 99)) * 1000 if seconds else float("nan")
 
 
 def round_of(rig: AbuseRig, name: str, seconds: float) -> tuple[Noticed, float, float]:
-    """What the quiet tenant noticed of a flood, or of none, and its p99 of queries and writes."""
+    """The effect on the quiet tenant during a flood or a calm period, and its p99 of queries and
+    writes."""
     with rig.watched() as noticed:
         if name == CALM:
             time.sleep(seconds)
@@ -53,7 +54,7 @@ def round_of(rig: AbuseRig, name: str, seconds: float) -> tuple[Noticed, float, 
 @click.option("--workers", default=1, show_default=True)
 @click.option("--kind", type=click.Choice(["sqlite", "postgresql"]), default="sqlite")
 def main(only: tuple[str, ...], rounds: int, seconds: float, workers: int, kind: str) -> None:
-    """Measure what a quiet tenant waits while another floods the server."""
+    """Measure the latency of a quiet tenant while another floods the server."""
     names = [CALM, *(only or FLOODS)]
     queries, writes, recovery = defaultdict(list), defaultdict(list), defaultdict(list)
     refused: dict[str, int] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""What an answer costs on its way out: 100 series × 360 steps, 36 000 points."""
+"""The cost of encoding an answer: 100 series × 360 steps, 36 000 points."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def answer() -> Result:
 
 
 def bench_prometheus_json(benchmark: BenchmarkFixture, answer: Result) -> None:
-    """Decides whether JSON needs anything beyond orjson on arrays: Grafana asks for this."""
+    """Decides whether JSON needs more than orjson on arrays. Grafana requests this format."""
     body = benchmark(prometheus_data, answer)
 
     found = json.loads(body)["result"]
@@ -51,7 +51,7 @@ def bench_csv(benchmark: BenchmarkFixture, answer: Result) -> None:
 
 
 def bench_arrow_stream(benchmark: BenchmarkFixture, answer: Result) -> None:
-    """Arrow IPC: the form to recommend to programs, if it is as cheap as it should be."""
+    """Arrow IPC: decides whether it is cheap enough to be the recommended format for programs."""
 
     def written() -> pa.Buffer:
         table = answer.arrow()

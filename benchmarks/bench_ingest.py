@@ -31,7 +31,7 @@ Read = Callable[[bytes], Batch]
 
 
 def measure(benchmark: BenchmarkFixture, made: Callable[[], Read], bodies: Sequence[bytes]) -> int:
-    """Time reading and appending all bodies; how many samples that were."""
+    """Time the reading and appending of all bodies; return the number of samples."""
     found = 0
 
     def fresh() -> tuple[tuple[Read, tsdb.Database], dict[str, object]]:
@@ -58,7 +58,7 @@ def decoder() -> Read:
 
 @pytest.fixture
 def plain() -> Iterator[None]:
-    """As without numba."""
+    """Decode as without numba."""
     with WALKS.forced(Mode.OFF):
         yield
 
@@ -76,7 +76,7 @@ def bench_remote_write(benchmark: BenchmarkFixture, small_fleet: Fleet, together
 
 @pytest.mark.usefixtures("plain")
 def bench_remote_write_without_numba(benchmark: BenchmarkFixture, small_fleet: Fleet) -> None:
-    """Decides whether the decoder in NumPy may stay as simple as it is."""
+    """Decides whether the decoder in NumPy may remain simple."""
     bodies = list(remote_write_messages(small_fleet, together=1))[:40]
 
     samples = measure(benchmark, decoder, bodies)
@@ -86,7 +86,7 @@ def bench_remote_write_without_numba(benchmark: BenchmarkFixture, small_fleet: F
 
 @pytest.mark.slow
 def bench_remote_write_of_new_series(benchmark: BenchmarkFixture) -> None:
-    """Every series is new: what churn costs."""
+    """The cost of churn: every series is new."""
     WALKS.prepare()
     bodies = list(churning_messages(4))
 

@@ -1,6 +1,6 @@
 """Kernels over one matrix of 64 series × 1440 samples: 720 KiB, which fits a core's cache.
 
-Each by NumPy and by its compiled twin: whether a twin pays.
+Each by NumPy and by its compiled twin: decides whether a twin is worth having.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MIDDLE = 177
 
 @pytest.fixture(autouse=True, params=["numpy", "numba"])
 def twin(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Who of a pair answers."""
+    """Which kernel of a pair runs."""
     if request.param == "numba" and not available():
         pytest.skip("compiled kernels need numba: pip install 'novaql[fast]'")
     with KERNELS.forced(Mode.ON if request.param == "numba" else Mode.OFF):
@@ -55,7 +55,7 @@ def ragged() -> Windows:
 
 @pytest.mark.parametrize("layout", [regular, ragged], ids=lambda layout: layout.__name__)
 def bench_rate(benchmark: BenchmarkFixture, layout: Callable[[], Windows]) -> None:
-    """What sharing timestamps saves: the same samples as a matrix and as flat rows."""
+    """The gain of shared timestamps: the same samples as a matrix and as flat rows."""
     windows = layout()
 
     values, valid = windows.on_grid(
@@ -76,7 +76,8 @@ def bench_over_time(
     kernel: Callable[[Windows], tuple[Floats, Bools]],
     plain: Callable[..., Floats],
 ) -> None:
-    """Windows of 20 samples: a pass for each place of the window against work a sample."""
+    """Windows of 20 samples: one pass for each place of the window, compared with work for each
+    sample."""
     windows = regular()
 
     values, _ = benchmark(kernel, windows)
@@ -86,7 +87,8 @@ def bench_over_time(
 
 
 def bench_group_sum(benchmark: BenchmarkFixture) -> None:
-    """Folding a matrix's rows into eight groups: what an aggregation adds to a pipeline."""
+    """Folding a matrix's rows into eight groups: the cost that an aggregation adds to a
+    pipeline."""
     _, values = matrix()
     values = values[:, : len(ENDS)]
     group = np.arange(SERIES, dtype=np.int64) % 8

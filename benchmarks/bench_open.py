@@ -1,4 +1,4 @@
-"""From a closed store to the first answer: what a shell command and a restart wait for."""
+"""The time from a closed store to the first answer: of a shell command, and of a restart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stored(fleet: Fleet, folder: Path) -> Path:
 def bench_open(benchmark: BenchmarkFixture, sized_fleet: Fleet, tmp_path: Path) -> None:
     """Open and list the values of a label: decides what may be read at open.
 
-    It should not grow with samples, and hardly with series.
+    The time should not grow with samples, and hardly with series.
     """
     folder = stored(sized_fleet, tmp_path / "store")
 

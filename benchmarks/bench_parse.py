@@ -22,7 +22,7 @@ QUERIES = {
 def bench_parse(benchmark: BenchmarkFixture, name: str) -> None:
     """Decides whether LALR in Python is quick enough, and what the cache of trees saves.
 
-    Every round parses a text never seen before.
+    Every round parses a new text.
     """
     number = count()
 
@@ -33,7 +33,7 @@ def bench_parse(benchmark: BenchmarkFixture, name: str) -> None:
 
 
 def bench_parse_again(benchmark: BenchmarkFixture) -> None:
-    """What a query costs that was asked before, as every refresh of a dashboard does."""
+    """The cost of a repeated query, such as every refresh of a dashboard sends."""
     text = QUERIES["dashboard"]
 
     assert benchmark(parse, text) is parse(text)

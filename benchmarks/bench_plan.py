@@ -1,4 +1,4 @@
-"""Tree → logical plan → better logical plan."""
+"""Tree → logical plan → optimized logical plan."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@
     python -m benchmarks.breadth --json breadth.json
 
 Each query runs under `sum`, so that no peer spends its time on writing JSON, and once as it is to
-compare the answers where their meanings agree (`breadth_entries`). In each round every system is
-asked in turn; the figures are medians.
-The exit code is 1 if an answer differs or a query fails. Decides which kernels are worth compiling.
+compare the answers where their meanings agree (`breadth_entries`). In each round every system runs
+the query in turn; the figures are medians. The exit code is 1 if an answer differs or a query
+fails. Decides which kernels are worth compiling.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ NOVAQL = "novaql"
 
 @dataclass(slots=True)
 class Row:
-    """Of one entry: milliseconds by system, and what was wrong, if anything."""
+    """The result of one entry: milliseconds by system, and problems, if any."""
 
     name: str
     query: str
@@ -145,7 +145,7 @@ class Systems:
 
 @contextmanager
 def systems(data: Breadth, *, peers: bool, http: bool) -> Iterator[Systems]:
-    """NovaQL and, if they are wanted, the peers, with the samples in all of them."""
+    """NovaQL and, if requested, the peers, with the samples in all of them."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = folder / NOVAQL
@@ -219,8 +219,8 @@ def _difference(entry: Entry, library: Library, peer: Remote, system: str) -> st
     names = system == PROMETHEUS
     found = _compared(answer_of_result(ours), names=names)
     expected = _compared(answer_of_prometheus(theirs), names=names)
-    # Of equal values at the last place Prometheus takes those that its heap leaves, which depends
-    # on the order in which its storage has the series.
+    # If values at the last place are equal, Prometheus returns those that its heap retains, which
+    # depends on the order of the series in its storage.
     compare = ranking_disagreement if entry.name in ("topk", "bottomk") else disagreement
     return compare(expected, found)
 

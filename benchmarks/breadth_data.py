@@ -141,7 +141,7 @@ def _with(name: str, series: int, label: str, texts: tuple[str, ...]) -> list[di
 
 
 def _histogram(number: int, scrape: int) -> FloatHistogram:
-    """The observations of a series up to a scrape."""
+    """A histogram of the observations of a series up to a scrape."""
     seen = {bucket: float((scrape + 1) * (1 + (bucket + number) % 4)) for bucket in range(-4, 12)}
     count = sum(seen.values())
     return FloatHistogram(schema=0, count=count, sum=count * 3.0, positive=spans_of(seen))

@@ -1,8 +1,8 @@
-"""One query for each function, aggregator and operator of the registry, and what peers have of it.
+"""One query for each function, aggregator and operator of the registry, and its text for the peers.
 
 Queries read the series of `breadth_data`. A peer that spells a function differently has its own
 text; a peer without it has none. `agrees`: the peers whose answer is the same by definition.
-VictoriaMetrics looks at the sample before a window, keeps other metric names, and drops NaN.
+VictoriaMetrics also reads the sample before a window, retains other metric names, and drops NaN.
 """
 
 from __future__ import annotations

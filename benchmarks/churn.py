@@ -1,11 +1,11 @@
-"""What series that are gone cost a short query: the last hour of a store with a long history.
+"""The cost of ended series for a short query: the last hour of a store with a long history.
 
     python -m benchmarks.churn                   100 generations of 10 000 series, an hour each
     python -m benchmarks.churn --generations 1000
 
-Two stores get the same last generation, and one of them all those before it. Every query asks for
-the last minutes. `first` is the median CPU time of the first answer after opening, `warm` that of
-the same query a second later. Decides how an index tells series of other times apart.
+Two stores get the same last generation, and one of them all those before it. Every query reads the
+last minutes. `first` is the median CPU time of the first answer after opening, `warm` that of the
+same query a second later. Decides how an index excludes series of other times.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ TEXTS = (
     'count({{pod=~"pod-.*42"}})',
     'count({{node="node-3"}})',
 )
-"""What is asked, `pod` being one of the last generation."""
+"""The queries; `pod` is one of the last generation."""
 
 
 def batch(generation: int, rng: np.random.Generator) -> tsdb.Batch:
-    """An hour's series: pods of that hour alone, on nodes that stay."""
+    """An hour's series: pods of that hour alone, on nodes that exist at all times."""
     rows = PODS * METRICS
     pod, metric = np.arange(rows) // METRICS, np.arange(rows) % METRICS
     pods = [f"pod-{generation * PODS + n:07d}" for n in range(PODS)]
@@ -64,14 +64,14 @@ def build(folder: Path, generations: Sequence[int]) -> None:
 
 
 def cpu_ms(database: tsdb.Database, text: str, at: float) -> tuple[float, float]:
-    """CPU milliseconds of an answer, and what it sums up to."""
+    """CPU milliseconds of an answer, and the sum of its values."""
     began = time.process_time()
     values = query(text, database, time=at).values
     return (time.process_time() - began) * 1e3, float(values.sum())
 
 
 def measured(folder: Path, text: str, at: float, rounds: int) -> tuple[list[float], list[float]]:
-    """Median CPU of the first answer and of one a second later; what they sum up to."""
+    """Median CPU of the first answer and of one a second later, and the sum of their values."""
     spent, sums = [], []
     for _ in range(rounds):
         with tsdb.open(folder, read_only=True) as database:
@@ -85,7 +85,7 @@ def measured(folder: Path, text: str, at: float, rounds: int) -> tuple[list[floa
 @click.option("--generations", default=100, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
 def main(generations: int, rounds: int) -> None:
-    """Build both stores, then ask them the same."""
+    """Build both stores, then run the same queries on them."""
     last = generations - 1
     at = (START_MS + last * HOUR_MS + SCRAPES * INTERVAL_MS) / 1000
     with tempfile.TemporaryDirectory() as place:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 
 def medians(path: Path) -> dict[str, float]:
-    """Benchmark → median seconds. Raises OSError, ValueError for what is no benchmark file."""
+    """Benchmark → median seconds. Raises OSError, or ValueError for a file that is not a benchmark
+    file."""
     try:
         runs = json.loads(path.read_text(encoding="utf-8"))["benchmarks"]
         return {run["fullname"].rpartition("/")[2]: run["stats"]["median"] for run in runs}

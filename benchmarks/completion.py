@@ -111,7 +111,7 @@ def main(store: Path | None, slow: bool) -> None:
 
 
 def _nothing(database: tsdb.Database) -> None:
-    """Leave the caches as they are."""
+    """Do not clear the caches."""
 
 
 def _grow(database: tsdb.Database) -> None:

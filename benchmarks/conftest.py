@@ -1,4 +1,5 @@
-"""Fleets by size. Six hours when benchmarks are measured, one when they run as ordinary tests."""
+"""Fleets by size: six hours of samples for measurements, one hour when benchmarks run as ordinary
+tests."""
 
 from __future__ import annotations
 

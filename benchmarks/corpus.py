@@ -1,7 +1,7 @@
 """The pinned corpus for sizes: a day of 25 targets that look like a node exporter's.
 
-Its noise is meant to be near incompressible: what a real fleet repeats, this one draws anew.
-`size.py` says how many bytes a sample plain pcodec needs for it: about 1.0.
+Its noise is nearly incompressible on purpose: where a real fleet repeats values, this one draws new
+ones. `size.py` prints how many bytes a sample plain pcodec needs for it: about 1.0.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Node:
 
 
 def nodes() -> Iterator[Node]:
-    """The same each time."""
+    """The targets of the corpus; the same for each call."""
     rng = np.random.default_rng(7)
     for number in range(TARGETS):
         jitter = rng.integers(0, 8, SCRAPES)  # a scraper is a few milliseconds late
@@ -67,7 +67,8 @@ def nodes() -> Iterator[Node]:
 
 
 def batches(scrapes: int = 120) -> Iterator[Batch]:
-    """As a fleet is scraped: so many scrapes of each target, then of the next one."""
+    """Batches in the order in which a fleet is scraped: some scrapes of each target, then of the
+    next one."""
     fleet = list(nodes())
     for first in range(0, SCRAPES, scrapes):
         for node in fleet:

@@ -1,7 +1,7 @@
 """Synthetic fleets with a fixed seed, made outside every timer.
 
 A target of 50 request counters, 24 latency buckets and one gauge is scraped every 15 seconds; all
-its series share its timestamps, and each target has an offset of its own, as scraped targets do.
+its series share its timestamps, and each target has its own offset, like scraped targets.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Fleet:
 
 @lru_cache(maxsize=4)
 def fleet(counters: int, hours: float) -> Fleet:
-    """A fleet with about `counters` request counters over some hours. The same each time."""
+    """A fleet with about `counters` request counters over some hours; the same for each call."""
     count = max(1, counters // COUNTERS)
     return Fleet(tuple(target(number, hours) for number in range(count)), hours)
 

@@ -42,7 +42,7 @@ os._exit(0)  # without waiting for kernels that are being loaded
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the store."
 )
 def main(rounds: int, data: Path | None) -> None:
-    """Build a store unless there is one, then ask it from fresh processes."""
+    """Build a store unless there is one, then query it from fresh processes."""
     with tempfile.TemporaryDirectory() as place:
         folder = data or Path(place) / "store"
         samples = fleet(SERIES, HOURS)

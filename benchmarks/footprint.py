@@ -1,4 +1,5 @@
-"""What an installation and a server take: disk, time to the first answer, resident memory.
+"""The footprint of an installation and of a server: disk, time to the first answer, resident
+memory.
 
 `benchmarks.inputs` prints these tables, too. The size is that of the files of the installed
 packages, without bytecode: those that `pip install novaql` installs, and those of `novaql[all]`.
@@ -77,7 +78,7 @@ PROMETHEUS = Server(
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A server that answers, and the seconds until then: of the clock, and of the processor."""
+    """A server that answers, and the seconds until then: wall time, and CPU time."""
 
     pid: int
     port: int

@@ -1,4 +1,4 @@
-"""Remote write over real HTTP: a server in a process of its own, and its own CPU seconds.
+"""Remote write over real HTTP: a server in a separate process, and its CPU seconds.
 
     python -m benchmarks.ingest_http                     one sample per series and message
     python -m benchmarks.ingest_http --together 20       a backlog
@@ -6,9 +6,9 @@
     python -m benchmarks.ingest_http --churn             every series of every message is new
     python -m benchmarks.ingest_http --series 6667 --hours 6 --rounds 1      memory: 14.4 M samples
 
-Two connections send what is made before the clock starts. CPU is read from the operating system
-when the last message is acknowledged, and again when the server has stopped, with everything in
-blocks. The peer benchmark measures the same of Prometheus and VictoriaMetrics:
+Two connections send messages that are made before the clock starts. CPU is read from the operating
+system when the last message is acknowledged, and again when the server has stopped, with everything
+in blocks. The peer benchmark measures the same of Prometheus and VictoriaMetrics:
 
     peers.py --slice 15 --sets requests --drop --systems prometheus,victoria
     peers.py --slice 15 --sets requests --url http://127.0.0.1:PORT/api/v1/write --pid PID
@@ -45,7 +45,7 @@ _WAITING = 32
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one run took. `cpu_s` while sending, `whole_cpu_s` from then until the server ended;
+    """The cost of one run. `cpu_s` while sending, `whole_cpu_s` from then until the server ended;
     MiB resident before the first message, after the last one, and at most."""
 
     samples: int
@@ -95,7 +95,8 @@ def measure(messages: list[bytes], samples: int, *, sync: str) -> Measured:
 
 
 def send(messages: Iterable[bytes], port: int, connections: int = 2) -> None:
-    """Every message once, in order but for what overtakes on another connection."""
+    """Send every message once, in order, except that messages on different connections may overtake
+    each other."""
     waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING)
     problems: list[str] = []
 
@@ -125,7 +126,7 @@ def send(messages: Iterable[bytes], port: int, connections: int = 2) -> None:
 
 
 def settled(pid: int) -> float:
-    """CPU seconds once the process is idle: its kernels are compiled by then, or loaded."""
+    """Return the CPU seconds once the process is idle: its kernels are then compiled or loaded."""
     now = cpu_seconds(pid)
     while True:
         before = now
@@ -142,7 +143,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_mib(pid: int, which: str = "VmRSS") -> float:
-    """Memory of a process now; `VmHWM`: the most that it had so far."""
+    """Resident memory of a process now; `VmHWM`: its peak so far."""
     found = re.search(rf"{which}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
@@ -156,7 +157,7 @@ def resident_mib(pid: int, which: str = "VmRSS") -> float:
 @click.option("--churn", is_flag=True, help="Only new series, 10 000 in a message.")
 @click.option("--rounds", default=3, show_default=True)
 def main(series: int, hours: float, together: int, sync: str, churn: bool, rounds: int) -> None:
-    """Measure, some times."""
+    """Measure several times."""
     if churn:
         messages = list(churning_messages(40))
         samples = 10_000 * len(messages)

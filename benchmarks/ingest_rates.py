@@ -1,4 +1,4 @@
-"""Samples a CPU-second on every way into the store that needs no HTTP.
+"""Samples per CPU second for every way into the store without HTTP.
 
     python -m benchmarks.ingest_rates
     python -m benchmarks.ingest_rates --only replay --rounds 7
@@ -6,10 +6,10 @@
 
 Columnar batches, text of Prometheus and OpenMetrics with series that are known or new, and the log
 read back after a kill, in large records and in those of single scrapes (an hour of 75 series each).
-Each figure is the median of rounds, by the CPU seconds of this process alone. Every round is
-checked: all samples came. Text is read as a server reads it that has been up for some megabytes: by
-compiled code. Over HTTP: `python -m benchmarks.ingest_http`. Decides where ingest is
-worth work.
+Each figure is the median of rounds, by the CPU seconds of this process alone. Every round checks
+that all samples arrived. Text is read by compiled code, as a server reads it after the first
+megabytes. Over HTTP: `python -m benchmarks.ingest_http`. Decides which part of ingestion to
+optimise.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ NEVER = 10**12
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way in. `prepare` makes what `take` is given and timed on; `take` says how many came."""
+    """One way into the store. `prepare` makes the argument of `take`, which is timed and returns
+    the number of samples."""
 
     name: str
     prepare: Callable[[Path], object]
@@ -74,7 +75,7 @@ def texts(some: Fleet) -> Iterator[Way]:
 
 
 def warm(body: bytes, openmetrics: bool, _folder: Path) -> tuple[ExpositionParser, tsdb.Database]:
-    """A parser and a store that saw a body of the first target's series already."""
+    """A parser and a store that have already received a body of the first target's series."""
     parser = ExpositionParser(openmetrics=openmetrics, default_time_ms=START_MS)
     store = tsdb.memory()
     store.append(parser.feed(body))
@@ -109,13 +110,13 @@ def parsing(bodies: Sequence[bytes]) -> Callable[[object], int]:
 
 
 def as_openmetrics(body: bytes) -> bytes:
-    """Seconds in place of milliseconds."""
+    """A body with times in seconds in place of milliseconds."""
     lines = (line.rsplit(b" ", 1) for line in body.splitlines())
     return b"".join(b"%s %.3f\n" % (rest, int(when) / 1000) for rest, when in lines)
 
 
 def logged(parts: Sequence[Batch]) -> Callable[[Path], Path]:
-    """A store whose samples are in its log alone."""
+    """Make a store whose samples are only in its log."""
 
     def prepare(folder: Path) -> Path:
         with opened(folder) as store:
@@ -133,7 +134,7 @@ def replayed(folder: object) -> int:
 
 
 def measure(way: Way, rounds: int, expected: int) -> tuple[list[float], int]:
-    """Samples a CPU-second in each round, and how many samples that were."""
+    """Samples per CPU second in each round, and the number of samples."""
     found, samples = [], 0
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as place:
@@ -151,7 +152,7 @@ def measure(way: Way, rounds: int, expected: int) -> tuple[list[float], int]:
 @click.option("--plain", is_flag=True, help="Do without compiled code, as new processes do.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the figures as JSON, too.")
 def main(only: str, rounds: int, plain: bool, out: Path | None) -> None:
-    """Measure every way in, one after the other."""
+    """Measure every way into the store, one after another."""
     if not plain:
         WALKS.prepare()
         assert WALKS.ready() is not None

@@ -1,4 +1,4 @@
-"""What a new user meets: a Parquet file, frames of pandas, an installation, a server's start.
+"""First use: a Parquet file, frames of pandas, an installation, a server's start.
 
     python -m benchmarks.inputs                 everything; each three times, in fresh processes
     python -m benchmarks.inputs --rounds 1 --rest-s 5
@@ -8,8 +8,8 @@
    file has 7.2 million samples: 1000 counters, 30 hours, every 15 s, sorted by series or by time.
    `whole` is the sum of all samples; `windows` the sum of all increases over five minutes, at 12
    steps of 2.5 hours; `selective` the mean of one host's counters in half an hour. DuckDB and
-   polars are asked in their own words, and for increases for the greatest value less the least in
-   each window. So that work is alike, not equal.
+   polars get queries in their own languages; for increases, the difference of the greatest and the
+   least value in each window. Their work is similar, not equal.
 2. Time of `sum by (job) (avg_over_time(load[5m]))` over a frame of pandas, with labels of each
    type, beside DuckDB and polars for the same mean and sum. The goal is 1.5 s with objects.
 3. Size of the installed packages: of `pip install novaql`, and of `novaql[all]`.
@@ -17,8 +17,8 @@
 
 CPU times are of all threads of the process. Run `novaql warmup` before.
 
-It informs: large Parquet files are read selector by selector, in two passes; what an installation
-may need; what a server does before it answers.
+Informs these decisions: large Parquet files are read selector by selector, in two passes; what an
+installation may need; what a server does before it answers.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def write_fleet(path: Path, *, by_time: bool) -> None:
 
 
 def measured(program: str, *arguments: str) -> list[float]:
-    """The figures that a program prints, of a process of its own."""
+    """The figures that a program prints in a separate process."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
     )

@@ -1,11 +1,11 @@
 """An open-loop client: requests are due at times that do not depend on any answer.
 
-A closed loop, in which the next request waits for an answer, asks a slow server less and leaves out
-the waits that clients would have had (coordinated omission; Gil Tene, "How NOT to Measure Latency",
-2015). Here the due times are drawn before, evenly or as a Poisson process, and a wait counts from
-the due time to the answer's last byte: what a request waited for a free connection, or because this
-client was late itself, is in it. How late the client was is told beside, so that a figure that is
-the client's fault can be seen to be.
+A closed loop, in which the next request waits for an answer, sends fewer requests to a slow server
+and omits the waits that clients would have had (coordinated omission; Gil Tene, "How NOT to Measure
+Latency", 2015). Here the due times are drawn before, evenly or as a Poisson process, and a wait
+counts from the due time to the answer's last byte: it includes the wait for a free connection and
+the lateness of this client itself. The output also has the lateness, which shows figures that the
+client causes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 
 class Connection(asyncio.Protocol):
-    """One connection that is kept alive; it answers one request at a time."""
+    """One persistent connection; it answers one request at a time."""
 
     def __init__(self) -> None:
         self._got = bytearray()
@@ -30,10 +30,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is not a subclass
 
     async def ask(self, request: bytes) -> int:
-        """The status of the answer, once all of it is here."""
+        """Send a request; return the status once the whole answer has arrived."""
         assert self._transport is not None
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -45,11 +45,11 @@ class Connection(asyncio.Protocol):
             head = self._got.find(b"\r\n\r\n")
             if head < 0:
                 return
-            said = bytes(self._got[: head + 2]).lower()
-            at = said.find(b"\r\ncontent-length:")
+            fields = bytes(self._got[: head + 2]).lower()
+            at = fields.find(b"\r\ncontent-length:")
             assert at >= 0, "answers of the mix have a length"
-            self._wanted = head + 4 + int(said[at + 17 : said.index(b"\r\n", at + 2)])
-            self._status = int(said[9:12])
+            self._wanted = head + 4 + int(fields[at + 17 : fields.index(b"\r\n", at + 2)])
+            self._status = int(fields[9:12])
         if len(self._got) < self._wanted:
             return
         self._got.clear()
@@ -64,9 +64,10 @@ class Connection(asyncio.Protocol):
 
 @dataclass(slots=True)
 class Seen:
-    """Milliseconds: what each request waited, by its name, and how late the client sent any.
+    """Milliseconds: the wait of each request, by its name, and how late the client sent each
+    request.
 
-    A name has the status behind it if that was not 200.
+    A status other than 200 follows the name.
     """
 
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -93,11 +94,11 @@ async def load(
             for _ in range(connections)
         ]
     )
-    room = asyncio.Semaphore(connections)
+    slots = asyncio.Semaphore(connections)
     seen = Seen()
 
     async def one(name: str, request: bytes, at: float) -> None:
-        async with room:
+        async with slots:
             connection = free.popleft()
             status = await connection.ask(request)
             free.append(connection)

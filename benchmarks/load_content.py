@@ -1,7 +1,8 @@
-"""What a server under load has: people, services, dashboards, rules that fire, objectives, samples.
+"""The content of a server under load: people, services, dashboards, rules that fire, objectives,
+samples.
 
-Everything is made over the API. Samples are an hour of a small fleet, up to now, so that whatever
-looks at the present (alerts, objectives, health, `now-1h`) finds some.
+Everything is made over the API. Samples are an hour of a small fleet, up to now, so that all
+evaluations of the present (alerts, objectives, health, `now-1h`) find some.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _ONE = 'sum(rate(http_requests_total{job="job-3"}[5m]))'
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Ids of what there is, and the seconds between which there are samples."""
+    """Ids of the resources, and the range of the samples in seconds."""
 
     start: int
     end: int
@@ -54,7 +55,7 @@ class Content:
 
 
 def fill(url: str, token: str) -> Content:
-    """Make everything, and wait until rules have fired."""
+    """Create everything, and wait until rules have fired."""
     bearer = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=url, headers=bearer, timeout=60) as client:
         _wait(lambda: client.get("/readyz").status_code == 200)
@@ -164,7 +165,7 @@ def _runbook(number: int) -> dict[str, Any]:
 
 
 def _check(number: int, url: str) -> dict[str, Any]:
-    """Checks this server, seldom: their load is not what is measured."""
+    """A check of this server, at a long interval, so that checks add little load."""
     target = f"{url}/healthz"
     return {"name": f"check-{number}", "type": "http", "target": target, "interval": "1h"}
 

@@ -1,17 +1,17 @@
-"""Mixed reads at a steady rate against `novaql serve`: what clients wait, and what it costs.
+"""Mixed reads at a steady rate against `novaql serve`: latency for clients, and CPU cost.
 
     python -m benchmarks.load_http                          500 requests/s for 20 s
     python -m benchmarks.load_http --rate 800 --seconds 60
     python -m benchmarks.load_http --warm-up 0              from an idle server
     python -m benchmarks.load_http --workers 2
-    python -m benchmarks.load_http --only list              only reads whose name begins so
+    python -m benchmarks.load_http --only list              only reads whose name begins with this
     python -m benchmarks.load_http --each 300               CPU of each kind of read, one at a time
 
 The mix is `load_mix.py`: lists, single things, what is measured (panels, health, objectives),
 queries and names. Requests start when their time has come, whether or not earlier ones were
 answered (`load_client.py`). The client shares the machine's cores with the server, so it prints CPU
-seconds of both, and of all other programs: on a machine that others load, waits say little and CPU
-seconds much. Decides where the time of a request goes that is not the query's.
+seconds of both, and of all other programs: on a machine with other load, CPU seconds are more
+meaningful than waits. Decides which part of a request besides the query is worth optimising.
 
 The figures are of a steady load. The same load runs for `--warm-up` seconds immediately before and
 is in no figure: an idle server has no valid answers in its caches, and the first requests after a
@@ -86,7 +86,7 @@ def busy_of_all() -> float:
 
 
 def until_idle(pid: int) -> None:
-    """Return once the server does next to nothing: it has prepared its kernels by then."""
+    """Return once the server is nearly idle: it has prepared its kernels by then."""
     quiet = 0
     while quiet < 3:
         before = sum(cpu_of(pid).values())
@@ -101,7 +101,7 @@ def measure(
     due: Sequence[float],
     connections: int,
 ) -> Seen:
-    """One run, its costs printed."""
+    """Do one run, and print its costs."""
     before, own, everyone = cpu_of(pid), time.process_time(), busy_of_all()
     began = time.perf_counter()
     seen = uvloop.run(load(port, requests, due, connections))
@@ -131,7 +131,7 @@ def show(seen: Seen) -> None:
 
 
 def each(port: int, pid: int, mix: Sequence[Read], token: str, count: int) -> None:
-    """CPU milliseconds of the server for each kind of read, asked one after the other."""
+    """CPU milliseconds of the server for each kind of read, sent one after another."""
     weights = sum(read.weight for read in mix)
     total = 0.0
     click.echo(f"{'':28}{'weight':>7}{'CPU':>8}{'p50':>8}{'p99':>8}  ms")

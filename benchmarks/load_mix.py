@@ -1,4 +1,4 @@
-"""The mix: what a console, Grafana and scripts read of a platform, and how often each."""
+"""The mix: the reads of a console, Grafana and scripts, and how often each is sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUCKET = "http_request_duration_seconds_bucket"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One kind of read: `targets` are asked for in turn; `bodies` go with them, if any."""
+    """One kind of read: `targets` are requested in turn, with `bodies` if there are any."""
 
     name: str
     weight: int
@@ -27,7 +27,7 @@ class Read:
 
 
 def reads(content: Content) -> list[Read]:
-    """All of them. Names begin with the part of the platform that answers."""
+    """All reads of the mix. Names begin with the part of the platform that answers."""
     return [*_lists(), *_single(content), *_measured(content), *_queries(content), *_names(content)]
 
 

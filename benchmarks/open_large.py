@@ -5,9 +5,9 @@
 
 The first query names a metric and an instance, the second one all instances of a moment. The
 store's files are in the page cache, since they were written just before, and the program is
-compiled, as an installed one is; what `import novaql` takes is told apart. Modules that are loaded
-when they are first needed count for what needed them. Decides what the index of a block may cost
-at first use.
+compiled, as an installed one is; the time of `import novaql` is printed separately. Modules that
+are loaded on first use count for the step that needed them. Decides what the index of a block may
+cost at first use.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def batch(number: int, begin_ms: int) -> tsdb.Batch:
 @click.option("--churn", is_flag=True, help="Every batch of targets lives an hour of its own.")
 @click.option("--rounds", default=5, show_default=True)
 def main(series: int, churn: bool, rounds: int) -> None:
-    """Build a store, then ask it from fresh processes."""
+    """Build a store, then query it from fresh processes."""
     batches = -(-series // (TARGETS * METRICS))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "store"
@@ -100,7 +100,8 @@ def main(series: int, churn: bool, rounds: int) -> None:
 
 
 def ask(folder: Path, at: float, texts: tuple[str, ...], compiled: Path) -> list[list[float]]:
-    """[import, open, each answer] × [wall, CPU], milliseconds. compiled: where bytecode is kept."""
+    """[import, open, each answer] × [wall, CPU], milliseconds. compiled: the directory of
+    bytecode."""
     command = [sys.executable, "-c", _ASK, str(folder), str(at), *texts]
     setting = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     setting["PYTHONPYCACHEPREFIX"] = str(compiled)

@@ -81,6 +81,6 @@ def open_dataset(dataset: str | Path) -> Dataset:
         with tsdb.open(folder, sync="os") as database:
             import_into(database, source)
             database.flush()
-            database.maintain()  # what its own thread, or a server's, does within minutes
+            database.maintain()  # the store's own thread, or a server, does this within minutes
         finished.touch()
     return Dataset(folder)

@@ -1,16 +1,16 @@
-"""What a query over many series adds to the memory of a process.
+"""The memory that a query over many series adds to a process.
 
     python -m benchmarks.query_memory                      100 000 series × 24 h, a sample a minute
     python -m benchmarks.query_memory --series 10000 --every 15
 
-One process writes the store, another, fresh one opens it, loads the compiled kernels, asks a small
-question, and then asks for `sum by (job) (rate(requests_total[5m]))` over all of it. `adds` is the
-peak of its resident memory during that query less what it had before: the index, the cache of
-decoded pages and all intermediate results are in it. Then the same question is asked with a budget
-that it does not fit in, and the small one once more, by a process that has to be alive for it.
+One process writes the store; a fresh one opens it, loads the compiled kernels, runs a small query,
+and then evaluates `sum by (job) (rate(requests_total[5m]))` over all of it. `adds` is the peak of
+its resident memory during that query minus the memory before: it includes the index, the cache of
+decoded pages and all intermediate results. Then the process runs a query that exceeds its budget,
+and the small query again, which proves that the process has survived.
 
-It informs: plans below an aggregation run bundle by bundle, and a selection that is larger than the
-cache goes past it. The goal is 128 MiB.
+Informs these decisions: plans below an aggregation run batch by batch, and a selection that is
+larger than the cache bypasses it. The goal is 128 MiB.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def table(series: int) -> SeriesTable:
 
 
 def write(folder: Path, series: int, hours: int, every_s: int) -> None:
-    """Counters that grow unevenly; an hour of all series at a time, as it would have come in."""
+    """Write counters that grow unevenly: an hour of all series at a time, in the order of
+    ingestion."""
     labels = table(series)
     rng = np.random.default_rng(5)
     counts = np.zeros(series)
@@ -70,7 +71,7 @@ def write(folder: Path, series: int, hours: int, every_s: int) -> None:
             times = times + (targets * 37 % (every_s * 1000))[None, :]
             rows = np.broadcast_to(np.arange(series), grown.shape)
             database.append(Batch(labels, rows.ravel(), times.ravel(), grown.ravel()))
-        database.maintain()  # what its own thread does now and then
+        database.maintain()  # the store's own thread does this at intervals
 
 
 def resident_mib(field: str) -> float:
@@ -86,7 +87,7 @@ def forget_peak() -> None:
 
 
 def read(folder: Path, hours: int) -> dict[str, float | int | str]:
-    """Asked by the fresh process."""
+    """The measurement, in the fresh process."""
     warmup()
     end_s = END_MS / 1000
     ask = partial(query, start=end_s - hours * 3600, end=end_s, step=60, timeout=None)
@@ -118,7 +119,8 @@ def read(folder: Path, hours: int) -> dict[str, float | int | str]:
 
 
 def measure(folder: Path, series: int, hours: int, every_s: int) -> dict[str, Any]:
-    """What a fresh process finds in the store at `folder`, which is written if there is none."""
+    """Measure the store at `folder` in a fresh process. The store is written if it does not
+    exist."""
     if not folder.exists():
         write(folder, series, hours, every_s)
     command = [sys.executable, "-m", "benchmarks.query_memory", "--read", str(folder)]
@@ -136,7 +138,7 @@ def measure(folder: Path, series: int, hours: int, every_s: int) -> dict[str, An
 @click.option("--store", type=click.Path(path_type=Path), help="Keep the store here, and reuse it.")
 @click.option("--read", "reads", type=click.Path(path_type=Path), hidden=True)
 def main(series: int, hours: int, every: int, store: Path | None, reads: Path | None) -> None:
-    """Memory of one large aggregation, in a process of its own."""
+    """Measure the memory of one large aggregation in a separate process."""
     if reads is not None:
         click.echo(json.dumps(read(reads, hours)))
         return

@@ -66,7 +66,7 @@ class System:
     prefix: str = ""
 
     def load(self, messages: Iterator[bytes], samples: int) -> dict[str, float]:
-        """Send everything; what that took."""
+        """Send all messages; return the cost."""
         before, began = cpu_seconds(self.pid), time.perf_counter()
         send(messages, self.port)
         spent, wall = cpu_seconds(self.pid) - before, time.perf_counter() - began
@@ -201,7 +201,7 @@ def _fleet(series: int, minutes: int) -> Fleet:
 def main(
     series: tuple[int, ...], systems: str, rounds: int, minutes: int, folder: Path | None
 ) -> None:
-    """Load and ask; a JSON object for each number of series."""
+    """Load and query; print a JSON object for each number of series."""
     for count in series:
         fleet = _fleet(count, minutes)
         place = Path(tempfile.mkdtemp(dir=folder))
@@ -214,7 +214,7 @@ def main(
                     messages = remote_write_messages(fleet, together=1)
                     loads[name] = system.load(messages, fleet.samples)
                     running.append(system)
-                time.sleep(10)  # both work on what they received
+                time.sleep(10)  # both still process what they received
                 answers = _queries(running, fleet, rounds, stack)
                 after = {
                     system.name: {

@@ -41,7 +41,7 @@ def values_of(seed: int) -> Floats:
 
 
 def differences(seed: int) -> list[str]:
-    """What is written differently, of one chunk of values."""
+    """The texts that differ, of one chunk of values."""
     TEXTS.prepare()
     values = values_of(seed)
     times = np.zeros(len(values), np.int64)

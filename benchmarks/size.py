@@ -4,8 +4,8 @@
     python -m benchmarks.size PEERBENCH_DATA/dataset   and the peer benchmark's data, set by set
 
 `live` is the directory right after loading, with the store still open, once a flush that was under
-way has ended; `compacted` after `Database.compact`. Bytes are those that the file system gave, in
-whole blocks of the disk. CPU seconds are those of the process.
+way has ended; `compacted` after `Database.compact`. Bytes are those that the file system has
+allocated, in whole blocks of the disk. CPU seconds are those of the process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SETS = {"requests": 0.40, "cpu": 0.55, "histogram": 0.9, "churn": 2.5}
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Of one data set: samples, directory bytes, and the CPU seconds that it took."""
+    """The result of one data set: samples, bytes of the directory, and CPU seconds."""
 
     name: str
     goal: float
@@ -59,12 +59,12 @@ HEADING = (
 
 
 def directory_bytes(folder: Path) -> int:
-    """What the files of a directory take on the disk."""
+    """The disk usage of the files of a directory."""
     return sum(f.stat().st_blocks * 512 for f in folder.rglob("*") if f.is_file())
 
 
 def settle(database: tsdb.Database) -> None:
-    """Until the flush that was under way has ended."""
+    """Wait until a running flush has ended."""
     while database.stats().head_samples >= database.options.flush_samples:
         time.sleep(1)
 
@@ -109,7 +109,7 @@ class Loader:
 
 def by_pcodec_alone() -> float:
     """Bytes a sample of the pinned corpus with a plain file of pcodec for each series and for the
-    times of each target: what tells that this is the corpus that the goal was set for."""
+    times of each target: it identifies the corpus for which the goal was set."""
     config = ChunkConfig(compression_level=8)
     size = 0
     for node in corpus.nodes():

@@ -3,7 +3,7 @@
     python -m benchmarks.soak                        ten minutes
     python -m benchmarks.soak --minutes 120 --samples 2000 --churn 0.1 --rules 10 --queries 5
 
-A server in a process of its own gets samples by remote write, evaluates rules every 15 s, and
+A server in a separate process receives samples by remote write, evaluates rules every 15 s, and
 answers range queries of dashboards, whose steps no two queries share. Prints one JSON object a
 minute:
 
@@ -55,7 +55,7 @@ _PANELS = (
 
 @dataclass(slots=True)
 class Load:
-    """What is sent, and what has been sent so far.
+    """The load: the samples that are sent, and those sent so far.
 
     samples    of a second
     interval   seconds between two samples of a series
@@ -88,7 +88,7 @@ class Load:
                 second += 1
 
     def ask(self, url: str, rate: float) -> None:
-        """Send `rate` queries a second, until stopped: of the last hour, at times of their own."""
+        """Send `rate` queries a second until stopped: over the last hour, with varying times."""
         began, sent = time.monotonic(), 0
         with httpx.Client(base_url=url, timeout=60) as client:
             while not self.stopped.wait(max(0.0, began + sent / rate - time.monotonic())):

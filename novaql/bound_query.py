@@ -39,7 +39,7 @@ class BoundQuery:
     values: Sequence[tuple[Span, Span]] = ()
 
     def span(self, span: Span) -> Span:
-        """Return the characters of `written` that characters of `text` come from."""
+        """Return the characters of `written` from which characters of `text` come."""
         start = self._position(span.start, end=False)
         return Span(start, max(start, self._position(span.end, end=True)))
 

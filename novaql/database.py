@@ -178,9 +178,9 @@ class Database:
     def load(self, data: Any, **options: Any) -> ImportReport:
         """Append every sample of files, folders, addresses or frames.
 
-        Accepts the same data as `query`; `frame` names columns. Appends nothing if any of it cannot
-        be read, but of a large stream that can be read only once, the part before the error stays.
-        Raises `InputError`.
+        Accepts the same data as `query`; `frame` names columns. Appends nothing if any of the data
+        cannot be read. Exception: of a large stream that can be read only once, the part before the
+        error remains. Raises `InputError`.
         """
         return import_into(self.store, data, **options)
 

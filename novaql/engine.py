@@ -200,8 +200,8 @@ def _failures(expr: str) -> Iterator[None]:
 def _gap_finder(
     expr: str, source: Source, options: QueryOptions, cancellation: Cancellation | None
 ) -> GapFinder:
-    """What finds automatic windows. Its reads count for no limit of the query but that of each
-    selection."""
+    """Return the function that computes automatic windows. Of the query's limits, only that of each
+    selection applies to its reads."""
 
     def gap_ms(select: Select, start_ms: int, end_ms: int) -> int | None:
         context = Context(source, options, cancellation)

@@ -20,7 +20,8 @@ def lazy_exports(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """`__getattr__`, `__dir__` and `__all__` of a package.
 
-    modules  a module of the package → the names that the package exports from it, between spaces
+    modules  a module of the package → the names that the package exports from it, separated by
+             spaces
     """
     module_of = {name: module for module, names in modules.items() for name in names.split()}
 
@@ -49,8 +50,8 @@ def lazy_module(name: str) -> ModuleType:
 
 
 def load_lazy_modules(*packages: str) -> None:
-    """Import the modules below some packages that `lazy_module` was called for: in a process of
-    which others are forks, so that they share these modules."""
+    """Import the modules below some packages that `lazy_module` was called for. A process calls
+    this before it forks others, which then share these modules."""
     prefixes = tuple(f"{package}." for package in packages)
     for name in _LAZY:  # an import may append further ones
         if name.startswith(prefixes):
@@ -66,8 +67,8 @@ class _LazyModule(ModuleType):
 
 
 def _imported(name: str) -> ModuleType:
-    """The module. Nothing is collected while it is imported: what an import allocates remains, and
-    repeated traversals took a tenth of the time to a process's first answer."""
+    """The module. Garbage collection is off during the import: the objects that an import allocates
+    remain, and repeated traversals took a tenth of the time to a process's first answer."""
     if name in sys.modules or not gc.isenabled():
         return import_module(name)
     gc.disable()

@@ -1,4 +1,4 @@
-"""What some data has: its metrics, labels, series and times, without a query."""
+"""The metrics, labels, series and times of some data, without a query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data of a query, the times that are taken where the caller names none, and the answer."""
+"""The data of a query, the default times if the caller names none, and the answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Notes = tuple[str, ...]
 
 
 def opened(text: str, data: Any, **arguments: Any) -> tuple[Source, QueryOptions, Notes]:
-    """Return the source of a query, its options, and infos of the times that were taken.
+    """Return the source of a query, its options, and infos about default times.
 
     arguments  those of `query_options`
 
@@ -47,7 +47,7 @@ def opened(text: str, data: Any, **arguments: Any) -> tuple[Source, QueryOptions
 def timed(
     data: Any, source: Source, opened_ms: int, **arguments: Any
 ) -> tuple[QueryOptions, Notes]:
-    """Return the options of a query, and infos of the times that were taken.
+    """Return the options of a query, and infos about default times.
 
     The default of `time` and `end` is `last_sample_ms`, else now. A relative `start` counts from
     the default of `end`.
@@ -55,7 +55,7 @@ def timed(
     source     what `data` names
     opened_ms  when it was opened; it is the time of samples of files that name none
     """
-    now_ms = _now_ms()  # after pages were read, whose samples may have a time since then
+    now_ms = _now_ms()  # after pages were read, whose samples may have later times
     missing = "time" if arguments.get("start") is None else "end"
     last_ms = last_sample_ms(data, source) if arguments.get(missing) is None else None
     start = arguments.get("start")

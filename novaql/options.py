@@ -17,7 +17,7 @@ MOST_MS = (2**63 - 1) // 1_000_000
 """The longest duration in a query: 64 bits of nanoseconds."""
 
 WANTED_STEPS = 240
-"""About so many steps has a range query that names no step."""
+"""The approximate number of steps of a range query without a step."""
 
 
 class NameRemoval(StrEnum):
@@ -114,10 +114,10 @@ def query_options(
     now_ms: int | None = None,
     last_ms: int | None = None,
 ) -> QueryOptions:
-    """The arguments of `query`, checked and brought to milliseconds.
+    """The arguments of `query`, validated and converted to milliseconds.
 
-    now_ms   what relative times are relative to; None: the clock
-    last_ms  what `time` and `end` are by default; None: now
+    now_ms   the time that relative times refer to; None: the clock
+    last_ms  the default of `time` and `end`; None: now
 
     Raises `ArgumentError`.
     """
@@ -172,7 +172,7 @@ def query_options(
 
 
 def _window_ms(length: DurationLike, argument: str) -> int:
-    """Milliseconds of a duration that a query could also name."""
+    """Milliseconds of a duration, within the limits of a query."""
     ms = duration_ms(length, argument=argument)
     if ms > MOST_MS:
         raise ArgumentError(argument, "is longer than 292 years")

@@ -1,4 +1,4 @@
-"""Values of `$name` in a query, put in as literals: no value can be more than a value."""
+"""Values of `$name` in a query, inserted as literals, so that a value cannot be anything else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from novaql.timeparse import duration_ms, to_ms
 
 Parameters = Mapping[str, Any]
 
-# Texts and comments are passed over, as are escaped characters of names.
+# Texts and comments are skipped, and so are escaped characters of names.
 _WORD = re.compile(
     r'"(?:[^"\\\n]++|\\.)*+"?'
     r"|'(?:[^'\\\n]++|\\.)*+'?"

@@ -9,7 +9,7 @@ from novaql.errors import ArgumentError
 
 @runtime_checkable
 class HasQueryText(Protocol):
-    """An object that is a query."""
+    """An object with the text of a query."""
 
     def __novaql__(self) -> str:
         """Return the text of the query."""
@@ -21,7 +21,7 @@ QueryLike: TypeAlias = str | HasQueryText
 
 
 def query_text(expr: QueryLike) -> str:
-    """Return the text of a query. Raises `ArgumentError` for an object that is none."""
+    """Return the text of a query. Raises `ArgumentError` for an object that is not a query."""
     if isinstance(expr, str):
         return expr
     if isinstance(expr, HasQueryText):

@@ -40,7 +40,7 @@ class ChangeTracking(Protocol):
 
     @property
     def identity(self) -> Hashable:
-        """Equal only for the same object."""
+        """A value that is equal only for the same object."""
         ...
 
     def changed_since(self, version: int) -> tuple[int, list[tuple[int, int]]]:

@@ -19,7 +19,7 @@ def matcher_sets(selectors: Sequence[str]) -> list[list[Matcher]]:
 
 
 def selector_of(text: str) -> VectorSelector:
-    """Return the selector that a text is, without offset and @. Raises `QueryError`."""
+    """Return the selector in a text, without offset and @. Raises `QueryError`."""
     expr = parse(text)
     while isinstance(expr, Paren):
         expr = expr.inner
@@ -30,7 +30,7 @@ def selector_of(text: str) -> VectorSelector:
 
 
 def matchers_of(selector: VectorSelector) -> list[Matcher]:
-    """All matchers of a selector, that of its metric name among them."""
+    """All matchers of a selector, including that of its metric name."""
     name = selector.name
     named = [] if name is None else [Matcher(METRIC_NAME, MatchOp.EQUAL, name)]
     return [*named, *selector.matchers]
@@ -43,5 +43,5 @@ def matcher_sets_of(selector: VectorSelector) -> list[list[Matcher]]:
 
 
 def regex_literal(text: str) -> str:
-    """A regular expression that is this text and nothing else."""
+    """A regular expression that matches only this text."""
     return "".join(f"\\{char}" if char in _SPECIAL else char for char in text)

@@ -1,4 +1,4 @@
-"""A place in a query text, and the picture that shows it."""
+"""A place in the text of a query, and a picture of it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Span:
         line_start = text.rfind("\n", 0, self.start) + 1
         line_end = text.find("\n", self.start)
         line_end = line_end if line_end >= 0 else len(text)
-        # Of a very long line, what is around the place.
+        # Only the part around the place, if the line is very long.
         line_start = max(line_start, self.start - MOST_SHOWN)
         line = text[line_start : min(line_end, self.start + MOST_SHOWN)]
         width = max(1, min(self.end, line_start + len(line)) - self.start)
-        # Tabs stay tabs below, so that the carets are below the text in a terminal.
+        # Tabs remain tabs in the line of carets, so that they are below the text in a terminal.
         pad = "".join("\t" if c == "\t" else " " for c in line[: self.start - line_start])
         return f"{line}\n{pad}{'^' * width}"
 

@@ -1,6 +1,6 @@
-"""Times and durations as people write them, turned into whole milliseconds.
+"""Converts times and durations, as people write them, to whole milliseconds.
 
-The Python API, the shell and HTTP accept the same forms, because all of them come here.
+The Python API, the shell and HTTP accept the same forms, because all of them use this module.
 
 | a time | means |
 | --- | --- |
@@ -38,7 +38,7 @@ from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 
 class Offset(Protocol):
-    """What can be added to a time, such as an offset of pandas."""
+    """A value that can be added to a time, such as an offset of pandas."""
 
     def __radd__(self, time: Any, /) -> Any: ...
 
@@ -52,7 +52,7 @@ TIME_FORMS = (
 )
 DURATION_FORMS = "a number with a unit such as 5m or 1h30m, or seconds"
 
-# What Prometheus's clients send for "from the beginning" and "to the end".
+# The values that Prometheus's clients send for "from the beginning" and "to the end".
 _EDGES = {
     "-292273086-05-16T16:47:06Z": MIN_TIME_MS,
     "292277025-08-18T07:12:54.999999999Z": MAX_TIME_MS,
@@ -99,7 +99,8 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _DAYS = (datetime(2024, 1, 31), datetime(2024, 2, 3), datetime(2022, 12, 31))  # noqa: DTZ001
-"""Days of different weekdays, months and years: what has one length from all has no other."""
+"""Days of different weekdays, months and years: an offset with one length from all of them has no
+other length."""
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _UNITS_MS = (365 * _DAY, 7 * _DAY, _DAY, _HOUR, _MINUTE, _SECOND, 1)
 _ROUND_STEPS = (
@@ -298,7 +299,7 @@ def _datetime_to_ms(instant: datetime) -> int:
 
 
 def _timedelta_ms(length: timedelta) -> int:
-    # Integers: total_seconds() is a float, and half a millisecond more may be no timedelta.
+    # Integers: total_seconds() is a float, and half a millisecond more may exceed a timedelta.
     return (length.days * 86_400 + length.seconds) * 1000 + (length.microseconds + 500) // 1000
 
 
@@ -308,7 +309,7 @@ def _seconds_to_ms(seconds: float | np.integer | np.floating, argument: str) -> 
     number = float(seconds)
     if not math.isfinite(number):
         raise ArgumentError(argument, f"{_shown(seconds)} is not finite")
-    # The fraction is rounded by itself, as Prometheus does: whole seconds stay exact.
+    # The fraction is rounded separately, as in Prometheus, so that whole seconds remain exact.
     fraction, whole = math.modf(number)
     return int(whole) * 1000 + _rounded(fraction * 1000)
 

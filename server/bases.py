@@ -1,4 +1,4 @@
-"""Base paths whose errors, answers or credentials have a format of their own: those of Prometheus,
+"""Base paths whose errors, answers or credentials have a different format: those of Prometheus,
 SCIM, InfluxDB, OTLP and the push gateway."""
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ PROBE_BASE = "/v1/probes/"
 PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")
 PUSH_BASES = ("/metrics/job/", "/metrics/job@base64/")
 OTLP_PATHS = ("/v1/metrics", "/prometheus/v1/metrics")
-"""Where an OTLP exporter sends metrics if its endpoint is the server, or the Prometheus base."""
+"""The paths to which an OTLP exporter sends metrics if its endpoint is the server, or the
+Prometheus base."""
 INFLUX_PREFIXES = ("", "/influx")
 _INFLUX_PATHS = frozenset(
     f"{prefix}{path}"

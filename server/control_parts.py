@@ -26,7 +26,7 @@ _INDEX = RouteIndex(ROUTES)
 
 @dataclass(frozen=True, slots=True)
 class ControlParts:
-    """What the control plane adds to a server. `relay` and `runner` are not started."""
+    """The parts that the control plane adds to a server. `relay` and `runner` are not started."""
 
     index: RouteIndex
     relay: Relay

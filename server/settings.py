@@ -115,11 +115,11 @@ class Settings(OperationSettings):
     webhook_http        allow webhook URLs that begin with `http://`
     webhook_retry_delays   delays between attempts to deliver a message
     webhook_timeout_s   timeout of one attempt
-    webhook_secret_overlap_s   time that the previous secret stays valid after a rotation
+    webhook_secret_overlap_s   time for which the previous secret remains valid after a rotation
     workers             processes that answer requests. 1: this process does everything. More: this
                         process owns the samples and runs the jobs, the workers share the socket
     job_threads         jobs that run concurrently; 0: this process runs none
-    job_lease_s         length of the lease of a job: if it is not renewed for so long, another
+    job_lease_s         length of the lease of a job: if it is not renewed within it, another
                         server claims the job; a server that restarts claims its own jobs at once
     clock_file          a file with the current time, for tests of a whole server; "": none
     access_log          write a log line for each request, except scrapes and probes (such as

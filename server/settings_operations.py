@@ -36,7 +36,7 @@ class OperationSettings:
     max_runbooks        runbooks of a tenant; `max_active_runs`: runs that have not ended
     max_runbook_steps   steps of a runbook; 0: no limit but 100
     runbook_output_bytes    size of the output that is stored of a step
-    runbook_step_timeout_s, runbook_run_timeout_s   of steps and runs that have none of their own
+    runbook_step_timeout_s, runbook_run_timeout_s   of steps and runs without their own
     runbook_approval_expiry_s   time in which a run, or an approval step, is decided by default
     agent_action_expiry_s   time in which an action is decided, and begins, if its policy names none
     agent_action_deadline_s   time from the start of an action of an agent that acts itself to the
@@ -48,7 +48,7 @@ class OperationSettings:
     max_streams         streams of events (timelines) that a tenant has open, over all processes
     stream_heartbeat_s  interval of empty comments in a stream, and of checks of its token's expiry
     stream_look_s       interval of checks for new events
-    stream_stall_s      a stream ends if its client does not read an event for so long
+    stream_stall_s      a stream ends if its client does not read an event within this time
     postmortem_before_s, postmortem_after_s   range of samples around the start of an incident
     postmortem_slow_ack_s   a later acknowledgement leads to an action item
     postmortem_query_s  timeout of one query of a postmortem
@@ -65,10 +65,10 @@ class OperationSettings:
     integration_state_s     time in which a user finishes the authorization in a browser
     integration_device_s    the same for the device flow, if the provider allows more
     integration_refresh_s   lease of a refresh of an access token; longer than the timeout
-    integration_refresh_ahead_s   access tokens are refreshed so long before they expire
+    integration_refresh_ahead_s   access tokens are refreshed this long before they expire
     integration_hook_bytes  size of a request to a hook
     integration_hook_per_minute   requests to one hook in a minute; 0: no limit
-    integration_hook_log    requests to a hook that administrators can read, the last ones
+    integration_hook_log    number of the last requests to a hook that administrators can read
     integration_hook_dedup_s   time in which a hook recognizes a repeated message
     integrations_fake_url   URL of the provider `fake`, for tests; "": there is no such provider
     max_synthetics      synthetic checks of a tenant
@@ -85,7 +85,8 @@ class OperationSettings:
     screenshot_url_s    validity of the URL of a screenshot
     probe_region        region of this server's own runner; "": it runs no checks
     probe_threads       runs of the server's own runner at the same time
-    probe_lease_s       a runner in another process is lost if it does not renew its leases so long
+    probe_lease_s       a runner in another process is lost if it does not renew its leases within
+                        this time
     probe_poll_s        interval at which runners request runs
     probe_retry_delay_s wait before the first retry of a failed attempt; it doubles with each
     probe_max_timeout_s longest timeout of one attempt

@@ -5,7 +5,7 @@ with tsdb.open("metrics") as database:
     database.select([Matcher("__name__", MatchOp.EQUAL, "up")], start_ms, end_ms)
 
 The names below are loaded when they are first used: the engine needs the contracts (`labels`,
-`series_batch`, `source`, …), and not the store behind them, until there is a database to open.
+`series_batch`, `source`, …), but not the store that implements them until a database is opened.
 """
 
 from __future__ import annotations

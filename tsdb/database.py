@@ -158,7 +158,7 @@ class Database:
         cell of (start, end], equal to those of its samples. They are read from the rollups of
         blocks that have this resolution (`rollups_ms`), and computed from samples elsewhere.
 
-        Raises `ValueError` if an end of the range is no multiple of the resolution.
+        Raises `ValueError` if an end of the range is not a multiple of the resolution.
         """
         self._state.report_lost(read_errors)
         parts, caches = self._state.parts(), self._reader.caches
@@ -241,7 +241,7 @@ class Database:
         """Move all samples from the head to blocks, and drop their part of the log.
 
         In memory: sort the head into a single run. Readers and writers continue meanwhile. Raises
-        `WriteFailed`; nothing is lost then, and the next flush tries again.
+        `WriteFailed`; no sample is then lost, and the next flush retries.
         """
         self._flusher.flush()
 
@@ -279,7 +279,7 @@ class Database:
         return self._compactor.apply_retention(now_ms)
 
     def snapshot(self, target: str | Path, *, skip_head: bool = False) -> Copied:
-        """Copy the database as it is to a new directory, by links where the file system has them.
+        """Copy the database as it is now to a new directory, by links if the file system has them.
 
         skip_head  leave out samples that are in no block yet
 
@@ -331,11 +331,11 @@ class Database:
         return OpenReport() if self._state.files is None else self._state.files.report
 
     def stats(self) -> StoreStats:
-        """Figures of this moment. Sorts new samples, as a read does."""
+        """Return the current figures. Sorts new samples, as a read does."""
         return self._reader.stats()
 
     def release_unused(self) -> None:
-        """Evict what no query has used lately; a server calls it once a minute."""
+        """Evict everything that no query has used lately; a server calls it once a minute."""
         self._reader.release_unused()
 
     def clear_pages(self) -> None:
@@ -354,7 +354,8 @@ class Database:
     def close(self) -> None:
         """Flush a large head, sync the log, and release the directory. A second call does nothing.
 
-        Raises `WriteFailed` if the disk refuses what has to be safe now, and closes nevertheless.
+        Raises `WriteFailed` if the disk rejects a write that has to be durable, but closes
+        nevertheless.
         """
         state = self._state
         if state.closed_in_fork():

@@ -1,4 +1,4 @@
-"""Everything the store raises on purpose.
+"""The errors that the store raises.
 
 StoreError
 ├── StoreNotFound     there is no store at this path
@@ -41,7 +41,7 @@ def _restored(kind: type[PicklableError], arguments: tuple[Any, ...]) -> Picklab
 
 
 class StoreError(PicklableError):
-    """Base of all of them."""
+    """The base class of these errors."""
 
 
 class StoreNotFound(StoreError):
@@ -53,7 +53,7 @@ class StoreNotFound(StoreError):
 
 
 class NotAStore(StoreError):
-    """The path is a file, or a directory with other people's files in it."""
+    """The path is a file, or a directory with files that are not of a store."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -62,7 +62,7 @@ class NotAStore(StoreError):
 
 
 class StoreLocked(StoreError):
-    """Another writer holds the store. `holder` is what it wrote into the lock file."""
+    """Another writer has locked the store. `holder` is the text that it wrote to the lock file."""
 
     def __init__(self, path: Path, holder: str) -> None:
         self.path, self.holder = path, holder

@@ -15,7 +15,8 @@ from novaql.tsdb.wal.writer import SEGMENT_BYTES
 
 
 class Sync(StrEnum):
-    """When an append is safe from a power cut. A killed process loses nothing in any mode.
+    """When an append is safe from a power cut. A killed process loses no append that returned, in
+    any mode.
 
     ALWAYS    when `append` returns; appends that wait together share one fsync
     INTERVAL  at most `sync_interval_s` later; an append waits for a sync where it would be more
@@ -186,7 +187,7 @@ class OpenReport:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was lost."""
+        """Whether recovery lost no data."""
         return not (self.torn_bytes or self.damaged or self.orphans)
 
     def __str__(self) -> str:

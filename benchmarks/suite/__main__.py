@@ -1,6 +1,6 @@
 """Run the suite: prepare data, measure part after part, write results, page and charts.
 
-Results are written after every query, so what was measured stays, whatever fails later.
+Results are written after every query, so a later failure loses no measurements.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ PARTS = ("queries", "panel", "clients", "memory", "growth")
 CLIENTS = (1, 2, 4, 8, 16)
 FEW_CLIENTS = (1, 4, 16)
 SECONDS = 6.0
-"""Of each measurement with several clients. A 99th percentile takes some hundred queries."""
+"""The duration of each measurement with several clients. A 99th percentile takes some hundred
+queries."""
 
 
 class Recorder:
-    """The results of a run, kept in a file."""
+    """The results of a run, stored in a file."""
 
     def __init__(self, path: Path, *, quick: bool) -> None:
         self._path, self._quick = path, quick
         self.found: dict[str, Any] = {}
-        if path.exists():  # parts that are not measured now stay as they are
+        if path.exists():  # parts that are not measured now retain their results
             self.found = json.loads(path.read_text(encoding="utf-8"))
 
     def put(self, name: str, value: Any) -> None:
@@ -47,7 +48,7 @@ class Recorder:
         written.replace(self._path)
 
     def list(self, name: str) -> Callable[[dict[str, Any]], None]:
-        """What adds rows to a fresh list of this name."""
+        """Begin a new list of this name; return a function that adds rows to it."""
         rows: list[dict[str, Any]] = []
         self.put(name, rows)
 
@@ -59,7 +60,7 @@ class Recorder:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """A part whose failure is noted, and does not end the run."""
+        """Run a part. A failure is recorded, and does not end the run."""
         failed = dict(self.found.get("failed", {}))
         failed.pop(name, None)
         began = time.perf_counter()
@@ -67,9 +68,9 @@ class Recorder:
         try:
             yield
             if name in PARTS:
-                told = {key: self.found["facts"][key] for key in ("at", "commit")}
+                run = {key: self.found["facts"][key] for key in ("at", "commit")}
                 measured = self.found.get("measured", {})
-                self.put("measured", {**measured, name: {**told, "quick": self._quick}})
+                self.put("measured", {**measured, name: {**run, "quick": self._quick}})
         except Exception as problem:  # noqa: BLE001 - the other parts go on
             failed[name] = f"{type(problem).__name__}: {problem}"[:500]
             say(f"{name} failed: {failed[name]}")
@@ -134,7 +135,7 @@ def main(
 
 
 def _memory(data: Path, scale: float, recorder: Recorder) -> None:
-    """What one large aggregation adds to a process; the store is written once."""
+    """The memory that one large aggregation adds to a process; the store is written once."""
     series, hours, every_s = max(1_000, round(100_000 * scale)), 24, 60
     found = query_memory.measure(data / f"memory-{series}", series, hours, every_s)
     recorder.put(
@@ -153,7 +154,7 @@ class Running:
 def _servers(
     bench: PeerBench, store: Path, recorder: Recorder, *, peers: bool
 ) -> Iterator[Running]:
-    """All systems, started one after the other, and ended whatever happens."""
+    """All systems, started one after another, and ended in any case."""
     started: list[Any] = []
     systems: dict[str, System] = {}
     versions: dict[str, str] = {}
@@ -215,7 +216,7 @@ def _clients(
     *,
     quick: bool,
 ) -> None:
-    """Every server in turn under the same load, whatever happens to another one."""
+    """Every server in turn under the same load, even if another one fails."""
     known = {query.name: query for query in bench.queries.QUERIES}
     for name in ("prometheus", "victoriametrics", "novaql json"):
         system = systems.get(name)

@@ -1,4 +1,4 @@
-"""What NovaQL is to reach, beside what was measured."""
+"""The goals of NovaQL, beside the measurements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_CLIENTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """what is measured; the figure, NaN if it was not; and where that is to be."""
+    """What is measured, the figure (NaN if it was not measured), and its bounds."""
 
     what: str
     figure: float
@@ -35,14 +35,14 @@ class Goal:
 
 
 def section(results: Results) -> str:
-    """A table of all goals of which anything was measured."""
+    """A table of all goals that were measured."""
     known = [goal for goal in goals(results) if not math.isnan(goal.figure)]
     if not known:
         return ""
     lines = [
-        "## What is to be reached",
+        "## Goals",
         "",
-        "| | wanted | measured | |",
+        "| | goal | measured | met |",
         "| --- | ---: | ---: | --- |",
     ]
     for goal in known:
@@ -54,7 +54,7 @@ def section(results: Results) -> str:
 
 
 def goals(results: Results) -> Iterator[Goal]:
-    """All of them, measured or not."""
+    """All goals, measured or not."""
 
     def faster(ours: str, peer: str, *, figure: str = "median_ms", metadata: bool = False) -> float:
         found = ratios(results, ours, peer, figure, metadata=metadata)
@@ -123,6 +123,6 @@ def _answered(results: Results, system: str) -> float:
 
 
 def _small(results: Results, system: str) -> dict[str, float]:
-    """The row of small queries beside large ones."""
+    """The row with the latency of small queries beside large ones."""
     rows = results.get("clients", [])
     return next((r for r in rows if r["system"] == system and "busy_p99_ms" in r), {})

@@ -21,7 +21,7 @@ COLOURS = {
 
 
 def draw(results: Results, folder: Path) -> list[str]:
-    """Write what there is to be drawn; names of the files."""
+    """Draw a chart for each part with results; return the names of the files."""
     import matplotlib as mpl  # noqa: PLC0415 - an extra, needed at the end of a run
 
     mpl.use("svg")

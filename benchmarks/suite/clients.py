@@ -1,8 +1,8 @@
-"""Many clients at once: how many queries a second, and how long small ones wait for large ones.
+"""Many clients at once: queries per second, and how long small queries wait for large ones.
 
-The clients are threads of a process of their own, the same for every system. Each keeps a
+The clients are threads of a separate process, the same for every system. Each holds a
 connection open and sends its next query when it has its answer, like dashboards that are refreshed
-all the time.
+without a pause.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ DASHBOARD = (
     "hist-mean-by-handler-6h-60s", "mem-used-on-24h-60s", "topk-10k-instant",
     "error-ratio-6h-60s", "regex-6h-60s", "churn-sum-rate-10k-6h-60s",
 )  # fmt: skip
-"""What a dashboard asks: large and small panels."""
+"""The queries of a dashboard: large and small panels."""
 
 SMALL = "raw-1-series-6h-15s"
 LARGE = ("sum-rate-10k-6h-15s", "max-over-time-1h-10k-6h-300s")
 LARGE_CLIENTS = 2
 PAUSE_S = 0.01
-"""Between two queries of the client that asks small ones."""
+"""The pause between two queries of the client that sends small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Load:
 
 
 def throughput(port: int, requests: list[bytes], clients: int, seconds: float) -> dict[str, float]:
-    """So many clients, each beginning with another query of the list."""
+    """Measure this many clients, each of which begins with another query of the list."""
     turned = tuple(
         tuple(requests[(number + k) % len(requests)] for k in range(len(requests)))
         for number in range(clients)
@@ -63,7 +63,8 @@ def throughput(port: int, requests: list[bytes], clients: int, seconds: float) -
 def small_beside_large(
     port: int, small: bytes, large: list[bytes], seconds: float
 ) -> dict[str, float]:
-    """Latency of a small query alone, and while `LARGE_CLIENTS` ask large ones all the time."""
+    """Latency of a small query alone, and while `LARGE_CLIENTS` clients send large ones without a
+    pause."""
     idle, _ = _run(Load(port, ((small,),), seconds / 2, (PAUSE_S,)))
     clients = ((small,), *(tuple(large) for _ in range(LARGE_CLIENTS)))
     busy, took = _run(Load(port, clients, seconds, (PAUSE_S, *(0.0,) * LARGE_CLIENTS)))
@@ -83,7 +84,7 @@ def _quantile(ordered: list[float], q: float) -> float:
 
 
 def _run(load: Load) -> tuple[list[list[float]], float]:
-    """Seconds of each answer of each client, and how long it all took."""
+    """Seconds of each answer of each client, and the total time."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_clients, args=(theirs, load), daemon=True)
@@ -106,7 +107,7 @@ def _clients(answer: Any, load: Load) -> None:
     failures: list[str] = []
     connections = [Connection(load.port) for _ in load.clients]
     for request in {request for requests in load.clients for request in requests}:
-        connections[0].ask(request)  # warm, whatever was measured before
+        connections[0].ask(request)  # warms the caches independently of earlier measurements
     for connection, requests in zip(connections, load.clients, strict=True):
         connection.ask(requests[0])
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Figures out of results: ratios, their mean, how a number is shown."""
+"""Figures from results: ratios, their mean, and the format of a number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Results = dict[str, Any]
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """NaN for none."""
+    """The geometric mean; NaN without values."""
     logs = [math.log(value) for value in values if value > 0]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
@@ -18,7 +18,7 @@ def geometric_mean(values: Iterable[float]) -> float:
 def ratios(
     results: Results, ours: str, peer: str, figure: str, *, metadata: bool
 ) -> dict[str, float]:
-    """Query → how many times the peer's figure is ours, where both have one."""
+    """Query → the peer's figure divided by ours, where both have one."""
     found = {}
     for row in results.get("queries", []):
         both = row["systems"].get(ours, {}), row["systems"].get(peer, {})
@@ -28,5 +28,5 @@ def ratios(
 
 
 def number(value: float) -> str:
-    """Three digits or so."""
+    """Format a number with about three digits."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"

@@ -1,6 +1,7 @@
 """How the time of one query grows: with the number of series, and with the length of the range.
 
-Stores are made for it, of fleets with a fixed seed; steps are as many as a panel has points.
+The measurement creates stores of fleets with a fixed seed. A query has as many steps as a panel has
+points.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Fleet:
             )
 
     def fill(self, folder: Path) -> None:
-        """A store of it, unless it is there."""
+        """Write a store of the fleet, unless it exists."""
         done = folder / "FILLED"
         if done.exists():
             return
@@ -86,7 +87,8 @@ def _labels(number: int) -> SeriesTable:
 def measure_growth(
     folder: Path, scale: float, effort: Effort, done: Callable[[dict[str, Any]], None]
 ) -> None:
-    """By series, by hours, and what memory the largest aggregation adds. `done` is told of each."""
+    """Measure by series, by hours, and the memory that the largest aggregation adds. `done`
+    receives each row."""
     for series in SERIES:
         done(_one(folder, "series", round(series * scale), SERIES_HOURS, SERIES_HOURS, effort))
     longest = max(HOURS)
@@ -108,7 +110,7 @@ def _one(
         step = max(15, round(hours * 3600 / PANEL_STEPS))
         arguments = (QUERY, fleet.end_s - hours * 3600, fleet.end_s, step)
         row |= {"step_s": step, "samples": round(fleet.series * hours * 3_600_000 / SCRAPE_MS)}
-        # What an aggregation needs beside the pages that are kept, which have a bound of their own.
+        # Memory that an aggregation needs in addition to cached pages, which have a separate bound.
         options: dict[str, Any] = {"cache_bytes": 0} if axis == "memory" else {}
         process = InProcess(place, **options)
         try:
@@ -134,7 +136,7 @@ def _timed(process: InProcess, arguments: Sequence[Any], effort: Effort) -> dict
 
 
 def peak_mib(pid: int) -> float:
-    """Most memory that a process held at one time."""
+    """The peak resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024

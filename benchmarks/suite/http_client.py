@@ -1,4 +1,5 @@
-"""A client that costs little itself: connections that stay open, answers read and not looked at."""
+"""A client with little overhead: persistent connections, and answers that are read but not
+parsed."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ROOM = 1 << 20
-"""Bytes at first; it grows with the largest answer."""
+_BUFFER_BYTES = 1 << 20
+"""The initial size of a buffer, which grows to the size of the largest answer."""
 
 
 def get_request(host: str, path: str, parameters: Sequence[tuple[str, object]]) -> bytes:
@@ -51,26 +52,27 @@ class HttpAnswer:
 class Connection:
     """One connection to a server of this machine, opened before anything is timed.
 
-    What arrives is read into one buffer, which is kept for the next answer: of an answer's
-    milliseconds as few as possible are the client's.
+    All answers are read into one buffer, which is reused, so that the client adds as little as
+    possible to the time of an answer.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._buffer = bytearray(_ROOM)
+        self._buffer = bytearray(_BUFFER_BYTES)
         self._socket = self._open()
 
     def ask(self, request: bytes) -> HttpAnswer:
-        """Send a request and wait for its answer. Raises `ConnectionError` if the server hangs up.
+        """Send a request and wait for its answer. Raises `ConnectionError` if the server closes the
+        connection.
 
         A server may close a connection that was idle, VictoriaMetrics after five seconds without a
-        first request; then the request goes out once more on a new one, as any client has it, and
-        the seconds of both count.
+        first request; then the request is sent again on a new one, as any client does, and the time
+        of both attempts counts.
         """
         began = time.perf_counter()
         try:
             head, body = self._answer(request)
-        except _NothingCame:
+        except _ClosedBeforeAnswer:
             self._socket.close()
             self._socket = self._open()
             head, body = self._answer(request)
@@ -91,7 +93,7 @@ class Connection:
             self._socket.sendall(request)
             filled = self._more(0)
         except (BrokenPipeError, ConnectionResetError) as gone:
-            raise _NothingCame(str(gone)) from gone
+            raise _ClosedBeforeAnswer(str(gone)) from gone
         while (end := self._buffer.find(b"\r\n\r\n", 0, filled)) < 0:
             filled = self._more(filled)
         head, at = bytes(self._buffer[:end]).lower(), end + 4
@@ -113,16 +115,16 @@ class Connection:
                 return head, parts
 
     def _more(self, filled: int) -> int:
-        """How much is there when the next bytes have come."""
+        """Receive more bytes; return the number of bytes in the buffer."""
         if filled == len(self._buffer):
             self._buffer += bytes(len(self._buffer))
         with memoryview(self._buffer) as buffer:
-            came = self._socket.recv_into(buffer[filled:])
-        if not came:
-            kind = ConnectionError if filled else _NothingCame
+            received = self._socket.recv_into(buffer[filled:])
+        if not received:
+            kind = ConnectionError if filled else _ClosedBeforeAnswer
             raise kind("the server closed the connection")
-        return filled + came
+        return filled + received
 
 
-class _NothingCame(ConnectionError):
+class _ClosedBeforeAnswer(ConnectionError):
     """The connection was closed before an answer began."""

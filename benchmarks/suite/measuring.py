@@ -24,7 +24,7 @@ ORDER = (
     "prometheus", "victoriametrics", "novaql", "novaql numpy", "novaql cold", "novaql json",
     "novaql arrow",
 )  # fmt: skip
-"""Systems in the order they are asked, the reference for answers first."""
+"""Systems in the order in which they are measured, the reference for answers first."""
 
 
 class System(Protocol):
@@ -98,7 +98,7 @@ class OverHttp:
                 self.connection = Connection(self.port)
             try:
                 answer = self.connection.ask(request)
-            except ConnectionError:  # it was idle for too long
+            except ConnectionError:  # the connection was idle for too long
                 self.connection = None
                 if attempt:
                     raise
@@ -148,7 +148,8 @@ def measure_queries(
     chosen: Callable[[Any], bool],
     done: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Each query on all systems in turn; `done` is told of each as soon as it is there."""
+    """Measure each query on all systems in turn; `done` receives each row as soon as it is
+    complete."""
     for query in bench.queries.QUERIES:
         if not chosen(query):
             continue

@@ -1,6 +1,6 @@
-"""A refreshed panel of 24 hours: how long an answer takes of which all but one step is known.
+"""A refreshed panel of 24 hours: the time of an answer of which all steps but one are cached.
 
-In process and over HTTP, on a store that nobody writes to meanwhile.
+In process and over HTTP, on a store without concurrent writes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ QUERIES = (
 def measure_panel(
     store: Path, server: Server, end_s: float, done: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Each query in process and over HTTP. `done` is told of each."""
+    """Measure each query in process and over HTTP. `done` receives each row."""
     from novaql import evaluate, query_options, warmup  # noqa: PLC0415 - what is measured
     from novaql.result_cache import ResultCache  # noqa: PLC0415 - likewise
 

@@ -1,6 +1,6 @@
-"""The peer benchmark, a program of its own: its queries, its servers, how it compares answers.
+"""The peer benchmark, a separate program: its queries, its servers, and its comparison of answers.
 
-It is used where it lies, and nothing of it is kept here.
+It is used in place; this repository has no copy of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Module = Any
-"""The peer benchmark is not ours, so nothing is known of its types."""
+"""The peer benchmark is not part of this repository, so its types are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PeerBench:
         """Raises `FileNotFoundError` where there is no peer benchmark."""
         if not (folder / "queries.py").exists():
             raise FileNotFoundError(f"{folder} is not the peer benchmark: it has no queries.py")
-        os.environ["PEERBENCH_DATA"] = str(data)  # read when its modules are imported
+        os.environ["PEERBENCH_DATA"] = str(data)  # its modules read this when they are imported
         sys.dont_write_bytecode = True  # its folder may be read-only
         sys.path.insert(0, str(folder))
         try:
@@ -50,7 +50,7 @@ class PeerBench:
         return self.data / "dataset"
 
     def run(self, program: str, *arguments: str) -> None:
-        """One of its programs, to its end. Raises `CalledProcessError`."""
+        """Run one of its programs to its end. Raises `CalledProcessError`."""
         environment = {
             **os.environ,
             "PEERBENCH_DATA": str(self.data),
@@ -60,7 +60,7 @@ class PeerBench:
         subprocess.run(command, env=environment, check=True, stdout=sys.stderr)
 
     def prepare(self, scale: float) -> None:
-        """Make the data set, and load the peers with it, unless that was done."""
+        """Create the data set and load it into the peers, unless that is done already."""
         manifest = self.dataset / "manifest.json"
         self.data.mkdir(parents=True, exist_ok=True)
         if not manifest.exists():
@@ -76,7 +76,8 @@ class PeerBench:
         return self.data / f"{name}.loaded"
 
     def _is_loaded(self, name: str, manifest: Path) -> bool:
-        """Loaded by us or by the peer benchmark's own program, after the data set was made."""
+        """Whether this suite or the peer benchmark's own program has loaded it, after the data set
+        was created."""
         known = (self._mark(name), self.data / "load.json")
         made = manifest.stat().st_mtime
         return (self.data / name).is_dir() and any(

@@ -1,4 +1,4 @@
-"""Results as a page: what was compared, tables of all figures, what they were measured on."""
+"""Results as a page: the systems compared, tables of all figures, and the machine."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def _introduction(results: Results) -> str:
 
 
 def _runs(results: Results) -> list[str]:
-    """Which parts are of which run, where they are of several or had few repetitions."""
+    """The parts of each run, and whether the run had few repetitions."""
     runs: dict[str, list[str]] = {}
-    for part, told in results.get("measured", {}).items():
-        few = ", few repetitions" if told["quick"] else ""
-        runs.setdefault(f"{told['at']}, commit {told['commit']}{few}", []).append(part)
+    for part, source in results.get("measured", {}).items():
+        few = ", few repetitions" if source["quick"] else ""
+        runs.setdefault(f"{source['at']}, commit {source['commit']}{few}", []).append(part)
     return [f"Parts {', '.join(parts)}: {run}." for run, parts in runs.items()]
 
 
 def _summary(results: Results) -> str:
     lines = [
-        "## In short",
-        "Geometric means over the queries, with the least of the ratios in brackets.",
+        "## Summary",
+        "Geometric means over the queries, with the smallest ratio in brackets.",
         "",
         "| | faster than Prometheus | than VictoriaMetrics | less CPU than Prometheus "
         "| than VictoriaMetrics |",
@@ -121,7 +121,7 @@ def _figures(found: dict[str, Any]) -> str:
 
 
 def _answers(results: Results) -> str:
-    lines = ["## Answers", "Compared with Prometheus's before anything was timed.", ""]
+    lines = ["## Answers", "Compared with Prometheus's answers before the queries were timed.", ""]
     for name in ORDER[1:]:
         verdicts: dict[str, list[str]] = {}
         for row in results.get("queries", []):
@@ -131,11 +131,11 @@ def _answers(results: Results) -> str:
             elif "error" in found:
                 verdicts.setdefault("error", []).append(f"{row['query']} ({found['error']})")
         if verdicts:
-            told = [f"{len(verdicts.pop('equal', []))} equal to 1e-9"]
-            told += [
+            counts = [f"{len(verdicts.pop('equal', []))} equal to 1e-9"]
+            counts += [
                 f"{len(some)} {verdict}: {', '.join(some)}" for verdict, some in verdicts.items()
             ]
-            lines.append(f"- {TITLES[name]}: {'; '.join(told)}")
+            lines.append(f"- {TITLES[name]}: {'; '.join(counts)}")
     return "\n".join(lines) if results.get("queries") else ""
 
 
@@ -154,9 +154,10 @@ def _memory(results: Results) -> str:
         lines += [
             "",
             f"`{large['query']}` over {large['series']} series × {large['hours']} h, "
-            f"{large['samples']} samples of which no page was decoded, takes a process of its own "
-            f"{number(large['wall_s'])} s, adds {number(large['adds_mib'])} MiB to it at the peak, "
-            f"and {number(large['keeps_mib'])} for good. A query over its budget: "
+            f"{large['samples']} samples of which no page was decoded, takes "
+            f"{number(large['wall_s'])} s in a separate process. It adds "
+            f"{number(large['adds_mib'])} MiB of memory at the peak, of which the process retains "
+            f"{number(large['keeps_mib'])} MiB. A query over its budget: "
             f"“{large['over_budget']}”; the process answers the next one.",
         ]
     return "\n".join(lines) if len(lines) > 1 else ""
@@ -168,7 +169,7 @@ def _panel(results: Results) -> str:
         return ""
     lines = [
         "## A refreshed panel",
-        "24 hours at steps of a minute, asked again when one more step is there; caches on.",
+        "24 hours at steps of a minute, refreshed when there is one more step; caches on.",
         "",
         "| | query | first ms | refreshed, median ms | p95 ms | without the cache, median ms |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
@@ -188,7 +189,7 @@ def _clients(results: Results) -> str:
         return ""
     lines = [
         "## Many clients",
-        "Dashboard clients that ask twelve queries round and round, with no pause. "
+        "Dashboard clients that repeat twelve queries without a pause. "
         "The clients run on the same cores.",
         "",
         "| | clients | queries a second | median ms | p99 ms |",
@@ -204,8 +205,8 @@ def _clients(results: Results) -> str:
             )
     lines += [
         "",
-        "A small query (one series, 1440 points) alone, and beside two clients that ask large ones "
-        "all the time:",
+        "A small query (one series, 1440 points) alone, and beside two clients that send large "
+        "ones without a pause:",
         "",
         "| | alone: median / p99 ms | beside large ones: median / p99 ms | p99 beside ÷ p99 alone "
         "| ÷ median alone | large a second |",
@@ -247,7 +248,7 @@ def _failures(results: Results) -> str:
     failed = results.get("failed", {})
     if not failed:
         return ""
-    return "## What failed\n\n" + "\n".join(f"- {part}: {why}" for part, why in failed.items())
+    return "## Failures\n\n" + "\n".join(f"- {part}: {why}" for part, why in failed.items())
 
 
 SECTIONS: tuple[Callable[[Results], str], ...] = (

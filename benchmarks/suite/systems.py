@@ -1,4 +1,4 @@
-"""NovaQL as the suite measures it: in a process of its own without HTTP, and as a server."""
+"""NovaQL as the suite measures it: in a separate process without HTTP, and as a server."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Effort:
 
 
 class InProcess:
-    """The library in a process of its own, so that its memory is told apart from the suite's.
+    """The library in a separate process, so that its memory can be measured without the suite's.
 
     cold   decoded pages and batches are dropped before each repetition, outside of the clock
-    numba  whether there is any; without it NumPy answers everything
+    numba  whether numba is available; without it, NumPy evaluates everything
     """
 
     def __init__(self, folder: Path, *, numba: bool = True, **options: Any) -> None:
@@ -84,7 +84,7 @@ class InProcess:
 def _answer_calls(
     connection: Connection, folder: Path, options: dict[str, Any], numba: bool
 ) -> None:
-    """What the process does: one question after another, until there is a None."""
+    """The loop of the process: it answers calls until it receives None."""
     if not numba:
         sys.modules["numba"] = None  # type: ignore[assignment]  # as if it were not installed
     from novaql import warmup  # noqa: PLC0415 - in the process that is measured
@@ -102,7 +102,7 @@ def _answer_calls(
                     connection.send(
                         (True, _measured(dataset, method, arguments, effort, cold=cold))
                     )
-        except Exception as problem:  # noqa: BLE001 - told to the suite, which goes on
+        except Exception as problem:  # noqa: BLE001 - the suite receives it, and continues
             connection.send((False, f"{type(problem).__name__}: {problem}"))
     dataset.close()
 
@@ -158,7 +158,7 @@ class Server:
         self._settle()
 
     def _settle(self) -> None:
-        """Wait until the kernels that the server makes ready in the background are there."""
+        """Wait until the server has prepared its kernels in the background."""
         calm = 0
         for second in range(60):
             before = time.clock_gettime((~self.pid << 3) | 2)  # Linux: CPU time of a process

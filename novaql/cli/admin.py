@@ -217,7 +217,7 @@ def rotate_key(data: Path | None) -> None:
 def rotate_ledger_key(data: Path | None) -> None:
     """Create a new key that signs ledgers, and print its public key.
 
-    A running server signs with it at once. Checkpoints of before are verified with the old public
+    A running server signs with it at once. Earlier checkpoints are verified with the old public
     key, which `/v1/ledger/keys` still lists. The old private key is deleted.
     """
     settings = _settings(data)

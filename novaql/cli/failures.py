@@ -15,7 +15,7 @@ USAGE = 2
 
 
 def report(problem: Exception) -> None:
-    """Print an error. Nothing in it can steer the terminal."""
+    """Print an error, without control sequences for the terminal."""
     if isinstance(problem, OSError) and problem.strerror:
         where = f"{problem.filename}: " if problem.filename else ""
         text = f"{where}{problem.strerror}"

@@ -1,4 +1,5 @@
-"""The command group: names and one-line helps here, everything else in the subcommand's file."""
+"""The command group: it has the names and the one-line helps; all else is in the file of each
+subcommand."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ else:  # only mistakes need it
 
 
 _ABSENT_ELSEWHERE = frozenset({"fcntl", "grp", "pwd", "resource", "termios"})
-"""Modules of Python that some systems lack. The library needs none of them, the server does."""
+"""Modules of Python that some systems lack. Only the server needs them."""
 
 
 class Entry(NamedTuple):
@@ -74,7 +75,8 @@ COMMANDS: dict[str, Entry] = {
 
 
 class LazyGroup(click.Group):
-    """Loads the module of a subcommand when the subcommand is called: a cold start stays short."""
+    """Loads the module of a subcommand when the subcommand is called, which keeps a cold start
+    short."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -116,7 +118,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        # click would load every command to look whether it is hidden.
+        # click would load every command to check whether it is hidden.
         names = [
             CompletionItem(name, help=entry.help)
             for name, entry in COMMANDS.items()
@@ -144,7 +146,7 @@ def cli() -> None:
 
 
 def run(args: Sequence[str]) -> int:
-    """Carry out one command line and return its exit code. No foreseen failure gets past here."""
+    """Run one command line and return its exit code. All expected failures are handled here."""
     try:
         code = cli.main(list(args), prog_name="novaql", standalone_mode=False)
         sys.stdout.flush()
@@ -167,7 +169,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _names_data_without_option(problem: click.ClickException) -> bool:
-    """Whether a command line has a word too many, of a command with the option --data."""
+    """Whether a command line has one word too many, for a command with the option --data."""
     context = problem.ctx if isinstance(problem, click.UsageError) else None
     if context is None or "unexpected extra argument" not in problem.message:
         return False

@@ -123,7 +123,7 @@ def queries_of(file: Path) -> list[str]:
 
 
 def usual(source: Source) -> list[str]:
-    """Two queries for each of the metrics with the most series.
+    """Return two queries for each of the metrics with the most series.
 
     Raises `click.ClickException` if there is no metric.
     """

@@ -1,4 +1,4 @@
-"""`novaql metrics`: what is measured, and how much of it there is."""
+"""`novaql metrics`: the metrics of some data, and the number of their series."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def command(
 
 
 def metrics_of(series: SeriesTable, known: Mapping[str, Metadata]) -> list[Metric]:
-    """The metrics of some series, by name. Series without a name are no metric."""
+    """The metrics of some series, by name. Series without a name are not part of any metric."""
     counts = Counter(series.column(METRIC_NAME).texts())
     metrics = []
     for name in sorted(counts.keys() - {""}):

@@ -54,7 +54,7 @@ class Milliseconds(click.ParamType[int]):
 
 
 class _Folder(click.Path):
-    """The folder of a database, as a path. Addresses and files are errors that say what to do."""
+    """The folder of a database, as a path. Addresses and files are errors that name the remedy."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -140,7 +140,7 @@ def zone_option(command: F) -> F:
 
 
 def token_option(command: F) -> F:
-    """--token: what a server requires, while the command runs."""
+    """--token: the token that a server requires, set while the command runs."""
 
     def token(context: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None and not context.resilient_parsing:
@@ -182,7 +182,7 @@ def output_option(help: str) -> Callable[[F], F]:
 
 
 def data_option(command: F) -> F:
-    """--data and --token: where the metrics are; see `data_argument`."""
+    """--data and --token: the source of the metrics; see `data_argument`."""
     return click.option(
         "--data",
         multiple=True,
@@ -236,7 +236,7 @@ def times_of(
 ) -> dict[str, Any]:
     """Arguments of `query`, in seconds; a relative start without an end as its text.
 
-    Raises `click.UsageError` for a mix that makes no sense.
+    Raises `click.UsageError` for a combination without a meaning.
     """
     if start is None:
         if end is not None or step is not None:

@@ -99,7 +99,7 @@ def write_result(
 
 @contextmanager
 def destination(output: str | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that appears whole or not at all."""
+    """Standard output, or a file that is written completely or not at all."""
     if output is None:
         sys.stdout.flush()
         yield sys.stdout.buffer

@@ -30,9 +30,9 @@ def claim_standard_input() -> None:
 
 @contextmanager
 def pipes_as_files(sources: Sequence[str]) -> Iterator[list[str]]:
-    """The sources, pipes (`-` is standard input) as files that hold what came through them.
+    """The sources, with pipes (`-` is standard input) replaced by files with their content.
 
-    So nothing is imported of a pipe whose content turns out to be at fault. Messages name the pipe.
+    A pipe with an error in its content is therefore not imported in part. Messages name the pipe.
     Raises `click.UsageError` if standard input is in use.
     """
     with ExitStack() as stack:

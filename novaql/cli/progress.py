@@ -1,4 +1,4 @@
-"""The progress of long work, for a person who watches."""
+"""The progress of long work on a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEPS = 1000
 
 @contextmanager
 def progress_bar(doing: str) -> Iterator[Progress]:
-    """A bar on stderr if a person watches, nothing otherwise. doing: `importing`."""
+    """A bar on stderr if that is a terminal; otherwise nothing. doing: `importing`."""
     if not sys.stderr.isatty():
         yield no_progress
         return

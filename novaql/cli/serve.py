@@ -129,7 +129,7 @@ def command(
 
 
 def _start(settings: Settings, log_level: str) -> None:
-    """Start a server in the background, and print where it is."""
+    """Start a server in the background, and print its address."""
     if not hasattr(os, "fork"):
         raise click.UsageError("--daemon: this system cannot fork a process")
 

@@ -1,4 +1,4 @@
-"""What a shell completes beyond commands and options: files, and words of a query over the data.
+"""Completions of a shell besides commands and options: files, and words of a query over the data.
 
 A completion reads databases and small files only: it runs at each Tab, and must not wait for a
 server or for gigabytes.

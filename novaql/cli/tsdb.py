@@ -1,4 +1,5 @@
-"""`novaql tsdb`: what a database consists of, where its series come from, what it holds."""
+"""`novaql tsdb`: the blocks of a database, the metrics and labels of its series, and its
+samples."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def command() -> None:
 
 
 def prometheus_directory(directory: Path | None) -> DataDirectory | None:
-    """What a Prometheus has on disk, as of now; None if the folder is none of Prometheus."""
+    """The data of a Prometheus on disk, as of now; None if the folder is not a data directory of
+    Prometheus."""
     place = directory or default_path()
     if is_database(place) or not is_data_directory(place):
         return None
@@ -244,7 +246,7 @@ def _size_of(folder: Path) -> int:
 
 
 def echo_cardinality(found: Cardinality) -> None:
-    """What has the most series, values, and bytes."""
+    """The metrics and labels with the most series, values, and bytes."""
     click.echo(f"{found.label_pairs} pairs of label and value")
     echo_counts("series by metric", found.series_by_metric)
     echo_counts("values by label", found.values_by_label)

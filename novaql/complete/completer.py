@@ -101,7 +101,7 @@ class _Offer:
 
 
 class _Data:
-    """Looks up names and values; finds nothing without a source."""
+    """Looks up names and values; without a source, all look-ups are empty."""
 
     def __init__(self, source: Source | None, start_ms: int, end_ms: int) -> None:
         self._source, self._start_ms, self._end_ms = source, start_ms, end_ms
@@ -177,7 +177,8 @@ def _aggregators() -> _Offer:
 
 
 def _stages(here: Situation) -> Iterator[_Offer]:
-    """What may follow `|>`: functions and aggregators whose first vector takes what is piped."""
+    """Completions after `|>`: functions and aggregators whose first vector has the type of the
+    piped value."""
     ranged, vectors = [], []
     for name in _FUNCTION_NAMES:
         kind = _operand_type(name)

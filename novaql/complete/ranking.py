@@ -1,4 +1,4 @@
-"""The best of many names for what was typed."""
+"""The best names for a typed text."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _BETWEEN = "\0"
 def best(names: Sequence[str], typed: str, limit: int) -> list[tuple[Rank, str]]:
     """Return the best names, at most `limit`, the best first. names: in order.
 
-    Names that begin with exactly what was typed are found by bisection. Only if they are few, all
-    names are searched, in any case of letters.
+    Names that begin with exactly what was typed are found by bisection. If they are few, all names
+    are searched, regardless of case.
     """
     if not typed:
         return [((1, name.lower()), name) for name in names[:limit]]

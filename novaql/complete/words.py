@@ -1,4 +1,4 @@
-"""Words of the language that are no functions, and texts that functions take."""
+"""Words of the language other than functions, and texts that functions accept."""
 
 from __future__ import annotations
 

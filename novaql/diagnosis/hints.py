@@ -1,4 +1,4 @@
-"""Infos of an empty answer, from look-ups of labels alone: nothing is evaluated again."""
+"""Infos of an empty answer, from look-ups of labels alone, without another evaluation."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _Read = tuple[VectorSelector | MatrixSelector, QueryOptions]
 
 
 def with_hints(result: Result, query: str, source: Source, options: QueryOptions) -> Result:
-    """Return a result; an empty one with infos: the selectors that find nothing, the nearest names
-    that have data, and the times of which there is data.
+    """Return a result; an empty one with infos: the selectors without series, the nearest names
+    that have data, and the times with data.
 
-    Sources without known times, such as other servers, are not queried: the info names what
-    queries them. The other causes that `explain_empty` finds need evaluation of the parts.
+    Sources without known times, such as other servers, are not queried: the info names the function
+    that queries them. The other causes that `explain_empty` finds need evaluation of the parts.
     """
     if len(result) or result.text is not None:
         return result
@@ -70,9 +70,9 @@ def with_hints(result: Result, query: str, source: Source, options: QueryOptions
 def selector_hints(
     selectors: Sequence[str], source: Source, start_ms: int, end_ms: int
 ) -> list[str]:
-    """Return why each selector has no series in a range of time; nothing of those that have some.
+    """Return the reason for each selector that has no series in a range of time.
 
-    As in `with_hints`, sources that do not know their times are not asked. Raises `QueryError`.
+    As in `with_hints`, sources without known times are not queried. Raises `QueryError`.
     """
     if not isinstance(source, Bounded):
         return []
@@ -86,7 +86,7 @@ def selector_hints(
 
 
 def label_hint(name: str, source: Source) -> list[str]:
-    """Return that no series has a label, and the nearest names of labels."""
+    """Return an info that no series has a label, with the nearest names of labels."""
     if not isinstance(source, Bounded):
         return []
     near = nearest(name, source.label_names([], MIN_TIME_MS, MAX_TIME_MS))
@@ -98,7 +98,7 @@ def _with_infos(result: Result, infos: Sequence[str]) -> Result:
 
 
 def _causes(query: str, source: Source, selectors: Sequence[_Read]) -> Iterator[Cause]:
-    """Why selectors find nothing, of the first that do."""
+    """Why the first selectors without series find nothing."""
     found = 0
     for node, options in selectors:
         times = times_of(node, options)

@@ -51,7 +51,7 @@ _TWO_SAMPLES = frozenset(
 
 
 class _Enough(Exception):
-    """More parts than are evaluated."""
+    """The limit of evaluated parts is reached."""
 
 
 def explain_empty(
@@ -61,7 +61,7 @@ def explain_empty(
     *,
     cancellation: Cancellation | None = None,
 ) -> WhyEmpty:
-    """Return why a query has no result: each part without data of which the parts have some.
+    """Return why a query has no result: each part without data whose own parts have data.
 
     Evaluates at most `MOST_PARTS` parts of the query, each with its own `options.limits` and all
     together within `options.timeout_s`. Raises what `evaluate` raises.
@@ -142,8 +142,8 @@ class _Search:
 
     def _operation(self, node: Expr, options: QueryOptions) -> Iterator[Cause]:
         chain = _chain(node)
-        # Of a chain of operations, the deepest empty one is found by bisection: each evaluation
-        # costs as much as what is below it.
+        # The deepest empty operation of a chain is found by bisection, since each evaluation
+        # includes all operations below it.
         empty, last = 0, len(chain) - 1
         while empty < last:
             middle = (empty + last + 1) // 2
@@ -250,7 +250,7 @@ class _Search:
 
 
 def cause_of(query: str, node: Expr, found: Found | _Sides) -> Cause:
-    """Return what was found of a part, with its place in the query."""
+    """Return the cause for a part, with its place in the query."""
     span = node.span
     line, column = span.position(query)
     place = (query[span.start : span.end], span.start, span.end, line, column)
@@ -272,7 +272,7 @@ def _chain(node: Expr) -> list[Expr]:
 
 
 def _is_link(node: Expr) -> bool:
-    """Whether an operation is empty if its operand is, so that emptiness passes through it."""
+    """Whether an operation is empty whenever its operand is."""
     if isinstance(node, Call):
         return node.function not in _NO_LINKS and type_of(node) is ValueType.VECTOR
     return isinstance(node, Aggregate)

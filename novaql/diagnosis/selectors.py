@@ -71,7 +71,7 @@ def why_selector(
             return _of_matcher(source, matcher, rest)
     if selector.alternatives:
         return Found(Reason.MATCHER, "no series satisfies any of the alternatives")
-    for count in range(1, len(own) + 1):  # the first matcher with which nothing is left
+    for count in range(1, len(own) + 1):  # the first matcher that leaves no series
         if _selective([own[:count]]) and not _exists(source, [own[:count]]):
             return _of_matcher(source, own[count - 1], [own[: count - 1]])
     return Found(Reason.MATCHER, "no series satisfies all matchers")
@@ -87,7 +87,7 @@ def _other_metrics(source: Source, names: Sequence[str]) -> str:
 
 
 def _without_names(source: Source) -> str:
-    """What a table without a column of metric names needs."""
+    """The remedy for a table without a column of metric names."""
     labels = source.label_names([], MIN_TIME_MS, MAX_TIME_MS)
     if not labels:
         return ""

@@ -16,7 +16,7 @@ from novaql.options import QueryOptions
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 MOST_STEPS = 200
-"""Steps of a subquery at which what is inside is evaluated."""
+"""Steps of a subquery at which the inner expression is evaluated."""
 
 
 def times_of(
@@ -59,7 +59,7 @@ def moved(node: VectorSelector | Shifted | Subquery, options: QueryOptions) -> Q
 
 
 def inside(node: Subquery, options: QueryOptions) -> QueryOptions | None:
-    """The options of what is inside a subquery; None: they are computed."""
+    """The options of the inner expression of a subquery; None: they are computed."""
     at, length = moved(node, options), ms_of(node.range)
     if at is None or length is None:
         return None

@@ -1,8 +1,8 @@
 """The samples of a source as a data set that DuckDB scans.
 
 DuckDB passes the columns it needs and the part of WHERE that Arrow can compute. That filter is
-applied exactly, batch by batch. Before, it decides what is read at all: which series cannot match
-whatever their times and values are, and which times cannot whatever the series is.
+applied exactly, batch by batch. Before that, it determines what is read: it excludes series that
+cannot match at any time and value, and times that cannot match for any series.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ compute: Any = pc  # the stubs have fewer argument types than the kernels
 
 
 class SampleDataset(ds.Dataset):
-    """One row a sample of a source. DuckDB calls `schema` and `scanner`, nothing else.
+    """One row a sample of a source. DuckDB calls only `schema` and `scanner`.
 
     start_ms, end_ms  samples outside are not there
     """
@@ -54,7 +54,7 @@ class SampleDataset(ds.Dataset):
     def scanner(  # type: ignore[override]  # only DuckDB calls it
         self, columns: Sequence[str] | None = None, filter: Any = None, **_: Any
     ) -> Any:
-        """Return what has a reader of record batches of the rows that pass, read on demand.
+        """Return an object with a reader of record batches of the rows that pass, read on demand.
 
         A scanner of Arrow would read ahead in a thread of its own, which aborts the process if
         Python ends meanwhile.
@@ -94,7 +94,7 @@ class SampleDataset(ds.Dataset):
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """What DuckDB uses of a scanner of Arrow."""
+    """The part of a scanner of Arrow that DuckDB uses."""
 
     reader: pa.RecordBatchReader
 
@@ -105,9 +105,9 @@ class _Scan:
 def possible_series(samples: StoredSamples, condition: Any) -> Bools:
     """[S] which series may have a sample that passes.
 
-    Their labels are known, times and values are not (null): what is false all the same, by
-    three-valued logic, is false for every sample. Not so if the condition tests whether a time or a
-    value is null.
+    Labels are known; times and values are null. If the condition is false nevertheless, by
+    three-valued logic, it is false for every sample, unless it tests whether a time or a value is
+    null.
     """
     table = samples.table_of_series()
     if not len(table):
@@ -140,7 +140,7 @@ def matchers_of(series: SeriesTable, may: Bools) -> list[Matcher]:
 def _window_of(
     condition: Any, schema: pa.Schema, window: tuple[int, int]
 ) -> tuple[int, int] | None:
-    """Milliseconds outside of which nothing passes; None if nothing passes at any time.
+    """The range in milliseconds outside of which no sample passes; None if none passes at any time.
 
     Arrow determines which slices of time the condition excludes. Both ends are searched at
     once, each in the outermost slice that is left.

@@ -1,4 +1,4 @@
-"""What DuckDB reports, in words that fit the tables of a source."""
+"""Errors of DuckDB, in terms of the tables of a source."""
 
 from __future__ import annotations
 

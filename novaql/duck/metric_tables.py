@@ -39,7 +39,7 @@ class MetricTables:
     """Tables of a source, made when a statement names them.
 
     DuckDB finds them as it finds variables of Python: after the tables of the connection, and only
-    while the statement is bound, so that nothing of them stays in the connection.
+    while the statement is bound, so the connection retains none of them.
 
     names  of all of them
     """
@@ -118,7 +118,7 @@ class MetricTables:
     def _listed(
         self, used: Mapping[str, Any], ambiguous: Collection[str]
     ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        """Tables for the catalog, of those that differ in case the one that is used."""
+        """Tables for the catalog; of tables that differ only in case, the one that is used."""
         taken = self._own_tables().union(ambiguous)
         ours = set(ambiguous)
         listed: dict[str, Any] = {}
@@ -164,7 +164,7 @@ class MetricTables:
         return rows.project(f"* EXCLUDE ({METRIC_NAME})")
 
     def _own_tables(self) -> set[str]:
-        """What names without a schema find in the connection."""
+        """The tables of the connection that names without a schema find."""
         rows = self._connection.sql(_EVERY_TABLE).fetchall()
         return {folded(name) for *_, name, found in rows if found}
 

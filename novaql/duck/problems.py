@@ -1,4 +1,4 @@
-"""What SQL raises and warns of."""
+"""Errors and warnings of SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sql(): a statement of SQL over whatever can be queried."""
+"""sql(): a statement of SQL over any data that can be queried."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Prepared:
         import duckdb  # noqa: PLC0415 - slow to load
 
         work = partial(self.connection.sql, piece.text, params=params)
-        # What lasts must not use what ends with the statement.
+        # Views and macros must not use tables that end with the statement.
         views, tables = ({}, {}) if piece.lasting else (self.views, self.tables)
         made = []
         try:

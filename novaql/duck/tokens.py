@@ -25,7 +25,7 @@ class Token(NamedTuple):
 
     @property
     def name(self) -> str | None:
-        """What the token names if it is a name; quotes are removed. None: it is no name."""
+        """The name in the token, without quotes; None: it is not a name."""
         if self.kind not in ("identifier", "keyword"):
             return None
         quoted = self.text.startswith('"')

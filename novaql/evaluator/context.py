@@ -1,4 +1,4 @@
-"""What the operators of one query share: source, options, budget and annotations."""
+"""State that the operators of one query share: source, options, budget and annotations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.source import Hints, RangeWindows, Selection, Source, supports_downsampling
 
 CELL_BYTES = 9
-"""Of a matrix: a value and whether it is there."""
+"""Bytes of a cell of a matrix: a value, and whether it is present."""
 
 STEP_BYTES = 40
 """A time, and the working memory of an operator between scalars."""
@@ -178,7 +178,7 @@ class Context:
         )
 
     def admit(self, selection: Selection) -> None:
-        """Count a selection against the budget before any of it is read."""
+        """Count a selection against the budget, before it is read."""
         limits = self.options.limits
         if limits.series and len(selection.series) > limits.series:
             raise LimitExceeded(

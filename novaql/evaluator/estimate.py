@@ -73,7 +73,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Of one operator with all that is below it.
+    """The needs of one operator, with all operators below it.
 
     rows   at most in its result
     size   bytes of the result
@@ -98,7 +98,7 @@ def estimate_of(context: Context, operator: Operator) -> Estimate:
 
 
 class _Estimator:
-    """Adds up the needs of operators, of each that is shared once."""
+    """Adds up the needs of operators; a shared one counts once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -234,7 +234,7 @@ class _Estimator:
             rows = max(rows, 1)
         cells = rows * steps.count
         size, work = cells * CELL_BYTES, work + cells
-        if plan.function in ("label_replace", "label_join"):  # each value may be made of all
+        if plan.function in ("label_replace", "label_join"):  # a value may contain all texts
             text = rows * min(text, limits.label_value_bytes or text)
             size, peak = size + text, peak + text
         pipelined = runs_as_pipeline(plan, self._pipelined)
@@ -245,7 +245,7 @@ class _Estimator:
 
 
 def _changed(operand: Need, steps: Steps) -> Need:
-    """A function of each value by itself."""
+    """A function that changes each value separately."""
     cells = operand.rows * steps.count
     peak = max(operand.peak, operand.size + cells * STAGED)
     return Need(operand.rows, operand.size, peak, operand.work + cells, operand.table)

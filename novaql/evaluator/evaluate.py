@@ -350,7 +350,7 @@ def _lowest_whole(
 ) -> tuple[Operator, list[Operator]]:
     """The part of a chain that is evaluated as a whole, and the operators above it, lowest first.
 
-    Such a part is a scalar or, with `pipelines`, a pipeline.
+    Such a part is a scalar, or with `pipelines` a pipeline.
     """
     below = spine[0].operands[0]
     scalar, pipelined = below.type is ValueType.SCALAR, runs_as_pipeline(below.plan)
@@ -371,7 +371,7 @@ def _lowest_whole(
 def finish_names(found: StepMatrix) -> StepMatrix:
     """Remove marked names. Rows that become equal are joined if no step has two values.
 
-    Raises `EvaluationError` where two of them have a value at one step.
+    Raises `EvaluationError` if two of them have a value at one step.
     """
     if not found.nameless.any():
         return join_equal_rows(found)

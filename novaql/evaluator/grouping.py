@@ -44,7 +44,7 @@ are large."""
 
 
 def group_rows(series: SeriesTable, names: tuple[str, ...], *, without: bool) -> Groups:
-    """By the named labels, or by all but the named ones and the metric name."""
+    """Group by the named labels, or by all labels except the named ones and the metric name."""
     if len(series) < CACHED_FROM:
         return _grouped(series, names, without=without)
     key = (id(series), names, without)

@@ -1,4 +1,4 @@
-"""Plan → operators, once for each query: the steps of each node, and what it reads."""
+"""Plan → operators, once for each query: the steps of each node, and the samples that it reads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def lower(context: Context, plan: Plan, steps: Steps) -> Operator:
 
 
 class _Lowering:
-    """A part of the plan that is shared becomes one operator for each steps it is needed at."""
+    """A shared part of the plan becomes one operator for each set of steps at which it is
+    needed."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

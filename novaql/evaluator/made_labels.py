@@ -13,7 +13,7 @@ from novaql.text.unicode import is_utf8, valid_text
 from novaql.tsdb.model.matchers import PatternTooCostly, full_match
 
 TEXT_BYTES = 150
-"""Of an object for a text, and of its places in a dictionary and in a column."""
+"""Bytes of an object for a text, and of its places in a dictionary and in a column."""
 
 COUNTED_AT_ONCE = 1 << 20
 """Bytes of texts that are created between two checkpoints."""
@@ -24,7 +24,7 @@ MATCHED_AT_ONCE = 1 << 20
 
 
 class MadeLabels:
-    """What one function call of a query writes into labels.
+    """The texts that one function call of a query writes into labels.
 
     function, span  of the call, for messages
     """
@@ -79,7 +79,7 @@ class MadeLabels:
     ) -> str:
         """The value with every match replaced, as Go's ReplaceAll: an empty match that follows
         another match directly does not count."""
-        self.match(regex, value)  # counts, and rejects what would take too long
+        self.match(regex, value)  # counts, and rejects matches that would take too long
         pieces: list[str] = []
         after = 0
         for found in regex.finditer(value):

@@ -1,4 +1,4 @@
-"""Which rows of two vectors belong together."""
+"""Matches the rows of two vectors."""
 
 from __future__ import annotations
 

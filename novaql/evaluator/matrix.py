@@ -1,4 +1,4 @@
-"""What expressions evaluate to.
+"""The values of expressions.
 
 A `StepMatrix` is an instant vector at every step. Absence is the validity mask, never NaN.
 """
@@ -17,10 +17,10 @@ from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable, concat_tables
 
 NAME_LABELS = (METRIC_NAME, "__type__", "__unit__")
-"""Labels that describe what a series measures; a function's result is something else."""
+"""Labels that describe the quantity of a series; a function's result is another quantity."""
 
 JOINED_BYTES = 40
-"""Of a cell while `join_equal_rows` works."""
+"""Bytes of a cell while `join_equal_rows` works."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +68,7 @@ class StepMatrix:
         return self.presence() & (self.native.which >= 0)
 
     def floats_only(self) -> StepMatrix:
-        """The same without the histograms."""
+        """Return the matrix without the histograms."""
         if self.native is None:
             return self
         return replace(self, valid=self.floats(), native=None).without_empty_rows()
@@ -91,7 +91,7 @@ class StepMatrix:
         return self.series.keys() * 2 + self.nameless
 
     def in_order(self) -> StepMatrix:
-        """The same with its rows in the order of label sets."""
+        """Return the matrix with its rows in the order of label sets."""
         order, series = self.series.in_order()
         return self.take(order, series)
 
@@ -137,7 +137,7 @@ def scalar_matrix(values: Floats) -> StepMatrix:
 
 
 def stack(parts: list[StepMatrix]) -> StepMatrix:
-    """Rows of all parts, one below the other."""
+    """Return the rows of all parts, part after part."""
     if len(parts) == 1:
         return parts[0]
     valid = None
@@ -168,7 +168,7 @@ def _stack_native(parts: list[StepMatrix]) -> NativeCells | None:
 
 
 def drop_names(table: SeriesTable, nameless: Bools) -> SeriesTable:
-    """Take the name labels off the marked rows."""
+    """Remove the name labels from the marked rows."""
     if not nameless.any() or not any(name in table.columns for name in NAME_LABELS):
         return table
     if nameless.all():

@@ -1,4 +1,4 @@
-"""The memory of one running query: what its values take, and what is left of its limit.
+"""The memory of one running query: that of its values, and the rest of its limit.
 
 An operator calls `admit` before it allocates. Large arrays that operators return are tracked until
 they are freed, so the memory of a query is that of the values that exist at one time, not of all
@@ -86,7 +86,7 @@ class QueryMemory:
                 _when_freed(array, self._freed.append, (id(array), array.nbytes))
 
     def finish(self, result: Result | None) -> None:
-        """Release what is reserved; what the result holds is released when it is freed."""
+        """Release the reserved bytes; those of the result are released when it is freed."""
         shared, reserved, self._reserved = self._shared, self._reserved, 0
         if shared is None or not reserved:
             return

@@ -1,7 +1,7 @@
 """Work on native histograms in pieces, with a checkpoint between two pieces.
 
-A histogram may have hundreds of buckets, and a window hundreds of histograms: what is little work
-as floats takes minutes, and gigabytes, if all of it is done at once.
+A histogram may have hundreds of buckets, and a window hundreds of histograms: work that is small
+for floats takes minutes, and gigabytes, if all of it is done at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.tsdb.model.histograms import Histograms, concat_histograms
 
 BUCKETS_AT_ONCE = 1 << 19
-"""Worked on between two checkpoints: some tenths of a second."""
+"""Buckets that are processed between two checkpoints: some tenths of a second."""
 
 _SCALARS = 8
-"""What a histogram without buckets counts for."""
+"""The work for the scalar fields of a histogram, in buckets."""
 
 
 def bucket_weights(histograms: Histograms) -> Ints:
-    """[N] about how much work each is, in buckets."""
+    """[N] the approximate work for each, in buckets."""
     return histograms.positive.sizes + histograms.negative.sizes + _SCALARS
 
 
@@ -70,7 +70,7 @@ def window_totals(
     hi: Ints,
     total: Callable[[Histograms, Ints], RunTotals],
 ) -> RunTotals:
-    """The same of windows, which are the rows lo[c] to hi[c] - 1; none is empty."""
+    """`run_totals` of windows, which are the rows lo[c] to hi[c] - 1; none is empty."""
     found = []
     for some in window_pieces(context, histograms, lo, hi):
         sizes = hi[some] - lo[some]
@@ -92,7 +92,7 @@ def _joined(found: Sequence[RunTotals]) -> RunTotals:
 
 
 def window_pieces(context: Context, histograms: Histograms, lo: Ints, hi: Ints) -> Iterator[slice]:
-    """Pieces of windows, by what is in them."""
+    """Pieces of windows, by the number of buckets in them."""
     before = np.append(0, np.cumsum(bucket_weights(histograms)))
     yield from pieces(context, before[hi] - before[lo])
 

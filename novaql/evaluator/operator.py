@@ -1,4 +1,5 @@
-"""A plan as it is run: every node at the steps of its own, with its operands and what it reads."""
+"""A plan as it runs: every node at its own steps, with its operands and the samples that it
+reads."""
 
 from __future__ import annotations
 
@@ -54,13 +55,13 @@ class Operator:
 
     @property
     def reads(self) -> Read:
-        """What a selector, or the range of one, reads."""
+        """The samples that a selector or its range reads."""
         assert self.read is not None
         return self.read
 
     @property
     def select(self) -> Select:
-        """The selector that it is, or the range of."""
+        """The selector itself, or the selector of the range."""
         return self.reads.select
 
     @property

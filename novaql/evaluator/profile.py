@@ -1,4 +1,4 @@
-"""What each operator of a running query costs: `explain analyze`."""
+"""The cost of each operator of a running query: `explain analyze`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from novaql.tsdb.model.source import Selection
 
 @dataclass(slots=True)
 class Cost:
-    """Of one operator, with everything below it; what runs batch by batch, of its own.
+    """The cost of one operator, with everything below it; of an operator that runs batch by batch,
+    its own cost.
 
     series, samples  of a selector: what it reads. Of others: rows and values of the result
     parts            of a selector: those of the store that it searches, and all of them
@@ -85,7 +86,7 @@ class Profile:
             cost.bytes = max(cost.bytes, held)
 
     def loaded(self, select: Select, seconds: float) -> None:
-        """How long it took to get some of a selector's samples."""
+        """Add the time that it took to load some of a selector's samples."""
         self.ran(select, seconds, 0, 0, 0)
 
     def text(self) -> str:

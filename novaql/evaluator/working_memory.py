@@ -36,14 +36,14 @@ of squares for `stddev` and `stdvar`, which sum values and both halves of their 
 `range`: of a sample that is answered as it is."""
 
 BETWEEN_VECTORS = 45
-"""Of operators between vectors that are not named."""
+"""Bytes for operators between vectors that are not named above."""
 
 STAGED = 30
-"""Of what changes each value by itself."""
+"""Bytes for functions that change each value separately."""
 
 
 def working_bytes(name: str) -> int:
-    """Of a cell of the larger operand."""
+    """Return the bytes for a cell of the larger operand."""
     return WORKING_BYTES.get(name, BETWEEN_VECTORS)
 
 

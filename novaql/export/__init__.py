@@ -1,4 +1,4 @@
-"""A `Result` as other things: tables of other libraries, text, a picture.
+"""Conversions of a `Result`: tables of other libraries, text, a picture.
 
 Each form is a module that is imported on first use, so that `import novaql` stays light. If a
 library is not installed, the error names it and the extra that installs it.

@@ -32,9 +32,9 @@ TIMESTAMP = pa.timestamp("ms", tz="UTC")
 LABEL = pa.dictionary(pa.int32(), pa.string())
 
 SAMPLES_AT_ONCE = 1 << 16
-"""In a batch of a stream: about two megabytes."""
+"""Samples in a batch of a stream: about two megabytes."""
 SMALL_SAMPLES = 1 << 12
-"""In a stream that Arrow writes into memory of its own: a hundred kilobytes."""
+"""Samples in a stream that Arrow writes to its own memory: a hundred kilobytes."""
 
 WIDE_AT_ONCE, WIDE_ROWS = 1 << 19, 128
 """Cells in a batch of the wide layout: four megabytes, since each batch describes all columns; and
@@ -77,7 +77,7 @@ def long_table(result: Result) -> pa.Table:
 
 
 def long_stream(result: Result) -> Iterator[memoryview]:
-    """Yield the same table as a stream of Arrow's IPC format, piece by piece."""
+    """Yield `long_table` as a stream of Arrow's IPC format, piece by piece."""
     if result.text is not None:
         table = long_table(result)
         yield _small_stream(table.schema, table.to_batches())
@@ -217,7 +217,7 @@ def wide_table(result: Result) -> pa.Table:
 
 
 def wide_stream(result: Result) -> Iterator[bytes | memoryview]:
-    """Yield the same table as a stream of Arrow's IPC format, piece by piece."""
+    """Yield `wide_table` as a stream of Arrow's IPC format, piece by piece."""
     if result.text is not None:
         yield from long_stream(result)
         return

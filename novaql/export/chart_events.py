@@ -1,4 +1,4 @@
-"""What a chart does under the pointer: it shows values, and zooms.
+"""Reactions of a chart to the pointer: it shows values, and zooms.
 
 The code is an attribute of the SVG element, because many pages run no script element of a fragment
 that they insert. It reads the samples from the attributes of the lines, and calls no server.

@@ -1,4 +1,4 @@
-"""A line chart as one SVG element that needs nothing from outside. In a page, it shows the values
+"""A line chart as one self-contained SVG element. In a page, it shows the values
 under the pointer and zooms (`chart_events.py`)."""
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def line_chart(times_ms: Ints, values: Floats, valid: Bools | None, names: Seque
 
 
 def _path(x: Floats, y: Floats, valid: Bools) -> str:
-    """Line pieces between gaps; a lonely point is a line of no length, drawn as a round dot."""
+    """Line pieces between gaps; an isolated point is a line of no length, drawn as a round dot."""
     starts = valid & ~np.concatenate([[False], valid[:-1]])
     lonely = starts & ~np.concatenate([valid[1:], [False]])
     return "".join(

@@ -80,7 +80,7 @@ def column_names(
 
 
 def long_form(result: Result) -> LongForm:
-    """Every sample of a result below the other. A string result is one row."""
+    """Every sample of a result as a row. A string result is one row."""
     if result.text is not None:
         return LongForm(
             _first(result.times_ms), np.empty(0), np.zeros(1, np.int64), {}, result.text

@@ -89,7 +89,8 @@ def csv_pieces(
 
 
 def _writer(float_format: FloatFormat) -> Callable[[float], str]:
-    """What writes a value as a cell. Raises `ArgumentError` for a format that cannot."""
+    """Return a function that writes a value as a cell. Raises `ArgumentError` for a format that
+    cannot write numbers."""
 
     def written(value: float) -> str:
         try:

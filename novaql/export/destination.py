@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all."""
+"""A file that is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Written beside its place and moved there in the end; a device or pipe is written as it is."""
+    """Write a file beside its place, and move it there at the end; write to a device or pipe
+    directly."""
     target = Path(path)
     if target.exists() and not target.is_file():
         with open(target, "wb") as out:

@@ -26,7 +26,7 @@ _MASK = types.Array(types.boolean, 2, "A", readonly=True)
 _CELLS = types.Array(types.uint64, 3, "A")
 _LENGTH = np.uint64(56)
 _TEXT_BYTES = np.uint64((1 << 56) - 1)
-"""Of the last word of a cell: the place of its length, and its text."""
+"""Parts of the last word of a cell: the place of its length, and its text."""
 _VALUES_FLAT = types.Array(types.float64, 1, "C", readonly=True)
 _LABELS = types.Array(types.int32, 2, "C", readonly=True)
 _TEXT = types.Array(types.uint8, 1, "C", readonly=True)

@@ -9,7 +9,7 @@ from novaql.errors import NovaqlError
 
 
 class MissingLibrary(NovaqlError, ImportError):
-    """An optional library is not installed. The message names the extra that brings it."""
+    """An optional library is not installed. The message names the extra that installs it."""
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def number_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
         return [low, high]
     step = next(size * m for m in (1, 2, 5, 10) if size * m >= rough * 0.999)
     first, last = math.floor(low / step), math.ceil(high / step)
-    if last - first > 4 * wanted:  # the span drowns in the size of the numbers
+    if last - first > 4 * wanted:  # the span is lost in the precision of the numbers
         return [low, high]
     return [max(-LARGEST, min(n * step, LARGEST)) for n in range(first, last + 1)]
 
@@ -55,7 +55,7 @@ def _tick_label(ms: int, step: int) -> str:
 
 
 def reduced(times_ms: Ints, values: Floats, valid: Bools, cells: int) -> tuple[Ints, Floats, Bools]:
-    """At most two points a cell, the lowest and the highest, so that no spike gets lost.
+    """At most two points a cell, the lowest and the highest, so that no spike is lost.
 
     All arrays: [T]. A cell without a valid point becomes an invalid one: the line breaks.
     """

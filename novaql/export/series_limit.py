@@ -26,7 +26,7 @@ def first_series(result: Result, limit: int) -> Result:
             native = NativeCells(native.histograms, native.which[rows])
         return replace(result, series=series, values=values, valid=valid, native=native)
     points = result.raw
-    last = int(points.offsets[rows[-1] + 1])  # rows without points own nothing in between
+    last = int(points.offsets[rows[-1] + 1])  # rows without points have no points in between
     offsets = np.append(points.offsets[rows], last)
     native = native_where(points.native, slice(last))
     raw = Points(offsets - offsets[0], points.times_ms[:last], points.values[:last], native)

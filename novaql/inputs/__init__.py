@@ -1,4 +1,4 @@
-"""Everything that is not a database, read as metrics."""
+"""Readers of all data other than databases, as metrics."""
 
 from __future__ import annotations
 

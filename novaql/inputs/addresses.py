@@ -50,12 +50,12 @@ def is_address(data: object) -> TypeGuard[str]:
 
 
 def is_path(data: object) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether the object is a path, or text that is no address."""
+    """Whether the object is a path, or text other than an address."""
     return isinstance(data, str | os.PathLike) and not is_address(data)
 
 
 def path_of(data: str | os.PathLike[str]) -> Path:
-    """The path that a text is, or that a `file://` address names. Raises `InputError`."""
+    """The path in a text, or in a `file://` address. Raises `InputError`."""
     found = _SCHEME.match(os.fspath(data))
     if found is None:
         return Path(data).expanduser()

@@ -1,4 +1,4 @@
-"""Streams of batches: what every input is read as."""
+"""Streams of batches: the form in which every input is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from novaql.tsdb.model.samples import Batch, HistogramSamples
 from novaql.tsdb.model.source import Metadata
 
 Progress = Callable[[int, int], None]
-"""Called with bytes done and bytes in all, now and then, from the reading thread."""
+"""Called now and then from the reading thread, with the bytes read so far and the bytes in all."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -43,7 +43,7 @@ class BatchStream:
 
 
 def concat_batches(batches: Iterable[Batch]) -> Batch:
-    """All samples in one batch, in order. A table of several batches is in it once."""
+    """All samples in one batch, in order. A table that several batches share is in it once."""
     some = list(batches)
     if len(some) == 1:
         return some[0]

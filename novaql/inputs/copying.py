@@ -1,4 +1,4 @@
-"""Copies the samples of a server into a database, range after range: a later run continues."""
+"""Copies the samples of a server into a database, range after range; a later run continues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from novaql.tsdb.model.source import Metadata
 
 WINDOW_MS = 2 * 3_600_000
 OVERLAP_MS = 600_000
-"""A later run copies so much again, for samples that came late."""
+"""A later run copies this range again, for samples that arrived late."""
 
 _DAY_MS = 86_400_000
 
@@ -62,7 +62,7 @@ class Checkpoint:
     until_ms: int | None = None
 
     def path(self, folder: Path) -> Path:
-        """The file of the same copy, which begins at the same time."""
+        """The file for copies of the same server, selectors and start."""
         key = repr((self.url, self.match, self.start)).encode()
         return folder / "imports" / f"{hashlib.sha256(key).hexdigest()[:16]}.json"
 

@@ -99,7 +99,8 @@ def kind_of(data: Any) -> DataKind:
 
 
 def _instead(data: Any) -> str:
-    """How some data is passed that is often passed as it is; "" for all other data."""
+    """A hint for data that callers often pass in a wrong form: how to pass it; "" for all other
+    data."""
     if isinstance(data, bytes | bytearray | memoryview):
         return "; bytes are read as a file: io.BytesIO(data)"
     if isinstance(data, list | tuple) and any(map(is_address, data)):

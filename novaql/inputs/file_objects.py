@@ -43,7 +43,8 @@ def file_object_source(data: Any, columns: Columns = BY_NAME) -> ParquetSource |
 
 
 def read_file_object(data: Any, options: ReadOptions) -> BatchStream:
-    """The samples from the current position on. The position stays, where it can be set.
+    """The samples from the current position on. The position does not change if the file can set
+    it.
 
     The name of the file, or else its first bytes, determine the format. Raises `InputError`.
     """
@@ -72,7 +73,7 @@ def _is_parquet(data: Any) -> bool:
 
 @contextmanager
 def _as_path(data: Any) -> Iterator[Path]:
-    """A copy of the file, which lasts as long as it is read."""
+    """A copy of the file, which exists as long as it is read."""
     with tempfile.TemporaryDirectory(prefix="novaql-") as folder:
         path = Path(folder) / Path(_name_of(data)).name
         parquet = _is_parquet(data)

@@ -30,7 +30,7 @@ HELD_SAMPLES = 20_000_000
 """Samples that are held in memory until all of the input is validated."""
 
 RECENT_SAMPLES = 5_000_000
-"""Of a larger input: samples that are compared with each other for `overwritten`."""
+"""In a larger input, the number of samples that are compared with each other for `overwritten`."""
 
 _TABLE_ROWS_HELD = 1_000_000
 
@@ -156,7 +156,7 @@ def _rows_used(batch: Batch) -> list[Ints]:
 
 
 def _can_be_read_again(data: Any) -> bool:
-    """Whether this is no iterator or reader of record batches."""
+    """Whether the data is anything but an iterator or a reader of record batches."""
     return not hasattr(data, "read_next_batch") and not hasattr(data, "__next__")
 
 

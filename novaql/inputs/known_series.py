@@ -15,7 +15,7 @@ from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 MOST_SERIES = 1_000_000
-"""A reader clears its series when there are more: senders may have stopped to send them."""
+"""A reader clears its series when there are more: senders may have stopped sending them."""
 MOST_OCTETS = 256 << 20
 """… or when their labels, and the texts that name them, have more bytes: labels can be long."""
 _TABLE_CACHE_BYTES = 32 << 20
@@ -57,7 +57,7 @@ class KnownSeries:
         return self._label_sets
 
     def number(self, labels: Mapping[str, str]) -> int:
-        """Return the number of a label set, which is new if the set is. Raises `InputError`."""
+        """Return the number of a label set; a new set gets a new number. Raises `InputError`."""
         number = self._number_of.setdefault(frozenset(labels.items()), len(self._label_sets))
         if number == len(self._label_sets):
             try:
@@ -141,7 +141,7 @@ def _table_bytes(table: SeriesTable) -> int:
 
 
 class TextsOfSeries(dict[bytes, V]):
-    """Texts → what is known of them, in terms of numbers of `known`."""
+    """Texts → cached facts about them, in terms of numbers of `known`."""
 
     def __init__(self, known: KnownSeries) -> None:
         super().__init__()

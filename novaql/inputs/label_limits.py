@@ -107,7 +107,7 @@ class LabelLimits:
 
 
 USUAL_LIMITS = LabelLimits()
-"""The limits unless a setting has others."""
+"""The limits unless settings contain others."""
 _ENDLESS = 1 << 62
 NO_LIMITS = LabelLimits(*[_ENDLESS] * 6)
 """For data that the caller has chosen to read, such as files."""

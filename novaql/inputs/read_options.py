@@ -1,4 +1,4 @@
-"""How data is read: options for all kinds, for files, and for exposed metrics."""
+"""Options for reading data: of all kinds, of files, and of exposed metrics."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ExposedOptions:
                        native, or is made native by `convert_classic`
     convert_classic    convert classic histograms to native ones with custom buckets
     start_timestamps   True: read start timestamps, those of the protobuf format and those of
-                       `_created` lines of OpenMetrics, which are then no series of their own;
+                       `_created` lines of OpenMetrics, which are then not series themselves;
                        None: only the protobuf format's; False: none
     """
 

@@ -1,7 +1,7 @@
 """Relabelling rules of Prometheus: they rewrite or drop label sets.
 
-A rule may multiply what it finds (`replacement: $1$1$1`), and rules follow one another. So the
-sizes of names and values are checked before they are created.
+A rule may repeat the text that it matches (`replacement: $1$1$1`), and each rule applies to the
+result of the one before. So the sizes of names and values are checked before they are created.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SOURCE_VALUES = 16
 
 
 class Action(StrEnum):
-    """What a rule does: see Prometheus's `relabel_config`."""
+    """The action of a rule: see Prometheus's `relabel_config`."""
 
     REPLACE = "replace"
     KEEP = "keep"

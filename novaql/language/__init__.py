@@ -1,4 +1,4 @@
-"""The language: text ⇄ tree, types, and what every function is."""
+"""The language: text ⇄ tree, types, and the registry of functions."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class AtEdge(StrEnum):
 class At(Spanned):
     """`@ 1.5` (milliseconds here) or `@ start()` / `@ end()`.
 
-    plus_ms  what is added to start or end: `@ (end() - 1h)`
+    plus_ms  the time that is added to start or end: `@ (end() - 1h)`
     """
 
     when: int | AtEdge
@@ -164,7 +164,7 @@ class VectorSelector(Spanned):
     name      the metric name, or None; it is not repeated in `matchers`
     matchers  in the order of the text, `__name__` matchers in braces included
     anchored, smoothed  the extended range modifiers
-    alternatives  sets of matchers of which any one must hold, beside `matchers`: `{a="1" or b="2"}`
+    alternatives  sets of matchers; one of the sets must hold besides `matchers`: `{a="1" or b="2"}`
     templates     conditions that contain names of `let`; only in surface trees
     """
 
@@ -224,7 +224,7 @@ class Number(Spanned):
     value: float
 
     def __eq__(self, other: object) -> bool:
-        # NaN is the same number as NaN here, and -0 is another one than 0.
+        # NaN equals NaN here, and -0 does not equal 0.
         return isinstance(other, Number) and repr(float(self.value)) == repr(float(other.value))
 
     def __hash__(self) -> int:
@@ -264,7 +264,7 @@ class Cardinality(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How rows of two vectors find each other.
+    """The rules by which the rows of two vectors match.
 
     on       True: only `labels` count. False: all but `labels` (and the name) count
     include  labels that group_left/group_right copies from the "one" side
@@ -355,7 +355,7 @@ class Let(Spanned):
 
 @dataclass(frozen=True, slots=True)
 class Shifted(Spanned):
-    """`inner offset d @ t` where inner is no selector: inner as of another time."""
+    """`inner offset d @ t` where inner is not a selector: inner as of another time."""
 
     inner: Expr
     offset: Duration | None = None
@@ -395,6 +395,6 @@ Expr = (
 )
 """Any expression.
 
-`parse` returns the surface tree: what was written. `expand` turns it into the core tree, of which
+`parse` returns the surface tree, as written. `expand` turns it into the core tree, of which
 plans are made: it has no `Let`, no templates, and no operator `if` or `ifnot`.
 """

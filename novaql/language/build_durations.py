@@ -94,7 +94,7 @@ class DurationBuilder:
 
 
 def _steps(token: Token) -> Duration:
-    """`5i`: so many steps of the query."""
+    """`5i`: a number of steps of the query."""
     span = span_of(token)
     count = DurationLiteral(parse_seconds(token.value[:-1], span), span=span)
     step = DurationQuery(DurationName.STEP, span=span)
@@ -102,7 +102,7 @@ def _steps(token: Token) -> Duration:
 
 
 def steps_as_number(token: Token) -> Expr:
-    """`5i` outside of a duration: the seconds of so many steps."""
+    """`5i` outside of a duration: the number of steps, in seconds."""
     NOTED.note("the unit i", span_of(token))
     span = span_of(token)
     step = Call("step", (), span=span)

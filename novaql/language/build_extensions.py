@@ -1,4 +1,4 @@
-"""Pipes, `let` and `WITH`: extensions of PromQL that are forms of their own."""
+"""Pipes, `let` and `WITH`: extensions of PromQL with their own syntax."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def piped(operand: Expr, stage: Stage) -> Expr:
 
 
 def _arguments_behind(op: str, arguments: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """Return those of the arguments of a stage that are behind the vector of an aggregator."""
+    """Return the arguments of a stage that follow the vector of an aggregator."""
     known = AGGREGATORS[op]
     if known.takes_several:
         return arguments
@@ -118,7 +118,7 @@ def _arguments_behind(op: str, arguments: tuple[Expr, ...]) -> tuple[Expr, ...]:
 def aggregate_operands(
     op: str, values: tuple[Expr, ...], word: Span
 ) -> tuple[Expr | None, Expr, tuple[Expr, ...]]:
-    """Return parameter, operand and the arguments beyond.
+    """Return the parameter, the operand and the further arguments.
 
     Raises `Fault` if their number is wrong.
     """

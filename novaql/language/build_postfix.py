@@ -173,7 +173,7 @@ def _shifted(
     offset: Duration | None = None,
     at: At | None = None,
 ) -> Shifted:
-    """`offset` or `@` behind an expression that is no selector."""
+    """`offset` or `@` after an expression that is not a selector."""
     if isinstance(operand, Number | Text):
         raise Fault(f"{modifier} cannot follow a literal", span, suggestion="remove it")
     NOTED.note(f"{modifier} behind an expression", span)

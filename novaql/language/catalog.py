@@ -15,7 +15,7 @@ class FunctionEntry:
 
     kind         "function" or "aggregator"
     signature    as shown in messages, `round(instant vector, [scalar])`
-    differences  how the function of this name in another language differs
+    differences  how the function with this name in another language differs
     experimental  Prometheus hides it behind a feature flag
     """
 

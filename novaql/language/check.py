@@ -42,7 +42,7 @@ _NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
 
 
 def type_of(expr: Expr) -> ValueType:
-    """The type of a well-typed expression, from its topmost node that decides it."""
+    """The type of a well-typed expression, from the topmost node that determines it."""
     while isinstance(expr, Paren | Unary | Binary | Shifted | RetainNames | Member):
         if isinstance(expr, Binary):
             right = type_of(expr.right)
@@ -256,7 +256,8 @@ def _check_call(expr: Call) -> ValueType:
 
 
 def _check_info_labels(argument: Expr) -> None:
-    """`info` takes what looks like a selector; it may match everything and name twice."""
+    """The second argument of `info` only looks like a selector: it may match everything, and match
+    the name twice."""
     if not isinstance(argument, VectorSelector):
         raise Fault(
             "info() expects label matchers as its second argument",
@@ -293,7 +294,7 @@ def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
     return Fault(f'unknown {what} "{brief(name)}"', span, kind=UnknownName, suggestion=close)
 
 
-# Names in other versions and dialects of functions that exist here.
+# Functions of other versions and dialects that have another name here.
 _RENAMED = {"mean": "avg", "median": "quantile"}
 
 

@@ -11,7 +11,7 @@ MOST_ALTERNATIVES = 1000
 
 
 def checked_matcher(name: str, op: MatchOp, value: str, span: Span) -> Matcher:
-    """Return the matcher. Raises `Fault` if RE2 does not take its pattern."""
+    """Return the matcher. Raises `Fault` if RE2 rejects its pattern."""
     matcher = Matcher(name, op, value)
     if op.is_regex:
         try:

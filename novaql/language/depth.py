@@ -1,8 +1,8 @@
-"""How deep a tree is. Everything that reads a tree may recurse, because this bounds it.
+"""Limits the depth of a tree, so that all code that reads a tree may recurse.
 
-The left side of an operator is no level of its own: chains such as `a + b + c` grow to the left and
-may be of any length. Readers take them in a loop (`ast.left_spine`). `default` is one, since it is
-a node of its own in plans.
+The left side of an operator does not count as a level: chains such as `a + b + c` grow to the left
+and may be of any length. Readers process them in a loop (`ast.left_spine`). That of `default`
+counts, since it is a separate node in plans.
 """
 
 from __future__ import annotations
@@ -60,5 +60,5 @@ def _below(node: Expr | Duration) -> list[Expr | Duration]:
         case Shifted(inner=inner, offset=offset):
             return [inner] if offset is None else [inner, offset]
         case _:
-            # What is left are expressions without durations and durations without parts.
+            # The remaining nodes are expressions without durations and durations without parts.
             return list(children(node)) if isinstance(node, Expr) else []

@@ -13,7 +13,7 @@ from novaql.span import Span
 NANOSECONDS_PER_MS = 1_000_000
 _MAX_INT64 = 2**63 - 1
 
-# Longest first: that is the order they must be written in. Milliseconds each.
+# In milliseconds, the longest first, which is the order in which they must be written.
 UNITS: dict[str, int] = {
     "y": 365 * 86_400_000,
     "w": 7 * 86_400_000,
@@ -86,7 +86,7 @@ def _too_long(text: str, span: Span) -> Fault:
 
 
 def format_duration(milliseconds: int) -> str:
-    """`1h30m`, `-5m`, `0s`. Years and weeks only where nothing is left over."""
+    """`1h30m`, `-5m`, `0s`. Years and weeks only without a remainder."""
     if milliseconds == 0:
         return "0s"
     rest = abs(milliseconds)

@@ -1,8 +1,8 @@
 """Surface tree → core tree: extensions of PromQL in terms of the core from which plans are built.
 
-`let` is substituted: names have lexical scope, a binding sees those before it, and nothing refers
-to itself. Parts that do not change are the objects of the surface tree. Nodes have the spans of the
-text that they come from.
+`let` is substituted: names have lexical scope, and a binding sees only those before it, so that
+none refers to itself. Parts that do not change are the objects of the surface tree. Nodes have the
+spans of the text that they come from.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ MAX_NODES = 20_000
 """Nodes of a core tree: functions of `let` can make a long query of a short text."""
 
 Extension = tuple[str, Span]
-"""What an extension of PromQL is called, and where it is used."""
+"""The name of an extension of PromQL, and the place where it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ Scope = Mapping[str, _Value | _Function]
 def expand(expr: Expr, extensions: list[Extension]) -> Expr:
     """Return the core tree of a surface tree; append the extensions of PromQL that are found.
 
-    Raises `Fault` if a name of `let` is used for what it is not.
+    Raises `Fault` if a name of `let` is used as something else than it is.
     """
     return _Expansion(extensions).tree(expr, {})[0]
 
@@ -94,7 +94,7 @@ class _Expansion:
         """Functions of `let` whose bodies are being expanded."""
 
     def tree(self, expr: Expr, scope: Scope) -> tuple[Expr, ValueType]:
-        """The core tree of a part of the surface tree, and its type as far as it has one."""
+        """The core tree of a part of the surface tree, and its type if it has one."""
         self._count(1, expr.span)
         self._depth += 1
         if self._depth > MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""Arguments of functions and aggregators that extensions write in another way."""
+"""Arguments of functions and aggregators with a different notation in extensions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARGUMENT_LABEL = "__argument__"
 def united(op: str, operands: list[Typed]) -> Expr:
     """Return the series of all operands of an aggregator as one vector.
 
-    Series of equal labels stay apart, by the label `ARGUMENT_LABEL`. Raises `Fault`.
+    The label `ARGUMENT_LABEL` distinguishes series with equal labels. Raises `Fault`.
     """
     parts = []
     for index, (tree, kind) in enumerate(operands):
@@ -36,7 +36,7 @@ def united(op: str, operands: list[Typed]) -> Expr:
 
 
 def without_lists(signature: Signature, arguments: list[Typed]) -> list[Typed]:
-    """Return the arguments with texts in the place of `("a", "b")`, where any number is allowed."""
+    """Return the arguments with texts in place of `("a", "b")`, where any number is allowed."""
     if signature.most_arguments is not None or signature.name == "union":
         return arguments
     found: list[Typed] = []

@@ -34,7 +34,9 @@ Lookup = Callable[[VectorSelector], Expr | None]
 def with_names(duration: Duration, look_up: Lookup, *, auto: bool) -> Duration:
     """Return the duration with the values of its names; the same object if it has none.
 
-    auto  `auto` may be all of it. Raises `Fault`.
+    auto  whether the whole duration may be `auto`
+
+    Raises `Fault`.
     """
     match duration:
         case DurationLiteral() | DurationQuery():

@@ -1,4 +1,4 @@
-"""Operators of extensions, in terms of others."""
+"""Operators of extensions, in terms of core operators."""
 
 from __future__ import annotations
 
@@ -107,7 +107,8 @@ def _membership(node: Binary, values: tuple[float, ...]) -> Expr:
 
 
 def _filled_or_filtered(node: Binary, left: ValueType, right: ValueType) -> Expr:
-    """`default`, `if` and `ifnot`. A scalar is a vector without labels, and a partner of all."""
+    """`default`, `if` and `ifnot`. A scalar is a vector without labels, which matches every
+    series."""
     scalar = right is ValueType.SCALAR
     matching = replace(node.matching, cardinality=Cardinality.MANY_TO_MANY)
     if scalar and (matching.on or matching.labels):

@@ -1,4 +1,4 @@
-"""A fault that parsing finds, without the query text that it is in."""
+"""An error that parsing finds, without the text of the query."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from novaql.span import Span
 
 
 class Fault(Exception):
-    """A sentence and a place; `located` makes the public error of it. Stays in this package."""
+    """A sentence and a place; `located` converts it to the public error. It does not leave this
+    package."""
 
     def __init__(
         self,

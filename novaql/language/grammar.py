@@ -41,8 +41,10 @@ def _ready(tables: bytes) -> lark.Lark:
 
 
 def _tables() -> bytes:
-    """The tables of the first cache folder that has them; else they are computed. The first of the
-    folders without them that can be written has them for later processes."""
+    """The tables of the first cache folder that has them, or else computed ones.
+
+    Stores them for later processes in the first folder that can be written and does not have them.
+    """
     without: list[Path] = []
     for folder in _cache_folders():
         found = _read(folder)
@@ -70,7 +72,7 @@ def _store(file: Path, tables: bytes) -> None:
     file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not _private(file.parent.lstat()):
         raise PermissionError(f"{file.parent} can be written by others")
-    # Others must see the whole file or none.
+    # Other processes must see the whole file or no file.
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".making-")
     try:
         with os.fdopen(handle, "wb") as making:
@@ -106,12 +108,12 @@ def _cache_folders() -> Iterator[Path]:
     if os.path.isabs(given):
         yield Path(given) / "novaql"
         return
-    with contextlib.suppress(RuntimeError):  # there is no home
+    with contextlib.suppress(RuntimeError):  # there is no home folder
         yield Path.home() / ".cache" / "novaql"
 
 
 def _table_name() -> str:
-    """Names all that the tables depend on."""
+    """The name contains everything that the tables depend on."""
     digest = hashlib.sha256()
     for path in sorted(_FOLDER.glob("*.lark")):
         digest.update(path.read_bytes())

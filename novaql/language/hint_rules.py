@@ -74,7 +74,7 @@ def _short(word: str) -> str:
 
 
 def stray_closing(place: Place) -> Fault | None:
-    """A bracket that closes nothing, or another one than is open."""
+    """A closing bracket without an open one, or of another kind than the open one."""
     if place.word not in OPENING:
         return None
     if not place.opened:
@@ -358,7 +358,7 @@ HINTS: tuple[Hint, ...] = (
     unclosed_string,
     several_queries,
     dashboard_variable,
-    unclosed_bracket,  # before what would be missing inside of the bracket
+    unclosed_bracket,  # before the rules for the inside of the bracket
     dotted_name,  # before numbers: a dot may start one
     bad_number,
     missing_offset,

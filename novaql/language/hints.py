@@ -1,4 +1,4 @@
-"""A place where parsing failed → a sentence that explains it."""
+"""The place where parsing failed → a sentence that explains it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from novaql.language.place import CLOSING, Place
 
 
 def explain(unexpected: UnexpectedInput, text: str) -> Fault:
-    """Return the first hint that applies, else what was found and what was expected."""
+    """Return the first hint that applies, else a sentence with the text found and the tokens
+    expected."""
     place = _place(unexpected, text)
     for hint in HINTS:
         fault = hint(place)
@@ -50,7 +51,7 @@ _PLAIN = {
 
 
 def expectation(place: Place) -> str:
-    """Return what is possible here, in words."""
+    """Return the tokens that are possible here, in words."""
     expected = place.expected
     words: list[str] = []
     hidden: set[str] = set()

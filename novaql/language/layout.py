@@ -1,7 +1,7 @@
 """Text of a tree, on one line or broken over lines where it would be too long.
 
-What fits stays on its line. Else the arguments of a call, the inside of parentheses and the sides
-of an operator get lines of their own; selectors are never broken.
+A part that fits remains on its line. Otherwise the arguments of a call, the inside of parentheses
+and the sides of an operator get separate lines; selectors are never broken.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def _broken(expr: Expr, width: int) -> str:
 
 
 def _broken_chain(spine: list[Binary], width: int) -> str:
-    """A chain of operators: on one line as far from the left as fits, then a line for each part."""
+    """A chain of operators: as many parts from the left as fit on one line, then a line for each
+    part."""
     lines = [_broken(spine[0].left, width)]
     opened = 0
     for node in spine:
@@ -153,7 +154,7 @@ def _broken_chain(spine: list[Binary], width: int) -> str:
 
 
 def _listed(opening: str, items: tuple[Expr, ...], width: int) -> str:
-    """`opening`, each item on lines of its own, `)`."""
+    """`opening`, each item on separate lines, `)`."""
     if not items:
         return f"{opening})"
     inside = ",\n".join(_broken(item, width - len(_INDENT)) for item in items)

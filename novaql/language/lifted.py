@@ -15,7 +15,7 @@ _CONSTANT_CALLS = frozenset({"pi", "start", "end", "range", "step", "min_of", "m
 
 
 def operand_of_lifted(expr: Expr) -> Expr | None:
-    """The operand of an operation that may be one on samples; None: it is no operation."""
+    """The operand of an operation that may be one on samples; None: it is not an operation."""
     match expr:
         case Paren(inner=inner):
             return inner
@@ -61,7 +61,7 @@ def is_constant(expr: Expr) -> bool:
 
 
 def check_lifted(expr: Expr, check: Callable[[Expr], ValueType]) -> None:
-    """Raise `Fault` at the first operation that cannot be one on samples.
+    """Raise `Fault` at the first operation that cannot be applied to samples.
 
     check  the type checker
     """

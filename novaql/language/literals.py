@@ -1,8 +1,8 @@
 """Numbers and strings: their text, and back.
 
 Numbers follow Go's base-0 parsing, as Prometheus does: `010` is 8, `089` is 89, `0x_1F` is 31.
-Strings follow Go's escapes. Bytes that are no UTF-8 (`"\\xff"`) become the lone surrogates of
-Python's `surrogateescape`, so that nothing is lost.
+Strings follow Go's escapes. Bytes that are not UTF-8 (`"\\xff"`) become the lone surrogates of
+Python's `surrogateescape`, so that they are preserved.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ def _whole_number(folded: str) -> int | None:
 def format_number(value: float) -> str:
     """Shortest text that reads back as the same float.
 
-    Positional as in Go's `%f`, with an exponent where that would be long: below 1e-6 and from
-    1e21 on.
+    Positional as in Go's `%f`, but with an exponent below 1e-6 and from 1e21 on.
     """
     if math.isnan(value):
         return "NaN"
@@ -139,7 +138,7 @@ def _unescaped(found: re.Match[bytes], quote: str) -> bytes | None:
     if octal is not None:
         return bytes([int(octal, 8)]) if int(octal, 8) < 256 else None
     if simple is not None:
-        # The other kind of quote needs no escape, and Go allows none.
+        # The other kind of quote needs no escape, and Go rejects one.
         other = b"'" if quote == '"' else b'"'
         return _SIMPLE[simple] if simple != other else None
     point = int(short or long, 16)

@@ -48,11 +48,10 @@ _BYTES_PER_CHARACTER = 100
 
 @dataclass(frozen=True, eq=False)
 class Parsed:
-    """A text that was parsed.
+    """A parsed text.
 
-    surface     the tree of what was written
-    core        the tree from which plans are built; the same object if there are no extensions
-                in it
+    surface     the tree of the text as written
+    core        the tree from which plans are built; the same object if the text has no extensions
     noted       the extensions of PromQL that the parser saw
     """
 

@@ -29,7 +29,7 @@ def span_of(token: Token) -> Span:
 
 
 def between(first: Token | Spanned, last: Token | Spanned) -> Span:
-    """From the start of one to the end of the other."""
+    """Return the span from the start of the first to the end of the last."""
     start = span_of(first) if isinstance(first, Token) else first.span
     end = span_of(last) if isinstance(last, Token) else last.span
     return Span(start.start, end.end)

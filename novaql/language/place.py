@@ -45,7 +45,7 @@ class Place:
 
     @cached_property
     def previous(self) -> str:
-        """The word right before, or nothing."""
+        """The last word before this place; "" if there is none."""
         return self.before[-1].text if self.before else ""
 
     @cached_property
@@ -98,6 +98,6 @@ class Place:
     def fault(
         self, message: str, suggestion: str | None = None, *, span: Span | None = None
     ) -> Fault:
-        """At the word here, unless there is a span."""
+        """Return a fault at the span, or at the word here if there is none."""
         here = Span(self.at, self.at + max(1, len(self.word)))
         return Fault(message, span or here, suggestion=suggestion)

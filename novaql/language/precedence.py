@@ -31,8 +31,8 @@ Node = TypeVar("Node")
 class OperatorStack(Generic[Node]):
     """Builds a tree of operands and operators in the order of the text.
 
-    `build` of an operator takes its operands: one for a sign, two for the others. Nothing here
-    recurses, so a long chain of operators costs no stack.
+    `build` of an operator takes its operands: one for a sign, two for the others. No method
+    recurses, so a long chain of operators needs no stack.
     """
 
     def __init__(self) -> None:

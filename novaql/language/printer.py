@@ -1,7 +1,7 @@
 """Tree → canonical text, as Prometheus prints it.
 
-`parse(format_expr(tree)) == tree` for every tree that `parse` can make. Trees that lack
-parentheses which their text needs get them.
+`parse(format_expr(tree)) == tree` for every tree that `parse` can return. Parentheses that the text
+needs are added if the tree lacks them.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _binding(expr: Expr) -> int:
 
 
 def _is_signed(expr: Expr) -> bool:
-    """Whether the text begins with a sign; such a one needs no parentheses on the right."""
+    """Whether the text begins with a sign; such an operand needs no parentheses on the right."""
     return isinstance(expr, Unary) or (isinstance(expr, Number) and _binding(expr) < _ATOM)
 
 

@@ -1,4 +1,4 @@
-"""Text → tree that is not checked yet. All that needs Lark is imported by this file alone."""
+"""Text → tree that is not checked yet. Only this file imports the modules that need Lark."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def metric_name(token: Token) -> Condition:
 
 
 def condition(name: Token, op: Token, *pieces: Token) -> Condition | Template:
-    """`name op "value"`. A pattern must be one that RE2 takes."""
+    """`name op "value"`. RE2 must accept a pattern."""
     parts: list[str | VectorSelector] = []
     for piece in pieces:
         if piece.type == "STRING":
@@ -88,13 +88,13 @@ def condition(name: Token, op: Token, *pieces: Token) -> Condition | Template:
 
 
 def named_conditions(name: Token) -> Template:
-    """The name of conditions that `let` has."""
+    """The name of conditions that `let` defines."""
     NOTED.note("a name in a selector", span_of(name))
     return Template((VectorSelector(plain_name(name), span=span_of(name)),), span=span_of(name))
 
 
 def all_of(parts: Children) -> tuple[Conditions, ...]:
-    """Sets of conditions any one of which means that all parts hold."""
+    """Sets of conditions: if any one of the sets holds, all parts hold."""
     alternatives: tuple[Conditions, ...] = ((),)
     for part in parts:
         if isinstance(part, Token):

@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785): one sequence of bytes for each value, so that it can be hashed.
 
-Written here because it is short, and the package that verifies logs should need no more than the
-library itself.
+Implemented here because it is short, and the package that verifies logs should not need another
+dependency.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 _LARGEST = 2**53 - 1
-"""Of larger integers, only those that are a double are exact in other languages."""
+"""Larger integers are exact in other languages only if a double represents them."""
 
 
 def canonical_json(value: Any) -> bytes:
     """Encode a JSON value. Raises `ValueError` for NaN, infinities, lone surrogates, and integers
-    that no double has exactly as they are written; `TypeError` for a value that is not JSON."""
+    that no double represents exactly; `TypeError` for a value that is not JSON."""
     return _text(value).encode()
 
 

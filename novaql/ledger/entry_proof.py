@@ -26,7 +26,8 @@ class ProvenEntry:
 
 
 def proof_text(index: int, leaf: bytes, hashes: Sequence[bytes], note: str) -> str:
-    """Return the proof of an entry. `note` is the checkpoint of the tree that the hashes are of."""
+    """Return the proof of an entry. `note` is the checkpoint of the tree that the hashes belong
+    to."""
     lines = [_FIRST, f"extra {_base64(leaf)}", f"index {index}", *map(_base64, hashes)]
     return "\n".join(lines) + f"\n\n{note}"
 

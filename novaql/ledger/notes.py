@@ -120,7 +120,7 @@ class Checkpoint:
     def signer(self, keys: Iterable[VerifierKey]) -> VerifierKey | None:
         """Return the key that signed it. Signatures of other keys are ignored.
 
-        A key signs logs of its own name only: `NAME/LOG`.
+        A key only signs logs of its own name: `NAME/LOG`.
         """
         for key in keys:
             if not self.origin.startswith(f"{key.name}/"):
@@ -159,7 +159,8 @@ def _base64(raw: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """Decode base64; empty for any other text, or one that is not written in the usual way."""
+    """Decode base64; empty for any other text, and for base64 in another than the canonical
+    form."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:

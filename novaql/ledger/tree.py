@@ -100,7 +100,7 @@ def nodes_of(ranges: Sequence[Range]) -> set[Node]:
 
 
 def siblings_of(index: int) -> list[Node]:
-    """Return the nodes that leaf `index` completes larger nodes with, the smallest first."""
+    """Return the nodes with which leaf `index` completes larger nodes, the smallest first."""
     nodes = []
     level = 0
     while (index >> level) & 1:

@@ -6,8 +6,8 @@ An export is JSON lines (`GET /v1/agents/{id}/audit/export`):
     {"index": 0, "leaf": "…", "leaf_hash": "…"}       one for each entry; `leaf` is its exact text
     {"checkpoint": "…"}                                the signed note, at the end
 
-A log that was rewritten as a whole agrees with itself, and a log that lost its newest entries is a
-shorter log that agrees with itself. Only a checkpoint that the verifier saved earlier shows these.
+A log that was rewritten as a whole is consistent, and so is a log that lost its newest entries.
+Only a checkpoint that the verifier saved earlier detects these.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT = "novaql-ledger/1"
 
 
 class LedgerFault(NovaqlError):
-    """The log was changed, or is not the log that the keys and the saved checkpoint are for.
+    """The log was changed, or is not the log to which the keys and the saved checkpoint belong.
 
     index  of the first bad entry; None: unknown
     """

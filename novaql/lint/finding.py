@@ -9,8 +9,8 @@ from novaql.span import Span
 
 
 class Severity(StrEnum):
-    """ERROR: the answer is wrong or always empty. WARNING: it is probably unintended.
-    INFO: there is a better form."""
+    """ERROR: the answer is wrong or always empty. WARNING: the query is probably unintended. INFO:
+    there is a better form."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -33,7 +33,7 @@ class Finding:
 
     rule          name of the rule, "missing-le"
     line, column  from 1; `length` in characters
-    suggestion    what to write instead, or None
+    suggestion    the text to write instead, or None
     """
 
     rule: str

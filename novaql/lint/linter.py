@@ -109,7 +109,7 @@ def lint(text: str, known: Knowledge | None = None) -> list[Finding]:
 
     known  facts about the data; None: rules use only names
 
-    Raises `QueryError` if the text is no query.
+    Raises `QueryError` if the text is not a query.
     """
     trees = parsed(text)
     knowledge = Knowledge() if known is None else known

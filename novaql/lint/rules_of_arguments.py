@@ -1,4 +1,4 @@
-"""Rules about arguments: expressions that a function accepts and cannot use."""
+"""Rules about arguments: expressions that a function accepts, but cannot use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OF_SED = re.compile(r"\\(\d{1,9})", re.ASCII)
 
 
 def absent_of_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """absent() is about the whole vector: one group that is there hides that others are not."""
+    """absent() is about the whole vector: one group that exists hides that others are absent."""
     del known
     for node in calls(root, ("absent",)):
         inner = bare(node.arguments[0])
@@ -44,7 +44,7 @@ def absent_of_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def time_of_result(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """Samples of a selector have times; a result has the time at which it is evaluated."""
+    """The samples of a selector have their own times; a result has the time of its evaluation."""
     del known
     at_steps = {
         id(node)
@@ -131,7 +131,8 @@ def coarse_subquery(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def lost_group(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """A template refers to a group that its pattern does not have: the text there is empty."""
+    """A template refers to a group that its pattern does not have: the group is replaced by no
+    text."""
     del known
     for node in calls(root, TEMPLATES):
         template, pattern = (bare(node.arguments[place]) for place in TEMPLATES[node.function])

@@ -42,7 +42,7 @@ _MIRRORED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
 _PARTS = frozenset({"avail", "available", "free", "used", "usage", "open", "inuse"})
 _WHOLES = frozenset({"size", "total", "max", "limit", "capacity"})
 _CHAIN = 20
-"""So many comparisons of one value are taken together: `x > 1 < 5 …`."""
+"""Limit of the comparisons of one value that are combined: `x > 1 < 5 …`."""
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -75,7 +75,7 @@ def impossible_comparison(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def never_zero(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """A count of nothing is no 0: there is no element, and no comparison is satisfied."""
+    """A count without elements is absent instead of 0, so that no comparison is satisfied."""
     del known
     for node, op, value, operand in _limits(root):
         counted = _counted(operand)
@@ -123,7 +123,7 @@ def beyond_calendar(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def exact_rate(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """An increase is extrapolated to the edges of its window, and seldom a whole number."""
+    """An increase is extrapolated to the edges of its window, and is rarely a whole number."""
     del known
     for node, op, value, operand in _limits(root):
         inner = bare(operand)

@@ -32,7 +32,8 @@ _RATE = re.compile(r"(rate|irate|increase)(\d+(ms|[smhdwy]))*")
 
 
 def rate_of_gauge(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """rate, increase and irate take every decrease for a reset: of a gauge they count nonsense."""
+    """rate, increase and irate treat every decrease as a reset, so their results for a gauge have
+    no meaning."""
     for node in calls(root, OF_COUNTERS):
         metric = metric_of_range(node)
         if metric is None:
@@ -48,7 +49,7 @@ def rate_of_gauge(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def delta_of_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """delta and deriv see a counter's reset as a fall."""
+    """delta and deriv treat the reset of a counter as a decrease."""
     for node in calls(root, OF_GAUGES):
         metric = metric_of_range(node)
         if metric is None:
@@ -64,7 +65,7 @@ def delta_of_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def rate_of_sum(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
-    """A reset of one series disappears in a sum: first rate, then sum."""
+    """A sum hides the reset of one series: first rate, then sum."""
     for node in calls(root, OF_COUNTERS):
         for argument in node.arguments:
             inner = bare(argument)
@@ -78,7 +79,7 @@ def rate_of_sum(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG0
 
 
 def rate_of_rate(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """A rate goes up and down: of a rate, each fall counts as a reset."""
+    """A rate increases and decreases: a rate of it counts each decrease as a reset."""
     del known
     for node in calls(root, OF_COUNTERS - {"resets"}):
         metric = metric_of_range(node) or ""

@@ -59,7 +59,7 @@ def _converted(histogram: Expr) -> bool:
 
 
 def quantile_of_averages(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
-    """Buckets are added up; the mean of quantiles is no quantile of anything."""
+    """Buckets are added up; the mean of quantiles is not a quantile."""
     for node in walk(root):
         if isinstance(node, Aggregate) and node.op in ("avg", "sum"):
             inner = bare(node.operand)
@@ -97,7 +97,7 @@ def quantile_since_start(root: Expr, known: Knowledge) -> Iterator[Remark]:  # n
 
 
 def average_of_quantiles(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """Quantiles of a summary are computed where it is scraped; nothing combines them."""
+    """Quantiles of a summary are computed by the scraped target, and cannot be combined."""
     del known
     for node in walk(root):
         if not isinstance(node, Aggregate) or node.op not in ("sum", "avg", "median", "geomean"):
@@ -143,7 +143,7 @@ def sum_of_buckets(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def not_buckets(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """A quantile of what cannot be a histogram: its sum, its count, a plain counter."""
+    """A quantile of a series that cannot be a histogram: its sum, its count, a plain counter."""
     for operand in _operands(root):
         for selector in selectors(operand):
             metric = metric_of(selector) or ""
@@ -168,7 +168,7 @@ def _operands(root: Expr) -> Iterator[Expr]:
 
 
 def _of_buckets(node: Aggregate) -> bool:
-    """Whether what is aggregated are classic buckets; native histograms have no `le`."""
+    """Whether the aggregated series are classic buckets; native histograms have no `le`."""
     return any(_is_bucket(selector) for selector in selectors(node.operand))
 
 

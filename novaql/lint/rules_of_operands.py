@@ -1,4 +1,5 @@
-"""Rules about the two sides of an operator: equal ones, presence and values confused."""
+"""Rules about the two sides of an operator: equal sides, and values that are confused with
+presence."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ OF_EQUALS = {
 
 
 def same_operands(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """Both sides are the same: one was copied and not changed."""
+    """Both sides are equal: one was probably copied and not changed."""
     del known
     for node in walk(root):
         if not isinstance(node, Binary) or node.op not in OF_EQUALS or node.matching.renamed:
@@ -93,7 +94,8 @@ def _is_group(expr: Expr) -> bool:
 
 
 def set_of_bool(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """`and`, `or` and `unless` test presence; with `bool`, what does not hold is present: 0."""
+    """`and`, `or` and `unless` test presence; with `bool`, an element that does not satisfy the
+    comparison is present, with the value 0."""
     del known
     for node in walk(root):
         if not isinstance(node, Binary) or node.op not in ("and", "or", "unless"):

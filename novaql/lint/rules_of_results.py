@@ -19,7 +19,7 @@ else:  # 5 ms, for misspelt labels alone
     difflib = lazy_module("difflib")
 
 MANY_VALUES = 1000
-"""A label with more values than this is no label to group by."""
+"""A label with more values than this is unsuitable for grouping."""
 SUSPICIOUS = frozenset(
     {
         "id", "uid", "uuid", "user_id", "session", "session_id", "request_id", "trace_id",
@@ -31,7 +31,7 @@ _CODES = frozenset({"hash", "version", "build", "state", "status", "code", "info
 
 
 def operands_never_meet(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
-    """Sides that are grouped by different labels have no label set in common."""
+    """Sides that are grouped by different labels share no label set."""
     labels_of = labels_left(root)
     for node in walk(root):
         if not isinstance(node, Binary) or node.op in ("or", "unless", "default"):
@@ -111,7 +111,7 @@ def many_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def _has_few_values(selector: VectorSelector) -> bool:
-    """Whether the name of a metric is that of a code: a hash, a version, a state."""
+    """Whether the values of a metric are codes, by its name: a hash, a version, a state."""
     return bool(_CODES & set((metric_of(selector) or "").split("_")))
 
 

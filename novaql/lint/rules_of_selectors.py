@@ -85,7 +85,7 @@ def _contradiction(matchers: Sequence[Matcher]) -> str | None:
 
 
 def _guilty(name: str | None, matchers: tuple[Matcher, ...], known: Knowledge) -> str | None:
-    """The first condition without which something would match."""
+    """The first condition without which some series would match."""
     every = matchers
     if name is not None:
         if known.matches((Matcher(METRIC_NAME, MatchOp.EQUAL, name),)) == 0:
@@ -104,7 +104,7 @@ def _guilty(name: str | None, matchers: tuple[Matcher, ...], known: Knowledge) -
 
 
 def selects_everything(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
-    """A selector without a metric reads whatever there is."""
+    """A selector without a metric reads all series."""
     for selector in selectors(root):
         if metric_of(selector) is not None:
             continue
@@ -118,7 +118,7 @@ def selects_everything(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noq
 
 
 def useless_matcher(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """`=~".*"` matches whatever the label is, and series without it."""
+    """`=~".*"` matches all values of the label, and series without it."""
     del known
     for selector in selectors(root):
         for matcher in all_matchers(selector):

@@ -1,4 +1,4 @@
-"""Rules about values: shares in per cent, what is never absent, counts of bool."""
+"""Rules about values: shares in per cent, expressions that are never absent, counts of bool."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ SHARES = {
 
 
 def count_of_bool(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """With `bool`, a comparison returns 0 for what does not satisfy it, and count counts these."""
+    """With `bool`, a comparison returns 0 for elements that do not satisfy it, and count counts
+    these."""
     del known
     for node in walk(root):
         if isinstance(node, Aggregate) and node.op in ("count", "group"):
@@ -65,7 +66,7 @@ def share_out_of_range(root: Expr, known: Knowledge) -> Iterator[Remark]:
 
 
 def never_absent(root: Expr, known: Knowledge) -> Iterator[Remark]:
-    """absent() of what always has a value never returns anything."""
+    """absent() of an expression that always has a value is always empty."""
     del known
     for node in calls(root, ("absent",)):
         if _always_there(bare(node.arguments[0])):

@@ -22,14 +22,14 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 
 def bare(expr: Expr) -> Expr:
-    """Without parentheses around it."""
+    """The expression without parentheses around it."""
     while isinstance(expr, Paren):
         expr = expr.inner
     return expr
 
 
 def number(expr: Expr) -> float | None:
-    """The number that an expression is, with its sign, or None."""
+    """The number in an expression that is one, with its sign, or None."""
     expr = bare(expr)
     if isinstance(expr, Unary) and isinstance(inner := bare(expr.operand), Number):
         return -inner.value if expr.op == "-" else inner.value
@@ -44,7 +44,8 @@ def selectors(expr: Expr) -> Iterator[VectorSelector]:
 
 
 def all_matchers(selector: VectorSelector) -> list[Matcher]:
-    """Those in braces, in the order of the text, alternatives among them, each once."""
+    """The matchers in braces, in the order of the text, those of alternatives included, each
+    once."""
     every = [*selector.matchers, *(m for one in selector.alternatives for m in one)]
     return list(dict.fromkeys(every))
 

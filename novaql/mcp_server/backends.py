@@ -1,4 +1,4 @@
-"""What the tools query: a source in this process, or a server over its public HTTP API."""
+"""The data that the tools query: a source in this process, or a server over its public HTTP API."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Answer:
 
 
 class Backend(Protocol):
-    """Answers the questions of the tools. Raises `NovaqlError`."""
+    """Answers the requests of the tools. Raises `NovaqlError`."""
 
     def last_ms(self) -> int:
         """The default of `time` and `end`: the last sample of files, now for all other data."""
@@ -100,7 +100,7 @@ class LocalBackend:
 
 
 class RemoteBackend:
-    """A NovaQL server. url: its address; token: None where it requires none."""
+    """A NovaQL server. url: its address; token: None if it requires none."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self._url = url.rstrip("/")

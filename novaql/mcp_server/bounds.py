@@ -1,4 +1,4 @@
-"""Answers of bounded size, which state what was cut."""
+"""Answers of bounded size, which state the parts that were cut."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_SERIES = 200
 MAX_POINTS = 5_000
 MAX_ITEMS = 1_000
 MAX_BYTES = 200_000
-"""Of an answer: series, points of all of them, items of a list, bytes as JSON."""
+"""Bounds of an answer: series, points of all of them, items of a list, bytes as JSON."""
 
 _SAMPLES = ("values", "histograms")
 
@@ -62,7 +62,7 @@ def _newest(row: dict[str, Any], count: int) -> dict[str, Any]:
 
 
 def _within_bytes(items: list[Any]) -> tuple[list[Any], bool]:
-    """The first items that have together at most MAX_BYTES as JSON, and whether that is all."""
+    """The first items that together have at most MAX_BYTES as JSON, and whether these are all."""
     total = 0
     for count, item in enumerate(items):
         total += len(json.dumps(item))

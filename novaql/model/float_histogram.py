@@ -1,8 +1,8 @@
 """Native histograms of floats: one value with a population per bucket, and how two are added.
 
-Bucket `i` of schema `s` holds what lies in (2^((i-1)·2^-s), 2^(i·2^-s)]; negative buckets mirror
-that. Schema -53 has explicit ascending upper bounds instead: bucket `i` lies between
-`custom_values[i - 1]` and `custom_values[i]`, the last one reaches to infinity.
+Bucket `i` of schema `s` counts observations in (2^((i-1)·2^-s), 2^(i·2^-s)]; negative buckets
+mirror that. Schema -53 has explicit ascending upper bounds instead: bucket `i` is between
+`custom_values[i - 1]` and `custom_values[i]`, and the last one reaches to infinity.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CUSTOM_SCHEMA = -53
 
 
 class ResetHint(StrEnum):
-    """What is known of a counter reset between the previous histogram and this one."""
+    """Whether a counter reset is between the previous histogram and this one, as far as known."""
 
     UNKNOWN = "unknown"
     RESET = "reset"
@@ -53,7 +53,7 @@ class FloatHistogram:
     custom_values       upper bounds of schema -53, +Inf left out
     hint                see `ResetHint`
 
-    Nothing checks that `count` fits the buckets.
+    The consistency of `count` with the buckets is not checked.
     """
 
     schema: int = 0
@@ -71,7 +71,7 @@ class FloatHistogram:
         return self.schema == CUSTOM_SCHEMA
 
     def compacted(self) -> FloatHistogram:
-        """The same without empty buckets; spans that touch are one."""
+        """Return the histogram without empty buckets; adjacent spans are joined."""
         return replace(
             self,
             positive=spans_of(populations(self.positive)),
@@ -79,7 +79,8 @@ class FloatHistogram:
         )
 
     def coarsened(self, schema: int) -> FloatHistogram:
-        """The same at a coarser exponential schema: buckets are merged, none is split."""
+        """Return the histogram at a coarser exponential schema: buckets are merged, none is
+        split."""
         if self.custom or schema > self.schema:
             raise IncompatibleHistograms(f"schema {self.schema} cannot become schema {schema}")
         if schema == self.schema:
@@ -93,7 +94,7 @@ class FloatHistogram:
         )
 
     def rebucketed(self, bounds: tuple[float, ...]) -> FloatHistogram:
-        """The same at fewer custom bounds, each of which it has already."""
+        """Return the histogram at fewer custom bounds, all of which are among its own."""
         if bounds == self.custom_values:
             return self
         places = []
@@ -108,7 +109,7 @@ class FloatHistogram:
         )
 
     def scaled(self, factor: float) -> FloatHistogram:
-        """Every population, count and sum times `factor`."""
+        """Return the histogram with every population, count and sum times `factor`."""
 
         def times(spans: tuple[Span, ...]) -> tuple[Span, ...]:
             return tuple(Span(s.start, tuple(c * factor for c in s.counts)) for s in spans)
@@ -187,7 +188,8 @@ def _combined(left: FloatHistogram, right: FloatHistogram, sign: float) -> Float
 
 
 def combined_hint(left: ResetHint, right: ResetHint) -> ResetHint:
-    """Hint of a sum: equal ones stay, gauge wins, then unknown; contradictions are unknown."""
+    """Hint of a sum: an equal hint is returned; gauge has precedence, then unknown; contradictions
+    are unknown."""
     if left == right:
         return left
     if ResetHint.GAUGE in (left, right):
@@ -222,8 +224,8 @@ def _common_zero_bucket(
 def widened(histogram: FloatHistogram, threshold: float) -> FloatHistogram:
     """Move the buckets below `threshold` into the zero bucket.
 
-    A populated bucket that holds `threshold` inside is taken whole, and the zero bucket ends
-    where it ends.
+    A populated bucket that contains `threshold` is moved as a whole, and the zero bucket ends at
+    its end.
     """
     if threshold <= histogram.zero_threshold:
         return histogram

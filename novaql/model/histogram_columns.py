@@ -19,7 +19,7 @@ _HINTS = {int(code): hint for hint, code in _CODES.items()}
 
 
 def columns_of(histograms: Sequence[FloatHistogram]) -> Histograms:
-    """The same histograms, in order, without empty buckets."""
+    """Return the histograms as columns, in order, without empty buckets."""
     rows = HistogramRows()
     for h in histograms:
         above, below = populations(h.positive), populations(h.negative)
@@ -33,7 +33,7 @@ def _side(populations: dict[int, float]) -> Side:
 
 
 def histogram_at(columns: Histograms, row: int) -> FloatHistogram:
-    """One of them."""
+    """Return one histogram of the columns."""
     bounds = int(columns.bounds[row])
     return FloatHistogram(
         int(columns.schema[row]),

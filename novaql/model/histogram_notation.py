@@ -57,7 +57,7 @@ def parse_histogram(text: str) -> tuple[FloatHistogram, bool]:
 
 
 def format_histogram(histogram: FloatHistogram) -> str:
-    """Shortest text that `parse_histogram` reads back as the same (compacted) histogram."""
+    """The shortest text that `parse_histogram` reads back as the same (compacted) histogram."""
     plain = histogram.compacted()
     parts = []
     if plain.schema:

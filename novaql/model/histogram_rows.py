@@ -35,7 +35,7 @@ class HistogramRows:
         negative: Side,
         bounds: tuple[float, ...] = (),
     ) -> None:
-        """Add one; the columns of `Histograms` describe the parts."""
+        """Add a histogram; the columns of `Histograms` describe the parts."""
         custom = schema == CUSTOM_SCHEMA
         number = self._sets.setdefault(bounds, len(self._sets)) if custom else -1
         self._scalars.append((schema, hint, count, total, zero_count, zero_threshold, number))
@@ -43,7 +43,7 @@ class HistogramRows:
         self._negative.add(*negative)
 
     def histograms(self) -> Histograms:
-        """All that were added, in order, without empty buckets."""
+        """The added histograms, in order, without empty buckets."""
         if not self._scalars:
             return Histograms.none()
         schema, hint, count, total, zero_count, threshold, number = zip(*self._scalars, strict=True)

@@ -1,4 +1,4 @@
-"""One label set as a value that can be compared and be the key of a dictionary."""
+"""One label set as a value that can be compared, and can be the key of a dictionary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error of text that the notation of series does not allow."""
+"""The error for text that the notation of series does not allow."""
 
 from __future__ import annotations
 

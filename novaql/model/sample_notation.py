@@ -13,7 +13,8 @@ _NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?
 
 
 def parse_float(text: str) -> float | None:
-    """The number; None for any other text. Hexadecimal numbers and durations are other text."""
+    """The number; None for any other text. Hexadecimal numbers and durations count as other
+    text."""
     return float(text) if _NUMBER.fullmatch(text) else None
 
 

@@ -110,7 +110,7 @@ def _float_run(
         step = -step
     items: list[Item] = [value]
     for _ in range(_times(times or "0")):
-        # Added repeatedly, as upstream does; with an increment of 0 nothing may change.
+        # Added repeatedly, as Prometheus does; an increment of 0 must not change the value.
         value = value + step if increment is not None else value
         items.append(value)
     return items

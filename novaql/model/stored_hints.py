@@ -1,9 +1,9 @@
 """Counter reset hints as Prometheus's storage returns them.
 
-Storage retains no hint as written. A gauge histogram is returned as one. Of counter histograms
-the first of each chunk is returned as unknown, every later one as no reset; a chunk ends where the
-type of the sample changes, at a staleness marker (a float), at a reset, and where the layout
-changes.
+The storage does not retain hints as written. A gauge histogram is returned as one. Of counter
+histograms the first of each chunk is returned as unknown, every later one as no reset; a chunk ends
+where the type of the sample changes, at a staleness marker (a float), at a reset, and where the
+layout changes.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _TEXTS = ("time", "start", "end", "step", "lookback")
 
 
 class _Options(argparse.ArgumentParser):
-    """Raises `ArgumentError` where the base class ends the program."""
+    """A parser of options that raises `ArgumentError` instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
         raise ArgumentError("%novaql", message)
@@ -87,7 +87,7 @@ def load_ipython_extension(ipython: Shell) -> None:
 
 
 def _divided(line: str) -> tuple[argparse.Namespace, str]:
-    """Options of a line, and the query behind them as it was written."""
+    """The options of a line, and the query behind them as written."""
     options: list[str] = []
     rest = line
     while rest.lstrip().startswith("--"):
@@ -95,7 +95,7 @@ def _divided(line: str) -> tuple[argparse.Namespace, str]:
         option, rest = parts[0], parts[1] if len(parts) > 1 else ""
         if "=" not in option:
             value, rest = _first_word(rest)
-            # In one word: `--start -1h` would be two options.
+            # As one word, because `--start -1h` would be two options.
             option = "=".join([option, *value])
         options.append(option)
     return _PARSER.parse_args(options), rest.strip()

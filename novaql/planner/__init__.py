@@ -1,4 +1,4 @@
-"""Syntax tree → logical plan → better logical plan. Pure: no data, no arrays."""
+"""Syntax tree → logical plan → optimized logical plan. Pure: no data, no arrays."""
 
 from novaql.planner.build import build_plan
 from novaql.planner.optimizer import explain, optimize

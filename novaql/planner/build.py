@@ -85,12 +85,12 @@ def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
 
 GapFinder = Callable[[Select, int, int], int | None]
 """Returns the median gap between the samples of a selector in a range of time, in milliseconds;
-None: there are no two samples of one series."""
+None: no series has two samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltPlan:
-    """A plan, and what it depends on beside the text.
+    """A plan, and its dependencies besides the text.
 
     timeless  the text has the same plan at all other times, if the automatic windows are equal
     windows   the automatic windows in milliseconds, with their places in the text
@@ -104,7 +104,7 @@ class BuiltPlan:
 def build_with_dependencies(
     expr: Expr, text: str, options: QueryOptions, gap_ms: GapFinder | None = None
 ) -> BuiltPlan:
-    """Return the plan of a core tree, and what it depends on.
+    """Return the plan of a core tree, and its dependencies.
 
     text    the query, for messages
     gap_ms  determines automatic windows; None: they are those of a source without data
@@ -335,5 +335,6 @@ class _Builder:
 
 
 def _without_times(plan: Plan) -> Plan:
-    """Return the matchers of `info` without times: its first argument determines what it reads."""
+    """Return the matchers of `info` without times: its first argument determines the times that it
+    reads."""
     return replace(plan, offset_ms=0, at_ms=None) if isinstance(plan, Select) else plan

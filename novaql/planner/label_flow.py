@@ -1,4 +1,4 @@
-"""Which rows and labels of a selector reach the result of a plan: shared by several rules."""
+"""The rows and labels of a selector that reach the result of a plan: shared by several rules."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ CELL_BY_CELL = frozenset(
         "bitmap_and", "bitmap_or", "bitmap_xor",
     }
 )  # fmt: skip
-"""Functions that change values, and of the labels only the name."""
+"""Functions that change values, but no label except the name."""
 
 GROUPING = frozenset({"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"})
 """Aggregations whose result has one row for each group, which depends only on its members."""
 OF_VALUES = frozenset(
     {"count_values", "distinct", "geomean", "mad", "median", "mode", "quantile", "quantiles"}
 )
-"""Aggregations that need all values of a group at once, and of its members nothing else."""
+"""Aggregations that need all values of a group at once, but no other property of its members."""
 
 _OF_ANY_SAMPLES = frozenset(
     {"changes", "count_over_time", "first_over_time", "last_over_time", "present_over_time",
@@ -49,7 +49,7 @@ _NEVER_QUIET = frozenset(
     {"double_exponential_smoothing", "quantile_over_time", "quantiles_over_time:",
      "seasonal_baseline"}
 )  # fmt: skip
-"""Functions of ranges that may warn of an argument, or reject it."""
+"""Functions of ranges that may warn about an argument, or reject it."""
 
 _COUNTERS_ONLY = frozenset({"rate", "increase"})
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
@@ -59,7 +59,7 @@ OF_WHOLE_RANGES = frozenset(
     {"absent_over_time", "correlation", "count_values_over_time", "histogram_over_time",
      "stale_samples_over_time"}
 )  # fmt: skip
-"""Functions of range vectors whose rows are not those of the range, or that are no rollup."""
+"""Functions of range vectors whose rows are not those of the range, or that are not rollups."""
 
 
 def source_of(plan: Plan) -> Select | None:
@@ -128,9 +128,10 @@ def with_source(plan: Plan, select: Select) -> Plan:
 def is_quiet(plan: Plan) -> bool:
     """Whether evaluation can neither fail nor add annotations.
 
-    Then a rule may evaluate less of the plan, or nothing, without a visible difference. Functions
+    If so, a rule may omit a part of the plan, or all of it, without a visible difference. Functions
     of values annotate native histograms, so they are quiet only for data without histograms. Series
-    of several metrics may be equal without their names, which is an error where names go early.
+    of several metrics may be equal without their names, which is an error if names are removed
+    early.
     """
     floats_only = False  # whether a node on the way down annotates histograms
     unnamed = False  # whether one removes names

@@ -15,7 +15,7 @@ from novaql.language.value_types import ValueType
 from novaql.tsdb.model.matchers import Matcher
 
 PLAIN = Matching()
-"""One-to-one on all labels: what an operator without modifiers means."""
+"""One-to-one on all labels: the matching of an operator without modifiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Constant(Spanned):
     value: float
 
     def __eq__(self, other: object) -> bool:
-        # NaN is the same number as NaN here, and -0 is another one than 0.
+        # NaN equals NaN here, and -0 does not equal 0.
         return isinstance(other, Constant) and repr(self.value) == repr(other.value)
 
     def __hash__(self) -> int:
@@ -45,7 +45,7 @@ class Select(Spanned):
     counts_only  of native histograms, only count and sum are used
     floats_only  there are no native histograms in the data
     labels       the labels that the query uses; None: all of them
-    alternatives sets of matchers of which any one must hold, beside `matchers`
+    alternatives sets of matchers; one of the sets must hold besides `matchers`
     """
 
     matchers: tuple[Matcher, ...]
@@ -61,7 +61,7 @@ class Select(Spanned):
 
 @dataclass(frozen=True, slots=True)
 class SampleStage:
-    """An operator with a constant, or a function, that changes or removes each sample by itself.
+    """An operator with a constant, or a function, that changes or removes each sample separately.
 
     function   the operator or the function; `in`: the value is one of the constants
     constants  the other operand, the other arguments
@@ -260,7 +260,7 @@ def children(plan: Plan) -> tuple[Plan, ...]:
 
 
 def with_sides(plan: BinaryOp, left: Plan, right: Plan) -> BinaryOp:
-    """The operator between these; the same object if they are its own."""
+    """Return the operator between other sides; the same object if they are its own."""
     if left is plan.left and right is plan.right:
         return plan
     return replace(plan, left=left, right=right)

@@ -22,7 +22,7 @@ class Stage:
 def optimize(plan: Plan, *, enabled: bool = True, floats_only: bool = False) -> Plan:
     """Return the plan after all rules. `enabled=False`: only after those of `REQUIRED`.
 
-    floats_only  the data has no native histograms, so no annotation is about any
+    floats_only  the data has no native histograms, so no annotation is about one
     """
     if floats_only:
         plan = of_floats(plan)

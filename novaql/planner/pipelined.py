@@ -1,4 +1,4 @@
-"""Which plans run batch by batch, below an aggregation, so that no whole matrix of them exists.
+"""The plans that run batch by batch, below an aggregation, so that their whole matrix never exists.
 
 Such a plan is a selector, or a function over a selector's range, under elementwise operations. The
 types of its nodes decide this.

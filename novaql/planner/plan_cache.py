@@ -72,7 +72,7 @@ class PlanCache:
         built = build_with_dependencies(parse_core(expr), expr, options, gap_ms)
         check_type(built.plan, expr, options)  # the rules assume correct types
         key: tuple[object, ...] = any_time if built.timeless else these_times
-        if built.windows:  # they follow the data, so each query determines them again
+        if built.windows:  # they depend on the data, so each query determines them again
             key = *key, built.windows
             entry = self._plans.get(key)
         if entry is None:

@@ -1,6 +1,6 @@
-"""Which samples the result at one step depends on: the result cache invalidates steps by it.
+"""The samples that the result at one step depends on, by which the result cache invalidates steps.
 
-Steps are independent: the result at a time is the same, whatever the other times of the query. For
+Steps must be independent: the other times of the query do not change the result at a time. For
 plans for which this does not hold, `reach` returns None.
 """
 
@@ -48,7 +48,7 @@ series, on the clock or on chance."""
 
 _AGGREGATIONS = AGGREGATORS.keys() - RANGE_AGGREGATIONS - _BY_OTHER_ROWS
 _FUNCTIONS = FUNCTIONS.keys() - WHOLE_RANGE - _BY_OTHER_THINGS | {MEMBER}
-"""What depends on the step alone."""
+"""The reach of results that depend on the step alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
             return _all(below, lookback_ms)
         case Constant() | TextConstant() | Nothing() | Shared() | Subset() | Negate():
             return _all(children(plan), lookback_ms)
-        case Default():  # gaps of series that are there at some other step
+        case Default():  # gaps of series that have a value at some other step
             return None
         case Shift(inner=inner, offset_ms=offset_ms, at_ms=at_ms):
             found = _reach(inner, lookback_ms)

@@ -1,4 +1,4 @@
-"""Functions over ranges that are others by another name, or several at once."""
+"""Functions over ranges that are other names of functions, or several functions at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SAME = {
     "tmax_over_time": "ts_of_max_over_time",
     "tmin_over_time": "ts_of_min_over_time",
 }
-"""Names of MetricsQL → what they are called here."""
+"""Names of MetricsQL → the names here."""
 
 PER_SECOND = {"rate_over_sum": "sum_over_time", "rate_prometheus": "increase_prometheus"}
 """Functions that are others per second of the range's length."""
@@ -50,8 +50,8 @@ SERIES = {
     "rollup_rate": _EXTREMES,
     "rollup_scrape_interval": _EXTREMES,
 }
-"""Functions that return several series for each: what each of these is called. The function of one
-of them is called, for instance, `rollup_rate:min`, which no text of a query can name."""
+"""Functions that return several series for each one: the names of these. The function of one of
+them is named, for example, `rollup_rate:min`, which the text of a query cannot contain."""
 
 NOT_EACH = frozenset({"absent_over_time", "histogram_over_time"})
 """Functions of a range vector that do not return one series for each."""
@@ -116,7 +116,7 @@ def _several(call: FunctionCall, text: str) -> Plan:
 
 
 def _union(call: FunctionCall, label: Plan, parts: Sequence[tuple[Plan, Plan]]) -> Plan:
-    """Several vectors below each other: the label, then for each its value and the vector."""
+    """Several vectors, one after another: the label, then for each its value and the vector."""
     return replace(call, arguments=(label, *(plan for part in parts for plan in part)))
 
 
@@ -140,7 +140,7 @@ def _named(call: FunctionCall, name: Plan, window: Plan, text: str) -> Plan:
 
 
 def _level(quantile: Plan) -> Plan:
-    """The value of a quantile's label: its text if it is a constant, else itself."""
+    """The value of a quantile's label: the text of a constant, or else the expression."""
     if isinstance(quantile, Constant):
         return TextConstant(go_number(quantile.value), span=quantile.span)
     return quantile

@@ -1,4 +1,4 @@
-"""`offset` and `@` behind an expression."""
+"""`offset` and `@` after an expression."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from novaql.span import Span
 def shifted(plan: Plan, offset_ms: int, at_ms: int | None, span: Span) -> Plan:
     """Return the plan as of other times: offset_ms earlier, or than at_ms.
 
-    The shift moves into selectors and subqueries where this means the same, so that nothing else of
-    the plan changes. `time()` and its like need a node of their own.
+    The shift moves into selectors and subqueries if this is equivalent, so that no other part of
+    the plan changes. `time()` and similar functions need a separate node.
     """
     if type_of(plan) is ValueType.MATRIX or _is_transparent(plan):
         return _pushed(plan, offset_ms, at_ms)

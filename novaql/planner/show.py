@@ -60,7 +60,7 @@ def line_of(plan: Plan) -> str:
 
 
 def _attribute(plan: Plan, name: str, value: object) -> str:
-    """Return an attribute in the syntax of the language where it has one; "": the default."""
+    """Return an attribute in the syntax of the language if it has one; "": the default."""
     if isinstance(plan, Aggregation) and name == "grouping":
         if plan.without or plan.grouping:
             return f"{'without' if plan.without else 'by'} ({', '.join(plan.grouping)})"

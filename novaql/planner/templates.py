@@ -38,7 +38,7 @@ def _at_least_0(plan: Plan, span: Span) -> Plan:
 def _ru(arguments: tuple[Plan, ...], _: QueryOptions, span: Span) -> Plan:
     """`clamp_min(max - free, 0) / max * 100`, of `clamp_min(max, 0)` and `clamp_min(free, 0)`.
 
-    A size or a rest from a scalar counts for all series of the other argument.
+    A scalar argument applies to all series of the other argument.
     """
     free, most = (_at_least_0(argument, span) for argument in arguments)
     match arguments:

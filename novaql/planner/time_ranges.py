@@ -1,4 +1,5 @@
-"""Which samples each selector of a plan reads, and so which blocks the store skips."""
+"""The samples that each selector of a plan reads, which determine the blocks that the store
+skips."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Functions and aggregations whose value at one step depends on other steps of the query.
 
-They are never evaluated for a part of the steps: the result cache does not answer them, and what
-they are applied to is not taken for the same at every step.
+They are never evaluated for only some steps: the result cache does not answer them, and their
+operands are not treated as invariant over steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Expected against found: the differences, as the lines a person reads.
+"""The differences between the expected and the actual result, as readable lines.
 
 A line that starts with `-` is expected and missing, one with `+` was found and not expected.
 """
@@ -20,7 +20,7 @@ from novaql.tsdb.model.matchers import compile_regex
 
 
 def samples_equal(expected: float | NamedHint, found: Sample) -> bool:
-    """Same kind, and equal within the tolerance."""
+    """Whether samples are of the same kind, and equal within the tolerance."""
     if isinstance(expected, NamedHint):
         return isinstance(found, FloatHistogram) and histograms_equal(
             expected.histogram, found, with_hint=expected.hint_given
@@ -31,7 +31,8 @@ def samples_equal(expected: float | NamedHint, found: Sample) -> bool:
 def histograms_equal(
     expected: FloatHistogram, found: FloatHistogram, *, with_hint: bool = False
 ) -> bool:
-    """Layouts equal exactly, populations within the tolerance; the hint only if requested."""
+    """Whether layouts are equal exactly, and populations within the tolerance; the hint only counts
+    if requested."""
     a, b = expected.compacted(), found.compacted()
     same_layout = (
         a.schema == b.schema
@@ -55,7 +56,7 @@ def _numbers(histogram: FloatHistogram) -> list[float]:
 
 
 def differences(case: Eval, found: Outcome) -> list[str]:
-    """How a result differs from the expectation; annotations are another matter."""
+    """The differences of a result from the expectation, without those of annotations."""
     expected = case.expected
     if expected.text is not None:
         if found.text == expected.text:
@@ -190,7 +191,7 @@ def failure_differences(expected: TextExpectation, message: str) -> list[str]:
 
 
 def text_matches(expected: TextExpectation, text: str) -> bool:
-    """The whole text, or an RE2 pattern somewhere in it, or anything."""
+    """Whether the expectation is the whole text, an RE2 pattern that occurs in it, or any text."""
     if expected.message is not None:
         return text.strip() == expected.message
     if expected.regex is not None:

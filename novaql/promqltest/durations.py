@@ -24,6 +24,6 @@ def duration_ms(text: str) -> int:
 
 
 def signed_duration_ms(text: str) -> int:
-    """The same with an optional sign in front. Raises `NotationProblem`."""
+    """`duration_ms` with an optional sign in front. Raises `NotationProblem`."""
     size = duration_ms(text.removeprefix("-").removeprefix("+"))
     return -size if text.startswith("-") else size

@@ -1,4 +1,4 @@
-"""Lines below an eval → what it expects."""
+"""Lines below an eval → its expectation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A load block: series with their samples, and the start timestamps that go with them."""
+"""A load block: series with their samples and their start timestamps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Draft:
     """A load while its lines are read.
 
     waiting  an @st line that its series must follow
-    default  starts of the samples of the series below that have none of their own, repeated
+    default  starts for the following series without their own, repeated
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ class Outcome:
     """A result as plain values.
 
     series    label set → time in milliseconds → sample, in the order of the result
-    repeated  label sets that came more than once (never in a right result)
+    repeated  label sets that occur more than once (never in a correct result)
     """
 
     kind: ResultKind

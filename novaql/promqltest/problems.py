@@ -11,7 +11,7 @@ from novaql.model.problems import NotationProblem
 
 
 class LineProblem(NotationProblem):
-    """The text of one line is at fault. `line` counts from 1."""
+    """The text of one line is invalid. `line` counts from 1."""
 
     def __init__(self, line: int, message: str) -> None:
         self.line = line
@@ -19,7 +19,8 @@ class LineProblem(NotationProblem):
 
 
 class ScriptError(Exception):
-    """The script itself is wrong, not what it tests. Carries file and line (from 1)."""
+    """The script itself is invalid, as opposed to a failed eval. Has the file and the line (from
+    1)."""
 
     def __init__(self, file: str, line: int, message: str) -> None:
         self.file = file

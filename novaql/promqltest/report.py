@@ -22,7 +22,8 @@ class Tally:
     verdicts: Sequence[Verdict]
 
     def count(self, *, passed: bool, native: bool | None = None) -> int:
-        """Evals that passed or failed. native: of histograms or of floats; None: of both."""
+        """Return the number of evals that passed or failed. native: of histograms or of floats;
+        None: of both."""
         return sum(v.passed is passed and native in (None, v.native) for v in self.verdicts)
 
     @property
@@ -43,7 +44,7 @@ def report(
     """Run scripts; 0 if every eval passed, 1 if not.
 
     quiet      print the table only, no failures
-    max_diffs  print at most so many failures; None: all
+    max_diffs  the most failures to print; None: all
 
     The table has a row per file. Float evals and native histogram evals are counted apart
     (`Verdict.native` distinguishes them), so that the share of float evals can be stated. The

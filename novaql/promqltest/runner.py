@@ -1,4 +1,4 @@
-"""Runs a script: every eval against what the loads before it have put in.
+"""Runs a script: every eval against the data of the loads before it.
 
 An instant eval is more than one query: as written; with `@` on every selector, at other times;
 and each of these as the middle of a range query. All must return the same.
@@ -46,7 +46,8 @@ _MINUTE_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Instead of an outcome. crash: not an error the engine means to raise, so never expected."""
+    """The failure of a query, in place of an outcome. crash: an exception that the engine does not
+    raise on purpose, and which is never expected."""
 
     message: str
     crash: bool = False
@@ -54,11 +55,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one eval.
+    """The result of one eval.
 
-    native       it touches native histograms: a series it selects holds some, or its query,
+    native       it involves native histograms: a series that it selects has some, or its query,
                  results or annotations mention one (`{{`). All others are float evals
-    differences  nothing where it passed, else lines to read; the first names the run
+    differences  empty if it passed, else lines to read; the first names the run
     """
 
     case: Eval
@@ -77,7 +78,8 @@ def run_script(script: Script, engine: Engine = evaluate) -> Iterator[Verdict]:
 
 
 def cases(script: Script) -> Iterator[tuple[Eval, Storage]]:
-    """Every eval, and what the loads before it have put in. Loads never change a given storage."""
+    """Every eval, and the storage after the loads before it. Loads never change a storage that was
+    returned."""
     storage = Storage()
     for command in script.commands:
         match command:
@@ -170,7 +172,7 @@ def _check(
 def _check_middle(
     case: Eval, query: str, source: Source, time_ms: int, engine: Engine
 ) -> list[str]:
-    """The same query from a minute before to a minute after; its middle is what counts."""
+    """The same query from a minute before to a minute after, of which the middle is compared."""
     options = _options(time_ms - _MINUTE_MS, time_ms + _MINUTE_MS, _MINUTE_MS)
     found = _attempt(query, source, options, engine)
     if isinstance(found, Failure):
@@ -195,7 +197,7 @@ def _scalar_as_series(case: Eval) -> Eval:
 def _attempt(
     query: str, source: Source, options: QueryOptions, engine: Engine
 ) -> Outcome | Failure:
-    """The outcome, or how it failed."""
+    """Return the outcome, or the failure."""
     try:
         return outcome_of(engine(query, source, options))
     except NovaqlError as failure:

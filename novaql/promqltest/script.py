@@ -61,7 +61,7 @@ class MatrixTimes:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What has to come out of an eval.
+    """The expected outcome of an eval.
 
     series       the series of the result, and no others, in the order of the text
     scalar       a bare number: the result is this scalar

@@ -36,7 +36,7 @@ _RANGE_DEPENDENT = re.compile(rf"\b((start|end|range|step)\s*\(\s*\)|({_LOOK_AT_
 def pinned(expr: Expr, time_ms: int) -> Expr:
     """The query with `@ time` on every selector and subquery that has none.
 
-    Nothing changes inside a subquery: its own `@` decides there.
+    The inside of a subquery does not change, because the `@` of the subquery determines its times.
     """
     match expr:
         case VectorSelector(at=None) | Subquery(at=None) | Shifted(at=None):

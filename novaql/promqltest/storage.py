@@ -1,4 +1,4 @@
-"""What the loads of a script have put in so far, as a source for the engine."""
+"""The data of the loads of a script so far, as a source for the engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from novaql.tsdb.model.samples import Batch
 
 @dataclass(slots=True)
 class Storage:
-    """Samples of a script; unchanged once made.
+    """Samples of a script; immutable.
 
     samples  series → time in milliseconds → float or native histogram
     starts   series → time → start timestamp, where a line `@st` sets them
@@ -29,7 +29,8 @@ class Storage:
     _source: TableSource | None = None
 
     def with_load(self, load: Load) -> Storage:
-        """This and a block more. Of two lines with the same labels the later one counts."""
+        """Return this storage with another block. Of two lines with the same labels, the later one
+        counts."""
         more = Storage(
             {labels: dict(samples) for labels, samples in self.samples.items()},
             {labels: dict(starts) for labels, starts in self.starts.items()},

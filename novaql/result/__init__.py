@@ -1,4 +1,4 @@
-"""What a query evaluates to."""
+"""Results of queries."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class NativeCells:
 def native_where(
     native: NativeCells | None, cells: Bools | Ints | slice | EllipsisType
 ) -> NativeCells | None:
-    """The chosen cells, flat; None if none of them is a histogram."""
+    """The selected cells, flat; None if none of them is a histogram."""
     if native is None:
         return None
     which = native.which[cells].ravel()
@@ -43,7 +43,7 @@ def native_where(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """Ragged form: row i owns times_ms[offsets[i]:offsets[i + 1]] and the values beside them.
+    """Ragged form: row i has times_ms[offsets[i]:offsets[i + 1]] and the values at the same places.
 
     native  which points are native histograms (`which` is flat, like the values), or None: no
             point is; the floats of histograms are undefined

@@ -13,7 +13,7 @@ def equal_series(a: SeriesTable, b: SeriesTable) -> bool:
     """Whether two tables of as many rows have the same series, in the same order."""
     if a.surely_equals(b):
         return True
-    both = concat_tables([a, b])  # brings both to the same codes
+    both = concat_tables([a, b])  # gives both the same codes
     return all(
         np.array_equal(column.codes[: len(a)], column.codes[len(a) :])
         for column in both.columns.values()

@@ -73,7 +73,7 @@ class ResultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueryStats:
-    """What the query cost: series selected, samples read, bytes of them, seconds per stage."""
+    """The cost of the query: series selected, samples read, their bytes, seconds for each stage."""
 
     series: int = 0
     samples: int = 0

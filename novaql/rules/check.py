@@ -1,4 +1,4 @@
-"""Check files and report as promtool does: findings to one stream, progress to the other."""
+"""Checks files and reports as promtool does: findings to one stream, progress to the other."""
 
 from __future__ import annotations
 

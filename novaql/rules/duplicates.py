@@ -1,4 +1,4 @@
-"""Rules that write the same series: allowed, and nearly always a mistake."""
+"""Rules that write the same series: allowed, but nearly always a mistake."""
 
 from __future__ import annotations
 

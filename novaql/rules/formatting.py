@@ -1,4 +1,4 @@
-"""Rule files in canonical form: expressions are rewritten in place, all else stays as it is."""
+"""Rule files in canonical form: expressions are rewritten in place, and no other text changes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PLAIN = re.compile(r"[A-Za-z_(0-9](?:[^:#\n]|:(?=\S)|(?<=\S)#)*")
 _NOT_PLAIN = re.compile(r"[-+.0-9_]+|true|false|null|yes|no|on|off|y|n|0x[0-9a-f]+", re.I)
 _FLOW = set("[]{},")
 WIDTH = 88
-"""Longest line of an expression, where it can be broken."""
+"""Longest line of an expression that can be broken."""
 
 
 def format_rules(text: str, file: str) -> str:
     """The text with every `expr` in canonical form.
 
-    Layout, comments and order of the YAML stay. An expression with comments of its own stays too:
-    they would be lost. Raises `FileProblems` if the text is no rule file.
+    Layout, comments and order of the YAML do not change. Neither does an expression that contains
+    comments, since they would be lost. Raises `FileProblems` if the text is not a rule file.
     """
     read_rules(text, file, names=Names.UTF8)
     source = YamlText(text, file)
@@ -31,7 +31,7 @@ def format_rules(text: str, file: str) -> str:
         start, end = source.position(node.start_mark), source.position(node.end_mark)
         if canonical is not None:
             if node.style in ("|", ">"):
-                # A block ends at the next token; the blank lines before that stay.
+                # A block ends at the next token; the blank lines before it remain.
                 body = text[start:end]
                 canonical += body[len(body.rstrip()) :] or "\n"
             changes[start] = end, canonical
@@ -55,7 +55,7 @@ def _expressions(root: Node | None) -> list[tuple[Scalar, int, bool]]:
 
 
 def _written(node: Scalar, indent: int, *, inside_flow: bool) -> str | None:
-    """The expression as YAML; None to leave it alone."""
+    """The expression as YAML; None: it does not change."""
     value = node.value
     if "#" in value and _has_comment(value):
         return None

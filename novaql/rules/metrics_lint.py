@@ -1,4 +1,4 @@
-"""What a page of metrics should not do: missing help, odd names and units, as promtool lints."""
+"""Findings about a page of metrics, as those of promtool: missing help, unusual names and units."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _BOUND = {"histogram": "le", "summary": "quantile"}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """A metric and what should be otherwise about it."""
+    """A metric, and the problem with it."""
 
     metric: str
     text: str
@@ -142,7 +142,7 @@ def _take_sample(families: dict[str, _Family], labels: dict[str, str]) -> None:
     bound = _BOUND.get(family.kind)
     family.labels |= labels.keys() - {bound}
     key = tuple(sorted(labels.items()))
-    if bound is None:  # lines of a histogram or summary are parts of one
+    if bound is None:  # lines of a histogram or summary belong to one metric
         family.repeated |= key in family.seen
         family.seen.add(key)
 

@@ -10,7 +10,8 @@ from novaql.rules.problems import Place
 
 @dataclass(frozen=True, slots=True)
 class RecordingRule:
-    """Writes the result of `expr` as series called `name`; `labels` are set on each of them."""
+    """Writes the result of `expr` as series with the name `name`; `labels` are set on each of
+    them."""
 
     name: str
     expr: str
@@ -22,8 +23,8 @@ class RecordingRule:
 class AlertingRule:
     """An alert for each element of the result of `expr`.
 
-    for_ms              how long an element must be there before its alert fires
-    keep_firing_for_ms  how long a firing alert stays so after its element went away
+    for_ms              how long an element must be present before its alert fires
+    keep_firing_for_ms  how long an alert continues to fire after its element has disappeared
     labels              templates; their results are set on the alert and take part in its identity
     annotations         templates; their results are shown with the alert
     """
@@ -60,7 +61,7 @@ class Group:
     place: Place = field(default=Place(1, 1), compare=False)
 
     def labels_of(self, rule: Rule) -> dict[str, str]:
-        """Labels of the rule, with those of the group it does not have itself."""
+        """Labels of the rule, with those labels of the group that the rule does not set."""
         return {**self.labels, **rule.labels}
 
 

@@ -1,4 +1,4 @@
-"""Which names metrics and labels may have: any text (Prometheus 3) or the older alphabet."""
+"""The names that metrics and labels may have: any text (Prometheus 3) or the older alphabet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a file of rules, of tests, or of configuration, and where."""
+"""Problems in files of rules, tests or configuration, with their places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong; `message` is one sentence without the place."""
+    """One problem; `message` is one sentence without the place."""
 
     file: str
     place: Place
@@ -29,7 +29,7 @@ class Problem:
 
 
 class FileProblems(InputError):
-    """A file is not what it should be: every problem that was found, in order of place."""
+    """A file is invalid: all problems that were found, in order of place."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.place))

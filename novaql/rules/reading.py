@@ -1,4 +1,4 @@
-"""Rule files: YAML → model. Every problem is found in one go, each with its place."""
+"""Rule files: YAML → model. All problems are found in one pass, each with its place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ONLY_ALERTS = ("for", "keep_firing_for", "annotations")
 
 
 def read_rule_file(path: str | Path, *, names: Names = Names.UTF8) -> RuleFile:
-    """The rules of a file. Raises `FileProblems` with all that is wrong, `OSError`."""
+    """The rules of a file. Raises `FileProblems` with all problems, `OSError`."""
     return read_rules(read_text(path), str(path), names=names)
 
 
@@ -45,7 +45,7 @@ def read_rules(
 ) -> RuleFile:
     """The rules of a text; `file` is its name in messages. Raises `FileProblems`.
 
-    checkpoint  called before each rule; what it raises ends the reading
+    checkpoint  called before each rule; an exception that it raises ends the reading
     """
     source = YamlText(text, file)
     root = source.first_document()

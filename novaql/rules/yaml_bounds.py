@@ -1,8 +1,9 @@
 """Bounds on a YAML text, checked while it is parsed, before any value is created.
 
-An alias takes a few bytes and repeats all that its anchor contains, so nine levels of nine aliases
-are a billion values. The parser's events are counted here as often as aliases repeat them; they
-are made one at a time and need no memory. A text within them can be composed and traversed safely.
+An alias takes a few bytes and repeats the whole content of its anchor, so nine levels of nine
+aliases are a billion values. The parser's events are counted here as often as aliases repeat them;
+they are created one at a time and need no memory. A text within the bounds can be composed and
+traversed safely.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MOST_DEPTH = 60
 MOST_VALUES = 1_000_000
 """Scalars, lists and mappings in a text, counted as often as aliases repeat them."""
 MOST_CHARACTERS = 20_000_000
-"""Of a text, and of its scalars counted as often as aliases repeat them."""
+"""Characters of a text, and those of its scalars counted as often as aliases repeat them."""
 _MOST_DIGITS = 100
 _NUMBER = re.compile(r"[-+]?[0-9.][-+0-9a-fA-FxobT_.,:eE \t]*")
 
@@ -30,8 +31,8 @@ _CONVERTED = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestam
 
 
 class YamlProblem(ValueError):
-    """The text is no YAML, or is beyond a bound. `line` and `column` from 1; the place is known of
-    most problems. `position` is the character at fault where only that is known."""
+    """The text is not YAML, or exceeds a bound. `line` and `column` from 1; the place is known of
+    most problems. `position` is that of the invalid character if only that is known."""
 
     def __init__(
         self, reason: str, line: int = 1, column: int = 1, position: int | None = None
@@ -47,7 +48,7 @@ class YamlProblem(ValueError):
 
 
 def check_bounds(text: str, *, first_only: bool = False) -> None:
-    """Raises `YamlProblem` for a text that is no YAML, or beyond a bound.
+    """Raises `YamlProblem` for a text that is not YAML, or exceeds a bound.
 
     first_only  only the first document will be read
     """
@@ -151,6 +152,6 @@ class _Bounds:
 
 
 def problem_at(event: Any, reason: str) -> YamlProblem:
-    """A problem where an event or a node begins."""
+    """Return a problem at the start of an event or a node."""
     mark = event.start_mark
     return YamlProblem(reason, mark.line + 1, mark.column + 1)

@@ -1,6 +1,6 @@
-"""YAML as located nodes: PyYAML composes, and nothing is constructed.
+"""YAML as located nodes: PyYAML composes them, but constructs no values.
 
-A scalar remains text, so that a rule called `yes` or `1.0` stays what it is; what a scalar means
+A scalar remains text, so that the name of a rule can be `yes` or `1.0`; the meaning of a scalar
 depends on the field (`YamlReader`).
 """
 
@@ -73,7 +73,7 @@ class YamlText:
         return self.place(min(at, max(self.position(node.start_mark), end - 1)))
 
     def _at(self, character: str, at: int, end: int, style: str | None) -> int:
-        """Where the next such character begins, blanks before it skipped."""
+        """The position of the next such character; blanks before it are skipped."""
         while at < end and self.text[at] != character and self.text[at].isspace():
             at += 1
         if style == '"':
@@ -84,7 +84,7 @@ class YamlText:
         return at
 
     def _behind(self, character: str, at: int, end: int, style: str | None) -> int:
-        """The position behind the source of one character of the value."""
+        """The position after the source of one character of the value."""
         if style == '"':
             at = self._at(character, at, end, style)
             if at < end and self.text[at] == "\\":
@@ -103,12 +103,12 @@ class YamlText:
 
 
 def place_of(node: Node) -> Place:
-    """Where a node begins."""
+    """The position at which a node begins."""
     return Place(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def is_null(node: Node) -> bool:
-    """Whether the node is `null`, `~` or nothing."""
+    """Whether the node is `null`, `~` or empty."""
     return isinstance(node, Scalar) and node.tag == "tag:yaml.org,2002:null"
 
 

@@ -41,8 +41,8 @@ class YamlReader:
     ) -> dict[str, Node]:
         """Field → node of a mapping; null values are omitted, like absent fields.
 
-        known  the fields there are; None: any name will do
-        what   how to call the mapping in messages, with its article
+        known  the fields that exist; None: any name is valid
+        what   the name of the mapping in messages, with its article
         """
         if node is None or is_null(node):
             return {}
@@ -72,7 +72,7 @@ class YamlReader:
         return {**merged, **found}
 
     def items(self, node: Node | None, what: str) -> list[Node]:
-        """The items of a list; none for a field that is not there."""
+        """The items of a list; none for an absent field."""
         if node is None or is_null(node):
             return []
         if not isinstance(node, Sequence):
@@ -81,7 +81,7 @@ class YamlReader:
         return list(node.value)
 
     def text(self, node: Node | None, what: str) -> str:
-        """Text of a single value, "" for a field that is not there."""
+        """Text of a single value, "" for an absent field."""
         if node is None or is_null(node):
             return ""
         if not isinstance(node, Scalar):
@@ -102,7 +102,7 @@ class YamlReader:
         return {**nulls, **{name: self.text(value, name) for name, value in found.items()}}
 
     def duration_ms(self, node: Node | None, what: str) -> int | None:
-        """Milliseconds; None for a field that is not there."""
+        """Milliseconds; None for an absent field."""
         if node is None or is_null(node):
             return None
         text = self.text(node, what)
@@ -114,7 +114,7 @@ class YamlReader:
         return None
 
     def integer(self, node: Node | None, what: str) -> int | None:
-        """A whole number; a fraction is cut off, as Prometheus does it."""
+        """A whole number; a fraction is cut off, as in Prometheus."""
 
         def read(text: str) -> int | None:
             if _FLOAT.fullmatch(text) and not _INTEGER.fullmatch(text):

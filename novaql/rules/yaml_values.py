@@ -20,8 +20,8 @@ def read_yaml(text: str) -> Any:
 
 
 def read_yaml_documents(text: str) -> list[Any]:
-    """The value of each document. Raises `YamlProblem` for what is no YAML, for a key that a
-    mapping has twice, and for a text beyond the bounds of `yaml_bounds`."""
+    """The value of each document. Raises `YamlProblem` for a text that is not YAML, for a key that
+    a mapping has twice, and for a text above the bounds of `yaml_bounds`."""
     check_bounds(text)
     documents = []
     with loader_of(text) as loader:
@@ -36,7 +36,7 @@ def _constructed(loader: Any, node: yaml.Node) -> Any:
     try:
         return loader.construct_document(node)
     except (ValueError, OverflowError, TypeError, LookupError, AttributeError) as problem:
-        # 2026-13-01 is no date, and PyYAML converts `!!bool x` by looking it up.
+        # 2026-13-01 is not a date, and PyYAML converts `!!bool x` by a look-up.
         raise problem_at(node, f"a value is none of its kind: {problem}") from None
 
 

@@ -1,4 +1,4 @@
-"""Values as text: numbers, times, durations, label sets, and what a message quotes."""
+"""Values as text: numbers, times, durations, label sets, and quoted parts of messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client wrote, as messages quote it: never more than a few words of it."""
+"""Excerpts of a client's text for messages, which quote at most a few words of it."""
 
 from __future__ import annotations
 

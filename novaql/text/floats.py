@@ -19,7 +19,7 @@ _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 
 def float_tokens(values: Floats) -> list[bytes]:
-    """One token a value. The work is orjson's and `bytes.split`'s, not a loop's."""
+    """One token for each value. orjson and `bytes.split` do the work, without a loop in Python."""
     if values.size == 0:
         return []
     text = orjson.dumps(np.ascontiguousarray(values, np.float64).ravel(), option=_NUMPY)
@@ -31,7 +31,7 @@ def float_tokens(values: Floats) -> list[bytes]:
             text = text.replace(b"e-%c," % digit, b"e-0%c," % digit)
         text = text[:-1]
     tokens = text.split(b",")
-    # Where orjson's idea of "plain" differs from Go's, and what JSON has no number for.
+    # Numbers that Go formats differently than orjson, and those that JSON does not have.
     unlike = ((size >= 1e-6) & (size < 1e-5)) | ((size >= 1e16) & (size < 1e21))
     for at in np.flatnonzero(unlike | ~np.isfinite(size)).tolist():
         tokens[at] = float_token(float(values.flat[at]))

@@ -1,4 +1,4 @@
-"""Many texts at once, each made of a head, any number of items, and a tail."""
+"""Many texts at once, each of which consists of a head, any number of items, and a tail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def glued(
     sizes: Ints,
     tails: Sequence[bytes],
 ) -> list[bytes]:
-    """[N] texts. Row i has sizes[i] of the items, row after row; nothing may hold a line break."""
+    """[N] texts. Row i has sizes[i] of the items, row after row; no part may contain a line
+    break."""
     count = len(heads)
     if count == 0:
         return []

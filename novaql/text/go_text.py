@@ -1,4 +1,4 @@
-"""Strings, numbers and label sets as Go prints them: messages equal Prometheus's to the letter."""
+"""Strings, numbers and label sets as Go prints them: messages are exactly those of Prometheus."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def parse_go_float(text: str) -> float | None:
 
 
 def quote(text: str) -> str:
-    """A double-quoted literal of the text; bytes that are no UTF-8 become `\\xff` (Go's `%q`)."""
+    """A double-quoted literal of the text; bytes that are not UTF-8 become `\\xff` (Go's `%q`)."""
     if _PLAIN.fullmatch(text):
         return f'"{text}"'
     return '"' + "".join(map(_escaped, text)) + '"'

@@ -1,4 +1,4 @@
-"""Native histograms as text: as Prometheus prints them, and in a few words for a table."""
+"""Native histograms as text: as Prometheus prints them, and in short form for a table."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def short_histogram(count: float, total: float) -> str:
 
 
 def _numbers(values: Floats) -> list[str]:
-    """One text a number; equal ones, bounds above all, are written once."""
+    """One text for each number; equal ones, mostly bounds, are formatted once."""
     bits, place = np.unique(values.view(np.int64), return_inverse=True)
     texts: NDArray[np.object_] = np.empty(len(bits), object)
     texts[:] = [go_number(value) for value in bits.view(np.float64).tolist()]

@@ -17,14 +17,14 @@ FAMILY_PARTS = {
     "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
     "summary": ("_count", "_sum"),
 }
-"""Type of a metric family → what the names of its series have after the family's."""
+"""Type of a metric family → suffixes of the names of its series."""
 
 
 def series_text(labels: Mapping[str, str]) -> str:
     """A label set as a selector that would find it; `{}` for no labels.
 
-    Names outside the classic alphabet are quoted. The text is one printable line whatever the
-    labels hold, so it may go to a terminal as it is.
+    Names outside the classic alphabet are quoted. The text is one printable line for any labels, so
+    that it can be printed in a terminal unchanged.
     """
     inside = [f"{label_name(n)}={quoted(v)}" for n, v in labels.items() if n != METRIC_NAME and v]
     return _selector(labels.get(METRIC_NAME, ""), ", ".join(inside))
@@ -55,14 +55,15 @@ def _selector(metric: str, inside: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string literal of PromQL in double quotes, what does not print escaped."""
+    """A string literal of PromQL in double quotes, with unprintable characters escaped."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
     return '"' + "".join(_ESCAPES.get(c) or _visible(c) for c in text) + '"'
 
 
 def printable(text: str) -> str:
-    """The text on one line, what does not print escaped: no label may steer a terminal."""
+    """The text on one line, with unprintable characters escaped, so that no label can control a
+    terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _ESCAPES.get(c) or _visible(c) for c in text)
@@ -84,7 +85,7 @@ def label_name(name: str) -> str:
 
 def is_plain_metric(name: str) -> bool:
     """Whether a metric name needs no quotes."""
-    # Most names are, and a pattern takes some times as long.
+    # Most names are plain, and a pattern takes several times as long.
     return (name.isascii() and name.isidentifier()) or _PLAIN_METRIC.fullmatch(name) is not None
 
 

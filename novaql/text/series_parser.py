@@ -32,7 +32,7 @@ _MEANING = {
 
 
 class SeriesTextProblem(ValueError):
-    """The text is not a series. `position` is the character at fault, from 0."""
+    """The text is not a series. `position` is that of the invalid character, from 0."""
 
     def __init__(self, position: int, reason: str) -> None:
         self.position = position
@@ -41,7 +41,7 @@ class SeriesTextProblem(ValueError):
 
 
 def parse_series(text: str, *, query_notation: bool = False) -> dict[str, str]:
-    r"""Label set of the text, `__name__` among it. Labels with an empty value are left out.
+    r"""Label set of the text, `__name__` among it. Labels with an empty value are omitted.
 
     query_notation  as in queries: the name may be missing, and text has escapes such as \t and \x1b
 
@@ -52,7 +52,7 @@ def parse_series(text: str, *, query_notation: bool = False) -> dict[str, str]:
         inner = usual[2]
         pairs = _PAIR.findall(inner)
         labels = dict(pairs)
-        # Every character of the braces is accounted for, and no label is there twice.
+        # All characters of the braces were read, and no label occurs twice.
         covered = sum(len(label) + len(value) + 4 for label, value in pairs)
         if covered == len(inner) + (inner[-1] != ",") and len(labels) == len(pairs):
             if "" in labels.values():
@@ -85,7 +85,7 @@ def parse_series_start(text: str, *, query_notation: bool = False) -> tuple[dict
 
 
 def unescape(text: str, *, query_notation: bool = False) -> str:
-    r"""Undo `\\`, `\"` and `\n` (in queries also `\t`, `\x1b`, …); other backslashes stay."""
+    r"""Undo `\\`, `\"` and `\n` (in queries also `\t`, `\x1b`, …); other backslashes remain."""
     if "\\" not in text:
         return text
     if query_notation:

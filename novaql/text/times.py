@@ -10,7 +10,7 @@ import numpy as np
 from novaql.tsdb.model.labels import Ints
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Quoted texts are passed over.
+# Quoted texts are skipped.
 _TIME_IN_TEXT = re.compile(
     r'"(?:[^"\\]|\\.)*+"?'
     r"|(?<=[=~])'(?:[^'\\]|\\.)*+'?"
@@ -41,7 +41,7 @@ def time_text(ms: int, zone: tzinfo | None = None) -> str:
 
 
 def in_zone(text: str, zone: tzinfo | None) -> str:
-    """A text with the times that `time_text` wrote in it brought to a zone, outside of quotes."""
+    """A text in which the times of `time_text`, outside of quotes, are converted to a time zone."""
     if zone is None:
         return text
 

@@ -1,4 +1,4 @@
-"""What every change of an action leaves: its end, its event, and hashes in place of texts."""
+"""What changes of actions share: ending an action, publishing its event, and hashing texts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def record_hash(action: AgentAction, text: str | None, name: str = "reason") -> 
     salted: a short text cannot be guessed from it without the row of the action."""
     if not text:
         return {}
-    if not action.salt:  # of an action from before there were salts
+    if not action.salt:  # the action is older than salts
         action.salt = new_salt()
     digest = hmac.digest(bytes.fromhex(action.salt), f"{name}:{text}".encode(), "sha256")
     return {f"{name}_hmac_sha256": digest.hex()}

@@ -26,7 +26,7 @@ API = "api"
 
 
 class OutsideLimits(Forbidden):
-    """An agent proposed what its capabilities or its scope do not contain: a violation."""
+    """An agent proposed an action outside its capabilities or its scope: a violation."""
 
 
 def check_limits(agent: Agent, kind: str, services: Sequence[str]) -> None:

@@ -71,7 +71,7 @@ class Tally:
         return Tally(**weights, at=max(now, self.at))
 
     def with_outcome(self, outcome: Outcome, now: datetime, half_life: timedelta) -> Tally:
-        """Add an outcome of now, with the weight 1."""
+        """Add an outcome at the current time, with the weight 1."""
         found = self.decayed(now, half_life)
         return replace(found, **{outcome.value: getattr(found, outcome.value) + 1.0})
 

@@ -74,7 +74,7 @@ def get_agent(unit: UnitOfWork, id: ResourceId) -> AgentOut:
 @router.patch("/{id}", responses={409: {}, 422: {}}, dependencies=[ADMIN, Depends(if_match)])
 @audited("agent.update")
 def change_agent(unit: UnitOfWork, id: ResourceId, body: ChangeAgent, seen: IfMatch) -> AgentOut:
-    """Change an agent. Actions that are queued retain the approval policy of before."""
+    """Change an agent. Queued actions retain the policy with which they were queued."""
     expected = body.version if seen is None else seen
     return service.shown(unit, service.change(unit, id, body, expected))
 
@@ -82,15 +82,15 @@ def change_agent(unit: UnitOfWork, id: ResourceId, body: ChangeAgent, seen: IfMa
 @router.post("/{id}/stop", dependencies=[OPERATOR])
 @audited("agent.stop")
 def stop_agent(unit: UnitOfWork, id: ResourceId, body: StopAgent) -> AgentOut:
-    """Stop an agent now. It can propose nothing, and none of its open actions can be approved or
-    begin, also after it is resumed."""
+    """Stop an agent now. It cannot propose actions, and its open actions can neither be approved
+    nor begin, even after it is resumed."""
     return service.shown(unit, service.stop(unit, id, body.reason))
 
 
 @router.post("/{id}/resume", dependencies=[ADMIN])
 @audited("agent.resume")
 def resume_agent(unit: UnitOfWork, id: ResourceId) -> AgentOut:
-    """Let a stopped agent propose actions again. Actions of before the stop stay void."""
+    """Let a stopped agent propose actions again. Actions proposed before the stop remain void."""
     return service.shown(unit, service.resume(unit, id))
 
 

@@ -89,7 +89,7 @@ def change(unit: Unit, agent_id: str, body: ChangeAgent, version: int | None) ->
 
 
 def stop(unit: Unit, agent_id: str, reason: str) -> Agent:
-    """Stop an agent: it can propose nothing, and its open actions can neither be approved nor
+    """Stop an agent: it cannot propose actions, and its open actions can neither be approved nor
     begin, even after it is resumed."""
     agent = unit.get(Agent, agent_id, "agent", lock=True)
     if agent.status == "stopped":

@@ -35,7 +35,7 @@ def half_life(unit: Unit) -> timedelta:
 def count(unit: Unit, agent: Agent, outcome: Outcome) -> None:
     """Add an outcome. The caller has locked the agent's row.
 
-    The version of the agent stays the same: outcomes are no changes of its configuration.
+    The version of the agent stays the same: outcomes do not change its configuration.
     """
     found = tally_of(agent).with_outcome(outcome, unit.now(), half_life(unit))
     assert found.at is not None
@@ -53,6 +53,6 @@ def check_not_full(unit: Unit, agent: Agent) -> None:
 
 
 def note(unit: Unit, agent: Agent, kind: str, data: Mapping[str, Any]) -> None:
-    """Append an entry to the ledger of an agent, with its trust score and threshold of now."""
+    """Append an entry to the ledger of an agent, with its current trust score and threshold."""
     trust = {"score": score_now(unit, agent), "threshold": agent.policy["auto_approve_from"]}
     append(unit, agent.id, kind, {**data, "trust": trust})

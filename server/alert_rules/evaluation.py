@@ -124,7 +124,7 @@ def evaluate_group(
 
     intend  called with the index of a rule before the rule writes new series
 
-    Raises `QueryCancelled` when the context's cancellation is set. This is no error of a rule.
+    Raises `QueryCancelled` when the context's cancellation is set. This is not an error of a rule.
     """
     outcomes = []
     for place, (rule, known) in enumerate(zip(group.rules, states, strict=True)):

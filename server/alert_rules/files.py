@@ -145,7 +145,7 @@ def replace_file(
 
 @dataclass(slots=True)
 class _Replaced:
-    """What became of the rules of a file; their names are GROUP/RULE."""
+    """The results for the rules of a file; their names are GROUP/RULE."""
 
     created: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)

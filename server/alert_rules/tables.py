@@ -47,7 +47,8 @@ class RuleGroup(Row, Base):
 
 
 class RecordedSeries(TenantRow, Base):
-    """The last written series of a recording rule. The next evaluation ends those that are gone."""
+    """The last written series of a recording rule. The next evaluation ends those that it does not
+    write again."""
 
     __tablename__ = "alert_recorded_series"
 

@@ -13,7 +13,7 @@ from novaql.server.notifications.dispatch import join_groups
 from novaql.server.silences.repository import lift_of_resolved
 
 MOST_EVENTS = 100
-"""One evaluation publishes one event each for up to so many alerts, and one for the others."""
+"""An evaluation publishes one event for each of up to this many alerts, and one for all others."""
 
 SLO = "slo:"
 """The prefix of `AlertRule.managed` for the burn alerts of objectives."""

@@ -80,8 +80,8 @@ def silence_alert(
 def unsilence_alert(unit: UnitOfWork, id: ResourceId, response: Response) -> None:
     """Lift the silence of this alert.
 
-    A broader silence stays active. The alert lists it in `suppressed_by`, and this response in the
-    header `Suppressed-By`.
+    A broader silence remains active. The alert lists it in `suppressed_by`, and this response in
+    the header `Suppressed-By`.
     """
     left = service.unsilence(unit, id)
     if left:

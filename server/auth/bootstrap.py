@@ -59,7 +59,7 @@ def tenants(database: StateDatabase) -> list[Tenant]:
 
 
 def add_tenant(database: StateDatabase, clock: Clock, name: str) -> Tenant:
-    """Create a tenant with a store of its own, or the first tenant if there is none yet."""
+    """Create a tenant with a separate store, or the first tenant if there is none yet."""
     with database.write(None) as session:
         taken = session.execute(select(Tenant.id).where(Tenant.name == name)).first()
         if taken is not None:

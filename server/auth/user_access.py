@@ -17,7 +17,7 @@ ACTIVE, DEACTIVATED = "active", "deactivated"
 
 def check_new_user(unit: Unit) -> None:
     """Raise `limit_reached` unless the tenant may have one more user. Deactivated users count
-    against a limit of their own: their rows are retained, and deactivation always succeeds."""
+    against a separate limit: their rows are retained, and deactivation always succeeds."""
     check_limit(unit, "max_users", User, User.status != DEACTIVATED)
     check_limit(unit, "max_former_users", User, User.status == DEACTIVATED)
 

@@ -107,7 +107,7 @@ def write_keys(path: Path, keys: Sequence[bytes], *, replace: bool = True) -> No
 def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write a file that only its owner may read. It appears whole or not at all.
 
-    replace  False: an existing file stays as it is
+    replace  False: an existing file does not change
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new-{os.getpid()}-{threading.get_ident()}")

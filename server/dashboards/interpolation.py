@@ -6,7 +6,7 @@ decides how its value is inserted:
 in quotes, after `=~` or `!~`     each value with its regex characters escaped; several values are
                                   an alternation `(a|b)`
 in other quotes                   the one value, unchanged
-outside of quotes                 the value must be one number, duration, or name that is no keyword
+outside of quotes the value must be one number, duration, or name that is not a keyword
 
 Values in quotes are also escaped for the quotes. Formats: `regex` (as after `=~`), `pipe` and `raw`
 (joined by `|`, regex characters not escaped), `csv` (outside of quotes: names separated by commas,

@@ -6,7 +6,8 @@ from novaql.server.errors import Impossible
 
 
 class TargetNotAllowed(Impossible):
-    """The target is in a network that is not public, or the dialer cannot prove the opposite."""
+    """The target is in a network that is not public, or the dialer cannot prove that it is
+    public."""
 
     def __init__(self, host: str) -> None:
         super().__init__(f"{host} is not a public address", code="target_not_allowed")

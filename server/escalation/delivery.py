@@ -35,7 +35,7 @@ from novaql.server.tenants.context import ServerContext
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where a page goes, with the unsealed secrets. `problem`: why it cannot be sent."""
+    """The destination of a page, with the unsealed secrets. `problem`: why it cannot be sent."""
 
     type: str = ""
     settings: dict[str, Any] = field(default_factory=dict)

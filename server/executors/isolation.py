@@ -46,7 +46,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a run uses now."""
+    """The current resource usage of a run."""
 
     cpu_s: float = 0.0
     memory_bytes: int = 0

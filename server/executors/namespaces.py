@@ -1,6 +1,6 @@
 """Isolation by namespaces of the kernel, which bubblewrap (`bwrap`) sets up.
 
-The program sees a file system of its own: system folders, read-only, and a work folder in memory
+The program sees a separate file system: system folders, read-only, and a work folder in memory
 with a size. It sees no process but its own, and no network unless granted. When the first process
 of its namespace is killed, the kernel kills all others, before the first has ended.
 """
@@ -81,7 +81,7 @@ class Namespaces(Isolation):
         files = visible_files(program)
         shared = [path for path in files if f"{path}/".startswith(_SHARED)]
         options += _read_only(path for path in files if path not in shared)
-        # These hide what is bound before: the program has processes and devices of its own.
+        # These hide what is bound before: the program has separate processes and devices.
         options += ["--proc", "/proc"] if self._proc else ["--dir", "/proc"]
         options += ["--dev", "/dev", *_read_only(shared), "--remount-ro", "/dev"]
         options += ["--perms", "0700", "--size", str(limits.files_bytes), "--tmpfs", WORK]

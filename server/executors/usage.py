@@ -1,4 +1,4 @@
-"""What the processes of a run use, from `/proc`."""
+"""The resource usage of the processes of a run, from `/proc`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ PRINCIPAL_TABLES = tuple(table.__tablename__ for table in (Token, User, BrowserS
 
 
 class Admitted(Protocol):
-    """What a route requires.
+    """The requirements of a route.
 
     quota    the quotas that a request spends: `api`, `prometheus`, or None
     samples  the tenant's store is opened before the endpoint runs

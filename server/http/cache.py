@@ -23,8 +23,8 @@ Cached = Literal["rows", "rows, slowly", "samples"]
 """What an answer depends on besides the request: see `cached_response`."""
 
 _SLOWLY_S = 15
-"""While no row changes, an answer that depends slowly on the time is valid for so long: a trust
-score that decays over days, or an uptime of a day."""
+"""How long an answer that depends slowly on the time is valid while no row changes: a trust score
+that decays over days, or an uptime of a day."""
 
 
 async def cached_response(request: Request, cached_by: Cached | None, respond: Respond) -> Response:

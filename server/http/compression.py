@@ -16,8 +16,8 @@ _OFF_LOOP_BYTES = 1 << 16
 _COMPRESSORS = {"zstd": cramjam.zstd.Compressor, "gzip": cramjam.gzip.Compressor}
 _PACKED_ALREADY = ("image/", "font/", "application/zip")
 _PACKED_IN_PIECES = ("application/json", "text/csv", "application/vnd.apache.arrow.stream")
-"""Answers in pieces that are compressed. Event streams are not, because clients need each event at
-once."""
+"""Media types of streamed answers that are compressed. Event streams are not among them, because
+clients need each event at once."""
 
 Piece = bytes | memoryview
 

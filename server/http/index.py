@@ -1,8 +1,8 @@
 """The index of routes: finds the routes of a path by one look-up, or a few comparisons.
 
 Starlette tries routes one after another, about 5 µs each; with 200 routes, the last one would cost
-as much as the rest of its request. Routes of the index are therefore none of Starlette's, and are
-called without its layers for exceptions and files, which `Edge` and `NovaRoute` replace.
+as much as the rest of its request. Routes of the index are therefore not in Starlette's router, and
+are called without its layers for exceptions and files, which `Edge` and `NovaRoute` replace.
 """
 
 from __future__ import annotations

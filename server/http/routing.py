@@ -29,7 +29,8 @@ from novaql.server.http.transaction import Rules, in_transaction
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
-"""Where FastAPI registers what closes files and dependencies; no endpoint has any."""
+"""The keys under which FastAPI registers callbacks that close files and dependencies; no endpoint
+has any."""
 
 
 def audited(action: str) -> Callable[[Endpoint], Endpoint]:

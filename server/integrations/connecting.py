@@ -197,7 +197,7 @@ def complete(
 
 
 def end_pending(unit: Unit, row: Integration, status: str) -> None:
-    """End an unfinished flow. An earlier connection stays as it is."""
+    """End an unfinished flow. An earlier connection does not change."""
     clear_pending(row)
     if row.credentials is None:
         row.status = status

@@ -31,7 +31,7 @@ _ENDED = ("invalid_grant", "invalid_client", "unauthorized_client", "bad_refresh
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the sealed column contains. settings: all, with secrets."""
+    """The content of the sealed column. settings: all, with secrets."""
 
     settings: dict[str, Any]
     access_token: str | None = None

@@ -16,7 +16,7 @@ Outcome = Literal["accepted", "duplicate", "ignored", "rejected"]
 
 
 class SignatureBody(Body):
-    """How requests prove that they are of the other system."""
+    """How requests prove that they come from the other system."""
 
     type: Literal["token", "hmac_sha256"] = Field(
         "token",
@@ -30,14 +30,14 @@ class SignatureBody(Body):
 
 
 class MessageIdBody(Body):
-    """Where the id of a message is. A repeated id within a day has no effect."""
+    """The place of the id of a message. A repeated id within a day has no effect."""
 
     header: HeaderName | None = None
     pointer: Pointer | None = None
 
 
 class FieldBody(Body):
-    """Where a field of a report is in a body: at a JSON pointer, or a constant value."""
+    """The source of a field of a report: a JSON pointer into the body, or a constant value."""
 
     pointer: Pointer | None = None
     value: Words | None = Field(None, description="a constant")
@@ -132,7 +132,7 @@ class HookRequestsOut(ResponseModel):
 
 
 class ReceivedOut(ResponseModel):
-    """What a request has led to: ids of resources and incidents."""
+    """The results of a request: ids of resources and incidents."""
 
     outcome: Outcome
     resources: list[str]

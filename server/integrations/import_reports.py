@@ -1,4 +1,4 @@
-"""What a resource contains about its import."""
+"""The fields of a resource that describe its import."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def digest_of(content: Any) -> str:
 
 
 def reported(notes: Sequence[str]) -> dict[str, Any]:
-    """What was not imported, as it fits into a resource: the first notes, and their number."""
+    """The data that was not imported, limited to the size of a resource: the first notes, and their
+    number."""
     shown, size = [], 0
     for note in notes:
         text = note[:_LONGEST_TEXT]

@@ -46,7 +46,7 @@ class ServiceImport:
 
     def save(self, unit: Unit, user_id: str, former: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
         """Add a service to the catalog. Of one that this import has added, replace the description
-        when the other system's has changed; one that was there before stays as it is. A service
+        when the other system's has changed; one that existed before does not change. A service
         that a user has deleted is not added again."""
         digest = digest_of([self.name, self.description])
         if former.get("digest") == digest:

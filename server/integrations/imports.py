@@ -1,4 +1,4 @@
-"""What a page of a sync imports into other domains, and what its resources contain about it."""
+"""The imports of a page of a sync into other domains, and their description in its resources."""
 
 from __future__ import annotations
 

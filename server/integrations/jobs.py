@@ -146,7 +146,7 @@ def _checked(provider: Provider, page: SyncPage) -> SyncPage:
 
 def _is_sound(resource: Any) -> bool:
     """Whether the fields of a resource have their types, which may differ from those of `Resource`:
-    a provider copies them from JSON. Raises `TypeError` if `data` is no JSON."""
+    a provider copies them from JSON. Raises `TypeError` if `data` is not JSON."""
     texts = (resource.external_id, resource.name, resource.service or "", resource.url or "")
     dated = resource.at is None or isinstance(resource.at, datetime)
     orjson.dumps(resource.data)

@@ -120,7 +120,7 @@ class AccountLink:
         base = self._provider.base_url(settings)
         own: dict[str, str] = {}
         absolute = url if "://" in url else f"{base}{url}"
-        if not base or _origin(absolute) == _origin(base):  # credentials stay at their origin
+        if not base or _origin(absolute) == _origin(base):  # credentials remain at their origin
             own = dict(self._provider.headers(settings, self.access_token))
         all_headers = {**own, **(headers or {})}
         return self._exchange.send(

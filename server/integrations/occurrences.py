@@ -25,7 +25,7 @@ def report(
     """Trigger or resolve the incident of an occurrence. Return its id; None: there was none to
     resolve.
 
-    source    the begin of its key: keys of several sources do not collide
+    source    the beginning of its key: keys of several sources do not collide
     reporter  for the timeline;  note: of a resolution
     """
     key = f"{source}:{one.dedup_key}"[:_LONGEST_KEY]

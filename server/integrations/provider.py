@@ -40,7 +40,7 @@ Requests
     Use `link.get`, `link.post` and `link.delete` for everything, with an absolute URL or a path
     below `base_url`. They are bounded in size and time, follow no redirects, and raise
     `ProviderFault` with a reason for every failure, and for every status that is not 2xx. Do not
-    catch it, unless a status has a meaning of its own. Do not retry and do not sleep: the job does.
+    catch it, unless a status has a special meaning. Do not retry and do not sleep: the job does.
     A method that cannot read an answer raises
     `ProviderFault(Reason.PROVIDER_ERROR, "…")`.
 
@@ -50,13 +50,13 @@ Testing
 
 Syncing
     `sync` returns one page: at most `MOST_IN_PAGE` resources, in few requests. `cursor` is None at
-    the first sync; otherwise it is the cursor of the last page (of this sync or, at the begin of
+    the first sync; otherwise it is the cursor of the last page (of this sync or, at the start of
     one, of the previous sync). `more=True` requests the next page. A provider that lists everything
     each time ends with `cursor=None`; one that reads only what is new ends with a cursor of the
     position, and does not name that kind in `complete`. The server stores page and cursor in one
     transaction, so a killed sync resumes after its last stored page; the same page twice changes
-    nothing. After a sync from the begin (its first cursor was None) that has succeeded, resources
-    of the kinds in `complete` that were on no page are marked as vanished.
+    nothing. After a sync from the beginning (its first cursor was None) that has succeeded,
+    resources of the kinds in `complete` that were on no page are marked as vanished.
 
     A resource is neutral: `kind` is one of `KINDS`, `external_id` is stable in the other system,
     `data` is JSON for clients and for the consumers of events. A deploy has `at` and `service`
@@ -64,12 +64,12 @@ Syncing
     `status`: postmortems cite it. A rule has `data` with `expr`, `for_s` and `labels`.
 
 Importing
-    What another domain of this server shall have too is an `Import` of the page, for one of its
+    An `Import` of the page creates an object of another domain of this server for one of its
     resources: `imports.py` and its neighbours `import_*.py` have those of dashboards, rule files,
     schedules, services and alerts. The core saves it in the transaction that stores the page, and
     adds the result to the resource as `data["imported"]`. `Import` receives the result of the last
     sync, so that it changes the same object again. Convert and check before, in `sync`: that is
-    slow. `vanished` ends what shall not outlast its resource.
+    slow. `vanished` ends objects that must not outlast their resource.
 
 Hooks
     A provider that receives requests sets `hooks = True` and implements `read_hook`. The core has
@@ -169,7 +169,7 @@ NOT_UNDERSTOOD = (
     TypeError,
     ValueError,
 )
-"""What a provider raises for an answer that does not have the form that it reads."""
+"""The errors that a provider raises for an answer of an unexpected form."""
 
 
 class ProviderSettings(BaseModel):
@@ -195,7 +195,7 @@ class NoSettings(ProviderSettings):
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """What the core needs for the code flow and the device flow.
+    """The settings that the core needs for the code flow and the device flow.
 
     authorize_url  None: the provider has no code flow
     device_url     of the device authorization request; None: it has no device flow
@@ -274,7 +274,8 @@ class Resource:
 
 
 class Import(Protocol):
-    """What a page imports into another domain of this server, for a resource of the page."""
+    """The data that a page imports into another domain of this server, for a resource of the
+    page."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -337,7 +338,7 @@ class HookCall:
 
 @dataclass(frozen=True, slots=True)
 class HookOutcome:
-    """What a request to a hook reports. `note`: why it is ignored."""
+    """The report of a request to a hook. `note`: why it is ignored."""
 
     resources: Sequence[Resource] = ()
     occurrences: Sequence[Occurrence] = ()

@@ -93,7 +93,8 @@ class ConnectedOut(ResponseModel):
 
 
 class CallbackQuery(BaseModel):
-    """What the provider appends to the redirect URI. RFC 6749 requires to ignore more."""
+    """The parameters that the provider appends to the redirect URI. RFC 6749 requires clients to
+    ignore other parameters."""
 
     model_config = ConfigDict(extra="ignore")
 

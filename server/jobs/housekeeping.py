@@ -18,7 +18,8 @@ _USES_S = 15.0
 _MEMORY_S = 60.0
 _FORGET_S = 600.0
 _AFTER_START_S = 60.0
-"""Rows are deleted first after this time, not beside the first requests of a server."""
+"""Rows are first deleted after this time, so that a deletion does not delay the first requests of a
+server."""
 _RETENTION = timedelta(days=30)
 
 OWN = (

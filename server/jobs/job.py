@@ -95,7 +95,7 @@ class JobKind:
     lane      a field of the payload: jobs with equal values share `lane_width` places, so that a
               slow receiver does not delay others
     own_threads   a setting: the number of threads for this kind alone
-    waits     the job mostly waits for other systems: such jobs have threads of their own, of which
+    waits     the job mostly waits for other systems: such jobs have separate threads, of which
               one tenant gets half at most
     """
 

@@ -33,7 +33,7 @@ class Consumer:
     pattern  a type, `noun.*`, or `*`
     take     consumes an event: it writes rows and jobs by the unit, nothing else
     filters  returns patterns of the types that it acts on now, read from the database. An event
-             without any such consumer is marked as relayed without a transaction of its own. None:
+             without any such consumer is marked as relayed without a separate transaction. None:
              all types
     """
 

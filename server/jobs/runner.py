@@ -62,7 +62,7 @@ class JobRunner:
     waiting   the same for the kinds that wait for other systems, in addition
     poll_s    the interval of polls for jobs that other processes have added; a known job runs when
               it is due, without a poll
-    holder    the name of this server (`leases.holder_of`); None: a name of its own
+    holder    the name of this server (`leases.holder_of`); None: a new name
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class JobRunner:
         self._share = max(1, waiting // 2)
         self._fair = FairClaims()
         self._loop = Loop("jobs", self._fill_pools, every_s=poll_s)
-        # A thread of its own, because slow housekeeping must not delay due jobs.
+        # A separate thread, because slow housekeeping must not delay due jobs.
         self._housekeeper = Loop("housekeeping", housekeeping, every_s=poll_s)
         self._leases = Leases(
             context.database,

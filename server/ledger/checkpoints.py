@@ -1,7 +1,7 @@
 """Signed checkpoints of logs, and the files of the last ones.
 
 The file of a log has the largest head that was signed, whether it was published or only returned
-to a client. The server signs no head that contradicts it, whatever the database contains.
+to a client. The server never signs a head that contradicts it, even if the database contains one.
 """
 
 from __future__ import annotations

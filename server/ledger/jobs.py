@@ -48,7 +48,8 @@ def _publish(unit: Unit, key: str, signed: Signed) -> None:
 
 
 def _failed(unit: Unit, key: str, reason: str) -> None:
-    """Report a log that cannot be signed: once until it can, though the reason may change."""
+    """Report a log that cannot be signed: once until it can be signed again, even if the reason
+    changes."""
     row = unit.find(LedgerLog, key, lock=True)
     if row is None or row.fault == reason:
         return

@@ -77,7 +77,7 @@ class LedgerKeys:
         return f"{self.name}/{log}"
 
     def rotated(self, now: datetime) -> LedgerKeys:
-        """Return the keys with a new current one. The private part of the old one is gone."""
+        """Return the keys with a new current one. The private part of the old one is dropped."""
         old = self.keys[0]
         ended = LedgerKey(old.public, None, old.valid_from, now)
         return LedgerKeys(self.name, (_new_key(now), ended, *self.keys[1:]))

@@ -57,7 +57,7 @@ def list_agent_audit(
 
 @router.get("/checkpoint", dependencies=[READ_ONLY])
 async def get_agent_checkpoint(request: Request, id: ResourceId) -> CheckpointOut:
-    """A signed checkpoint of the ledger of an agent, of now.
+    """A signed checkpoint of the current ledger of an agent.
 
     503 `ledger_damaged` if the ledger contradicts a checkpoint that the server signed before.
     """

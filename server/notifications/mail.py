@@ -104,7 +104,7 @@ class _Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         found = self._dialer.connect(host, port, timeout)
         found.settimeout(timeout)
-        self._end = found.dup()  # a copy that stays open when TLS takes over the socket
+        self._end = found.dup()  # a copy that remains open when TLS takes over the socket
         self._timer.start()
         return (
             found

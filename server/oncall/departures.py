@@ -13,7 +13,7 @@ from novaql.server.oncall.tables import OncallDeparture, OncallOverride, OncallS
 
 
 def left(unit: Unit, event: EventEnvelope) -> None:
-    """Record when a user left, and publish which schedules have a hole since then."""
+    """Record when a user left, and publish which schedules have a gap since then."""
     user_id: str = event.data["user_id"]
     statement = select(OncallDeparture).where(OncallDeparture.user_id == user_id)
     row = unit.session.execute(statement.with_for_update()).scalar_one_or_none()

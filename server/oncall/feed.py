@@ -30,7 +30,8 @@ from novaql.server.tenants.context import ServerContext
 
 router = api_router("/v1/oncall", "oncall")
 _MOST_HALVINGS = 12
-"""Of the range of a feed. Then it is minutes, and overrides at the same time are its work."""
+"""How often the range of a feed is halved. It is then minutes long, and the remaining work is that
+of simultaneous overrides."""
 
 
 @router.get(
@@ -55,8 +56,8 @@ async def get_ical_feed(
         await context.access.unauthenticated_limit.count(request)
         raise
     request.scope["state"]["context"] = scoped  # the tenant of the request from here on
-    # The quotas of a token and of a tenant, but of this URL: clients with it cannot spend those of
-    # others, and a new secret has its own.
+    # The quotas are as large as those of a token and of a tenant, but belong to this URL: its
+    # clients cannot spend the quotas of others, and a new secret has new quotas.
     bucket = f"{id}:{digest_of(query.secret)[:32]}"
     wanted = [(quota, bucket) for quota in context.access.quota_plan.get("api", ())]
     if wanted and context.access.quotas.spend_at_once(wanted) is None:

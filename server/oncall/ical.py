@@ -150,7 +150,8 @@ def _offset(offset: timedelta) -> str:
 
 
 def _time(at: datetime, name: str, zone: ZoneInfo) -> str:
-    """A local time. In UTC if clocks show it for the second time: a local time is the first."""
+    """A local time; in UTC if clocks show it for the second time, because a local time in iCalendar
+    means the first."""
     if at.astimezone(zone).fold:
         return f":{_utc(at)}"
     return f";TZID={name}:{wall_of(at, zone):%Y%m%dT%H%M%S}"

@@ -108,7 +108,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a schedule was between two changes; before and after them, it was something else."""
+    """A schedule as it was between two changes."""
 
     zone: ZoneInfo
     layers: tuple[Layer, ...]
@@ -122,7 +122,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What the final schedule is computed from.
+    """The input of the computation of the final schedule.
 
     terms      in the order of time; in each, a later layer has precedence
     overrides  in the order of their creation
@@ -241,7 +241,7 @@ class Schedule:
             yield _Claim(rank, replace(span, start=leaves), False)
 
     def _bounds(self, start: datetime, end: datetime) -> set[datetime]:
-        """Where the reason of a gap may change."""
+        """The times at which the reason of a gap may change."""
         edges = [edge for term in self.terms for edge in (term.since, term.until)]
         for term in self.terms:
             edges += [layer.start for layer in term.layers]

@@ -1,7 +1,7 @@
 """Rotations: the turns of members, in wall-clock time.
 
-Turns are numbered. Turn `n` begins at one wall-clock time, whatever the offset of the zone is then,
-so a daily turn has 23 or 25 hours when clocks change.
+Turns are numbered. Turn `n` begins at one wall-clock time, independent of the offset of the zone
+then, so a daily turn has 23 or 25 hours when clocks change.
 """
 
 from __future__ import annotations

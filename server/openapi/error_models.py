@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ErrorDetail(BaseModel):
-    """One field that is wrong."""
+    """One invalid field."""
 
     pointer: str = Field(description="JSON pointer into the body; empty for all of it")
     message: str
 
 
 class ErrorBody(BaseModel):
-    """What went wrong. The position is there when a query text is at fault."""
+    """The error. It has a position if the error is in a query text."""
 
     code: str = Field(description="stable; switch on this")
     message: str = Field(description="one sentence for a person")
@@ -29,14 +29,14 @@ class ErrorBody(BaseModel):
 
 
 class ErrorEnvelope(BaseModel):
-    """Every answer that is no success."""
+    """The body of every answer that is an error."""
 
     model_config = ConfigDict(title="ErrorEnvelope")
     error: ErrorBody
 
 
 class PrometheusError(BaseModel):
-    """Every answer of the Prometheus base that is no success."""
+    """The body of every answer of the Prometheus base that is an error."""
 
     status: str = Field(pattern="^error$")
     errorType: str
@@ -44,7 +44,7 @@ class PrometheusError(BaseModel):
 
 
 class InfluxError(BaseModel):
-    """Every answer at the paths of InfluxDB's API that is no success."""
+    """The body of every answer at the paths of InfluxDB's API that is an error."""
 
     code: str
     message: str

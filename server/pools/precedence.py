@@ -2,7 +2,7 @@
 
 A small query needs a core and the interpreter's lock for a millisecond, several times in a row. If
 large queries compute on all cores, it waits each time some milliseconds until the system preempts
-one of them. A large query that pauses by itself loses almost no time.
+one of them. A large query loses almost no time if it pauses voluntarily.
 """
 
 from __future__ import annotations

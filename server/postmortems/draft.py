@@ -33,7 +33,8 @@ _UNKNOWN = frozenset(
         *("at", "this", "the", "moment", "time", "for", "now", "currently", "being"),
     )
 )
-"""A text of only such words, or without words, is no cause: `not known yet`, `TBD`, `?`."""
+"""A text of only such words, or without words, does not count as a cause: `not known yet`, `TBD`,
+`?`."""
 _RUNBOOK = ("runbook_url", "runbook")
 _SERIES_NAMED = 3
 
@@ -98,8 +99,8 @@ def _impact(evidence: Evidence) -> Statement:
 
 
 def _root_cause(evidence: Evidence) -> Statement | None:
-    """What the last comment or resolution states as `root cause: …`; None without one, and if it
-    states that the cause is not known."""
+    """The text that the last comment or resolution states as `root cause: …`; None without one, and
+    if it states that the cause is not known."""
     for entry in reversed(evidence.entries):
         text = entry.data.get({"comment": "body", "resolved": "note"}.get(entry.type, ""))
         stated = _STATED.findall(text) if isinstance(text, str) else []
@@ -173,7 +174,7 @@ def _slow_acknowledgement(evidence: Evidence, slow_ack: timedelta) -> Iterator[S
 
 
 def _missing(evidence: Evidence) -> Iterator[str]:
-    """What is not known (yet)."""
+    """The facts that are not known (yet)."""
     incident = evidence.incident
     if incident.resolved_at is None:
         yield "The incident is not resolved."

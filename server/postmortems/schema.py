@@ -27,7 +27,7 @@ class RootCauseOut(StatementOut):
 
 
 class ImpactOut(StatementOut):
-    """What the incident affected, and how long."""
+    """The effects of the incident, and their duration."""
 
     severity: Severity
     services: list[str]

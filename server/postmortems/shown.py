@@ -23,9 +23,10 @@ from novaql.server.postmortems.schema import (
 )
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$@]|:(?=//)|(?<=www)\.)", re.I)
-"""What is markup anywhere in a line, also where renderers make links of bare addresses."""
+"""Markup anywhere in a line, including the characters by which renderers make links of bare
+addresses."""
 _MARKER = re.compile(r"^([-+=:]|\d{1,9}(?=[.)]))")
-"""What begins a list, a line under a heading, or a definition."""
+"""The beginning of a list, of a line under a heading, or of a definition."""
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 """Control characters, ends of lines, and characters that change the direction of a text."""
 

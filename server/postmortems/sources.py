@@ -29,7 +29,8 @@ MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a source reads facts about: the incident, services, rules and objectives, and times.
+    """The subjects about which a source reads facts: the incident, services, rules and objectives,
+    and times.
 
     targets  ids of the services, rules and objectives → their names
     """

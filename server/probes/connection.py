@@ -25,7 +25,7 @@ _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 
 @dataclass
 class Measured:
-    """What a probe has measured so far, over all its connections."""
+    """The measurements of a probe so far, over all its connections."""
 
     phases: dict[Phase, float] = field(default_factory=dict)
     addresses: list[str] = field(default_factory=list)

@@ -29,12 +29,12 @@ _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _MOST_HEAD = 256 << 10
 """Bytes of heads: informational answers can come before the head of the answer."""
 _FRAMING = 4
-"""Received bytes for each byte of the body: a chunk has a head of its own."""
+"""Received bytes for each byte of the body: each chunk has a head."""
 
 
 @dataclass
 class _Seen:
-    """What is known about a run, also if it fails."""
+    """The facts about a run, also if it fails."""
 
     measured: Measured = field(default_factory=Measured)
     status: int | None = None

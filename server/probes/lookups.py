@@ -1,6 +1,6 @@
 """Look-ups of names within the time of a probe.
 
-The system's resolver has no deadline of its own, so that it runs in threads.
+The system's resolver has no deadline, so it runs in threads.
 """
 
 from __future__ import annotations

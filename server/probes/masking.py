@@ -21,7 +21,7 @@ def names_in(text: str) -> set[str]:
 
 
 def filled(text: str, secrets: Mapping[str, str]) -> str:
-    """Return a text with the secrets in their places; unknown names stay as they are."""
+    """Return a text with the secrets in their places; unknown names do not change."""
     return _PLACE.sub(lambda found: secrets.get(found[1], found[0]), text)
 
 
@@ -32,7 +32,7 @@ def masked(value: Any, secrets: Iterable[str]) -> Any:
 
 
 def forms(secret: str) -> set[str]:
-    """Return a secret as it is, and in the encodings of URLs, HTML, JSON and Python's `repr`."""
+    """Return a secret unchanged, and in the encodings of URLs, HTML, JSON and Python's `repr`."""
     return {
         secret,
         quote(secret),

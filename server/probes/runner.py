@@ -1,4 +1,4 @@
-"""A runner in a process of its own: claims runs of its region, executes and reports them.
+"""A runner in a separate process: claims runs of its region, executes and reports them.
 
 It connects only to the server, and through the egress dialer to targets. It stores nothing: a run
 that it does not report becomes `runner_lost` on the server.

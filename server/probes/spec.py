@@ -1,4 +1,4 @@
-"""What a probe does, in the form that a runner receives it."""
+"""The specification of a probe, in the form that a runner receives."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class HttpRequest(Strict):
 
 
 class TcpExchange(Strict):
-    """What a TCP check does after it has connected."""
+    """The actions of a TCP check after it has connected."""
 
     tls: bool = False
     send: Annotated[str, Field(max_length=65_536)] = ""

@@ -48,7 +48,7 @@ class ApiWorkers:
 
     Another process, the supervisor, forks them. It is a fork of this process, or a new Python if
     this process has threads. Another supervisor, always a new Python, replaces one that ends. All
-    workers end by themselves if the supervisor, or this process, ends.
+    workers end if the supervisor, or this process, ends.
 
     sock      the listening socket
     owner     the path of the socket on which this process answers

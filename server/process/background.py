@@ -1,6 +1,6 @@
 """A server in the background: `novaql serve --daemon` starts it, and `novaql serve --stop` ends it.
 
-The server is a fork of the process that starts it, in a session of its own. It holds a lock on
+The server is a fork of the process that starts it, in a separate session. It holds a lock on
 `serve.pid`, in the server's folder of the database, and writes its log to `serve.log` beside it.
 """
 
@@ -128,7 +128,7 @@ class _Child:
             code = ending.code if isinstance(ending.code, int) else 1
         except BaseException:  # noqa: BLE001 - the log has it, and the exit code
             traceback.print_exc()
-        finally:  # what the caller would do after this is done by the other process
+        finally:  # the parent process continues in the caller
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)

@@ -222,7 +222,7 @@ def _write(target: Path, content: bytes) -> None:
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """Yield the path of a new file. Then sync it to the disk, readable by its owner only, and move
-    it to its place atomically and durably. After an error, it is gone."""
+    it to its place atomically and durably. After an error, it is deleted."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".new")
     fresh.unlink(missing_ok=True)

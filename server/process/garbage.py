@@ -33,7 +33,7 @@ def until_settled() -> Iterator[None]:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Collect no garbage in the block, and not what was allocated in it, until `settle` does."""
+    """Collect no garbage in the block, and freeze what was allocated in it."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -45,9 +45,9 @@ def paused() -> Iterator[None]:
 
 
 def settle() -> None:
-    """Freeze now, with the garbage of the start: 35 000 small objects, without whose collection the
-    process is no larger. Collect garbage from now on. Collect and freeze on a thread, and release
-    the pages of libraries, after kernels are compiled or loaded."""
+    """Freeze now, including the garbage of the start: 35 000 small objects, whose collection would
+    not make the process smaller. Collect garbage from now on. Collect and freeze on a thread, and
+    release the pages of libraries, after kernels are compiled or loaded."""
     gc.set_threshold(_YOUNG, 5, 80)
     gc.freeze()
     gc.enable()

@@ -1,9 +1,9 @@
 """Releases the pages of shared libraries once everything is loaded.
 
 Loading compiled kernels runs through most of LLVM, whose library has more than 100 MB, and each
-import runs through a library's tables. The pages that were read stay in the memory of the process,
-a third of the 350 MiB that a server has after its start, although little of it is needed then.
-Pages that equal the file can be released: the next use reads them again.
+import runs through a library's tables. The pages that were read remain in the memory of the
+process, a third of the 350 MiB that a server has after its start, although little of it is needed
+then. Pages that equal the file can be released: the next use reads them again.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ else:  # they import what only workers need
 
 log = logging.getLogger(__name__)
 NAME = "novaql-superv"
-"""Of the process, in the lists of `ps` and `top`."""
+"""The name of the process in the lists of `ps` and `top`."""
 LAG_S = 5.0
 """The longest time in which a worker ends, beyond that of its requests."""
 START, HANGUP = "start", "hangup"

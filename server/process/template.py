@@ -1,4 +1,4 @@
-"""What every worker needs, imported once by the process of which workers are forks.
+"""The modules that every worker needs, imported once by the process of which workers are forks.
 
 The imports take longer than all else at the start of a worker, and their memory is shared.
 """

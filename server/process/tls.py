@@ -32,7 +32,7 @@ def read_again(context: ssl.SSLContext, settings: Settings) -> None:
     If it is invalid, the previous one remains in use, and the log has the reason.
     """
     try:
-        tls_context(settings)  # into a separate context first, so that this one stays valid
+        tls_context(settings)  # into a separate context first, so that this one remains valid
         _load(context, settings)
     except ArgumentError as problem:
         log.error("the certificate is not replaced: %s", problem)  # noqa: TRY400 - the message suffices

@@ -31,7 +31,7 @@ from novaql.server.process.worker_reports import Reporter
 from novaql.server.settings import Settings
 
 NAME = "novaql-worker"
-"""Of the process, in the lists of `ps` and `top`."""
+"""The name of the process in the lists of `ps` and `top`."""
 
 
 def run(configuration: WorkerConfiguration, alive: Connection, end: Connection) -> None:

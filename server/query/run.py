@@ -68,8 +68,8 @@ async def run_queries(
     *,
     timeout_s: float,
 ) -> Answer:
-    """Run work that has queries, where its last run belonged: on the event loop, or in a thread
-    among the small or the large queries. Count its outcome.
+    """Run work that has queries where the size of its last run puts it: on the event loop, or in a
+    thread among the small or the large queries. Count its outcome.
 
     key   identifies the work of the tenant, apart from times
     work  passes the estimate of each query to its second argument

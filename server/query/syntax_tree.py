@@ -111,7 +111,7 @@ def _encode(tree: Tree) -> bytes:
 
 def _encoded(expr: Expr, text: str) -> orjson.Fragment:
     """A node below another one. Trees of queries nest deeper than the JSON encoder goes, so each
-    node is encoded by itself."""
+    node is encoded separately."""
     return orjson.Fragment(_encode(tree_json(expr, text)))
 
 

@@ -60,7 +60,7 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Perform:
-    """A step whose begin is stored.
+    """A step whose start is stored.
 
     step     with the values of parameters in it
     longest  the length of the longest spelling of a secret
@@ -143,7 +143,7 @@ class CancelWatch:
 
 
 def _advance(unit: Unit, run_id: str) -> Later | Perform | None:
-    """Store what happens next with a run: its end, a wait, or the begin of a step."""
+    """Store what happens next with a run: its end, a wait, or the start of a step."""
     run = unit.find(RunbookRun, run_id, lock=True)
     if run is None or run.status not in ACTIVE:
         return None

@@ -1,5 +1,5 @@
 """Notify steps: a message to a channel. It is queued in the transaction that ends the step, so it
-is queued once, however often the step runs; its delivery has retries of its own."""
+is queued once, however often the step runs; its delivery has separate retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every change of a run leaves: an audit entry, an event, entries of timeline and ledger."""
+"""Records every change of a run: an audit entry, an event, and entries of timeline and ledger."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Redactor:
 
     @property
     def longest(self) -> int:
-        """The length of the longest spelling: read so much more than is shown."""
+        """The length of the longest spelling: callers read this much more than they show."""
         return len(self._spellings[0]) if self._spellings else 0
 
     def shown(self, text: str, most: int, *, cut: bool = False) -> tuple[str, bool]:

@@ -35,7 +35,7 @@ def check_values(executor: Executor, step: Mapping[str, Any]) -> None:
 
 
 def check_possible(context: ServerContext, step: Mapping[str, Any], *, dry_run: bool) -> None:
-    """Raise for a step of any type that a run of now cannot execute: `Impossible`
+    """Raise for a step of any type that cannot be executed now: `Impossible`
     `executor_unknown` or `invalid_argument`, `Conflict` `executor_unavailable`."""
     if step["type"] != "script":
         return

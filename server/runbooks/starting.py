@@ -42,7 +42,7 @@ _NOT_COUNTED = (RunStatus.REJECTED, RunStatus.EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a run would execute, with its secrets."""
+    """The steps that a run would execute, with its secrets."""
 
     content: dict[str, Any]
     secrets: Secrets

@@ -50,7 +50,7 @@ class ScimGroups(ScimRows[ScimGroup]):
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> ScimGroup:
-        """Replace the state of a group. Rows of unchanged members stay as they are."""
+        """Replace the state of a group. Rows of unchanged members do not change."""
         row = self.locked(str(resource.id), expected)
         attributes, members = _parts(resource)
         before = dict(row.attributes)

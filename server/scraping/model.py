@@ -144,7 +144,7 @@ class HttpDiscovery(Client):
 
 
 class ScrapeJob(Client):
-    """One item of `scrape_configs`. A limit of 0 is none.
+    """One item of `scrape_configs`. A limit of 0 means no limit.
 
     label_limits  limits of labels that relabelling creates
     text          the item as YAML, without secrets

@@ -148,7 +148,7 @@ def cycles(edges: Iterable[Edge]) -> tuple[tuple[str, ...], ...]:
     for edge in edges:
         links.setdefault(edge.source, []).append(edge.target)
     # R. Tarjan, "Depth-first search and linear graph algorithms", SIAM J. Comput. 1 (1972), with a
-    # stack of its own: a chain may be longer than Python's recursion limit.
+    # explicit stack: a chain may be longer than Python's recursion limit.
     number: dict[str, int] = {}
     lowest: dict[str, int] = {}
     unassigned: dict[str, None] = {}

@@ -90,7 +90,7 @@ def renew(unit: Unit, caller: Principal, leases: Sequence[str]) -> list[str]:
 
 
 def note_runner(unit: Unit, caller: Principal, region: str, body: ClaimRuns) -> None:
-    """Record the sign of life of a runner, to the second."""
+    """Record when a runner was last seen, to the second."""
     now = unit.now().replace(microsecond=0)
     row = unit.session.get(ProbeRunner, caller.id)
     if row is None:

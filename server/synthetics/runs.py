@@ -131,7 +131,7 @@ def is_leased(unit: Unit, result: SyntheticResult) -> bool:
 
 
 def lose(unit: Unit, result: SyntheticResult, detail: str) -> None:
-    """End a run whose runner is gone."""
+    """End a run that no runner completes: its runner ended, or none took it."""
     check = unit.find(Synthetic, result.synthetic_id, lock=True)
     unit.session.refresh(result)
     if check is not None and result.status in (Status.RUNNING, Status.QUEUED):

@@ -74,7 +74,7 @@ def results(
 
 
 def create(unit: Unit, body: CreateSynthetic) -> Synthetic:
-    """Create a checked check, and schedule it in its regions."""
+    """Create a check from a validated body, and schedule it in its regions."""
     check_limit(unit, "max_synthetics", Synthetic, Synthetic.deleted_at.is_(None))
     if body.service is not None:
         check_service(unit, body.service, "/service")

@@ -157,7 +157,7 @@ class SyntheticScreenshot(Row, Base):
 
 
 class ProbeRunner(TenantRow, Base):
-    """A runner in another process, by its token: its last sign of life."""
+    """A runner in another process, by its token: when it was last seen."""
 
     __tablename__ = "probe_runners"
 

@@ -49,7 +49,7 @@ class Webhook(Row, Base):
 class WebhookDelivery(Row, Base):
     """A message to one endpoint.
 
-    event_id     id of its event; a test has an id of its own
+    event_id     id of its event; a test has a new id
     body         the bytes to send, as text
     status       `pending`, `delivered`, or `dead` with a `reason`: `exhausted`, `gone`, `disabled`,
                  `limit_reached`

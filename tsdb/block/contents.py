@@ -20,7 +20,7 @@ from novaql.tsdb.parts.sorted_run import SortedHistogramRun, SortedRun
 PAGE_VALUES = 4096
 """Target number of values in a page of several short grids; a page has whole grids."""
 OWN_PAGE_VALUES = 1024
-"""A grid of at least this many values has pages of its own."""
+"""A grid of at least this many values has separate pages."""
 LONG_PAGE_VALUES = 32768
 """Largest number of values in a page; longer grids are divided."""
 HISTOGRAM_PAGES = {"page": 512, "own": 256, "longest": 1024}
@@ -172,7 +172,7 @@ def page_counts(
     """Return the number of values in each page of a stream of rows of these lengths.
 
     Short rows share pages of about `page` values; such a page ends at a break if there is one in
-    its second half. Longer rows have pages of their own.
+    its second half. Longer rows have separate pages.
 
     breaks: row numbers before which a page would best begin, increasing.
     """

@@ -15,7 +15,7 @@ from novaql.tsdb.model.labels import Codes, Ints
 from novaql.tsdb.parts.lazy_ints import Pieces, narrowest
 
 FEW_TEXTS = 16
-"""So many are read one by one, which costs less than grouping them by piece."""
+"""Up to this many are read one by one, which costs less than grouping them by piece."""
 
 
 class PiecedTexts:

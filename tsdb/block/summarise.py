@@ -161,7 +161,7 @@ def combined(cell: Ints, columns: tuple[Floats, ...]) -> tuple[Ints, tuple[Float
 
 
 def _unless_known(extreme: Floats, other: Floats) -> Floats:
-    """Return 0 where the extreme is known: zeros cost almost nothing on disk."""
+    """Return 0 if the extreme is known: zeros cost almost nothing on disk."""
     found: Floats = np.where(np.isnan(extreme), other, 0.0)
     return found
 

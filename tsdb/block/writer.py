@@ -80,7 +80,7 @@ def write_block(
     0, or one of these resolutions: only the last sample of each cell is written. between_pages:
     called between pages; an exception from it ends the writing.
 
-    Raises `OSError`, and what reading the content raises; nothing is at `path` then.
+    Raises `OSError`, and the errors of reading the content; there is then no file at `path`.
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     identity = secrets.token_bytes(16)

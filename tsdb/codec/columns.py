@@ -29,7 +29,7 @@ class Undecodable(ValueError):
 
 
 def encode_numbers(values: NDArray[np.generic], level: int = FLUSH_LEVEL) -> bytes:
-    """Encode a one-dimensional array of 32- or 64-bit numbers. An empty array is no bytes."""
+    """Encode a one-dimensional array of 32- or 64-bit numbers. An empty array has no bytes."""
     if len(values) == 0:
         return b""
     encoded: bytes = standalone.simple_compress(

@@ -43,7 +43,7 @@ def pack(numbers: Ints, level: int | None) -> bytes:
 class Unpacker:
     """Reads what `pack` and `Struct.pack` wrote, one after another.
 
-    Raises `Undecodable` at the end of the bytes, and for invalid ones.
+    Raises `Undecodable` beyond the end of the bytes, and for invalid ones.
     """
 
     def __init__(self, data: bytes, at: int = 0) -> None:

@@ -80,7 +80,7 @@ def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:
     rows = pack(lengths, level) + pack(least, level)
     body = encode_numbers(strays.astype(_STRAYS[width]), level) if width else b""
     stepped = bytes([_STEPS]) + head + rows + body
-    if width == 0:  # of any size: reading it costs nothing
+    if width == 0:  # whatever its size: it costs nothing to read
         return stepped
     return min(plain, stepped, key=len)
 

@@ -5,7 +5,8 @@ that is contained in the next row, such as a bucket of a histogram in the next l
 subtracted from it. And rows with changes of similar size are concatenated, each shifted to continue
 where the one before ends, so that one pcodec column with one set of statistics has them all.
 
-The encoding is lossless: values that do not convert back are exceptions, or their row stays floats.
+The encoding is lossless: values that do not convert back are exceptions, or their row remains
+floats.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
         heads.append(GROUP.pack(len(members), len(body), kind, place))
         bodies.append(body)
         firsts.append(first)
-    # 3. The header, of which parts are left out that follow from others; then the columns.
+    # 3. The header, without parts that follow from others; then the columns.
     pieces = [HEAD.pack(len(lengths), len(groups), flags), *heads]
     pieces.append(pack(lengths[:1] if flags & EQUAL else lengths, level))
     pieces.append(pack(np.concatenate(firsts), level))

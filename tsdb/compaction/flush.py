@@ -79,8 +79,8 @@ def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
 def write_head(
     disk: Disk, folder: Path, head: HeadPart, first_number: int, block_ms: int
 ) -> list[BlockEntry]:
-    """Write the blocks of a head. Raises `OSError`; blocks that were written before stay, in no
-    manifest."""
+    """Write the blocks of a head. Raises `OSError`; blocks that were written before it remain, but
+    no manifest has them."""
     entries = []
     for number, content in enumerate(contents(head, block_ms), first_number):
         path = folder / block_name(number)

@@ -60,7 +60,7 @@ class _MergedLayer:
             there, series = source.of(groups.leader)
             lengths[there] += source.run.grid_length[source.run.grid_of[series]]
         lengths[groups.overlapping] = merged_lengths
-        left = lengths[groups.number] > 0  # of the others, all samples were deleted
+        left = lengths[groups.number] > 0  # all samples of the other rows were deleted
         rows, number = groups.rows[left], groups.number[left]
         used = np.flatnonzero(lengths)
         is_merged, grid_is_merged = groups.overlapping[number], groups.overlapping[used]

@@ -71,7 +71,7 @@ def merged(sources: Sequence[Source], rows: Ints, what: What | None) -> Merged:
         times.append(when)
         numbers.append(read)
     all_owners, all_times = np.concatenate(owner), np.concatenate(times)
-    order = latest_of_each(all_owners, all_times)  # the last is of the youngest source
+    order = latest_of_each(all_owners, all_times)  # the last one is from the youngest source
     counts = np.bincount(all_owners[order], minlength=len(rows))
     found = np.concatenate([column.view(np.int64) for column in numbers])[order]
     return Merged(counts, all_times[order], found if what == "starts" else found.view(np.float64))

@@ -41,7 +41,7 @@ def rewrite(
 
     The new block has the sequence of the youngest. Blocks and manifest are not changed.
 
-    Raises `OSError`, `Stopped`, `Corrupted`, or `Unreadable`; there is no new file then.
+    Raises `OSError`, `Stopped`, `Corrupted`, or `Unreadable`; there is then no new file.
     """
     cache: PageCache = ByteCache(CACHE_BYTES)
     blocks = [Block(disk, folder, entry, cache) for entry in group]

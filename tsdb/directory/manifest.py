@@ -180,7 +180,7 @@ def _identity(word: bytes, path: Path) -> bytes:
 class Found:
     """The manifest of a store, chosen from its two copies.
 
-    problems  what is wrong with the other copy, or that it is missing
+    problems  problems with the other copy, or its absence
     equal     both exist and have the same generation; older formats have only one
     """
 
@@ -254,7 +254,7 @@ def _missing(path: Path) -> Corrupted:
 def unreadable(folder: Path, problem: Corrupted | None) -> Corrupted:
     """Return the error for a store without a readable manifest: the problem and the remedy.
 
-    problem: what is wrong with a copy; None: there is none.
+    problem: the problem with a copy; None: there is none.
     """
     problem = problem or _missing(folder / NAME)
     return Corrupted(
@@ -315,7 +315,7 @@ def write(disk: Disk, folder: Path, manifest: Manifest) -> Manifest:
     """Replace the manifest atomically, then its copy; returns what was written.
 
     Raises `OSError`; the old manifest is in place then. A copy that cannot be written is removed,
-    so that an old one is never taken for the state of the store; the next write creates it again.
+    so that an old copy is never read as the state of the store; the next write creates it again.
     """
     manifest = replace(manifest, generation=manifest.generation + 1, version=LATEST)
     content = encode(manifest)

@@ -109,7 +109,7 @@ def _manifest_to_write(
 ) -> tuple[Manifest, list[str]]:
     """Return the manifest, after both copies were made equal, and what was wrong with one of them.
 
-    Raises `Corrupted` if the directory has data but no manifest: it must not be taken for a new
+    Raises `Corrupted` if the directory has data but no manifest: it must not be treated as a new
     store, whose first writer removes all unknown files.
     """
     found = manifests.find(disk, path)
@@ -182,7 +182,7 @@ def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> 
     """Truncate a segment after its last whole record, and append the missing closing record.
 
     The removed bytes are saved in `damaged/`, since a damaged last record looks like an unfinished
-    one. On a disk that is full or read-only, the segment stays as it is. Returns whether it is in
+    one. On a disk that is full or read-only, the segment does not change. Returns whether it is in
     order.
     """
     disk, path = files.disk, files.path / LOG / segment_name(number)
@@ -298,7 +298,7 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
 
 
 def _remove_strays(files: Files, *, move_aside: bool) -> list[str]:
-    """Remove the files of an unfinished flush. Files that cannot be removed stay.
+    """Remove the files of an unfinished flush. Files that cannot be removed remain.
 
     move_aside: move them to `damaged/` instead, since the manifest may be an older one
     """
@@ -318,7 +318,7 @@ def _remove_strays(files: Files, *, move_aside: bool) -> list[str]:
 
 
 def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> tuple[Files, Head]:
-    """Open without writing anything, not even a lock: a writer may be at work at the same time."""
+    """Open without writing anything, not even a lock: a writer may have the store open."""
     suspected: dict[int, int] = {}
     for _ in range(_READ_ATTEMPTS):
         head = Head()
@@ -347,7 +347,7 @@ def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> t
         except OSError as problem:
             raise ReadFailed(f"opening {path}: {problem}") from problem
         if closed and found.unended and found.unended != suspected:
-            # a writer may have opened and closed it meanwhile: check once more
+            # a writer may have opened and closed it meanwhile: check again
             suspected = found.unended
             continue
         if unchanged:

@@ -118,19 +118,19 @@ class Lock(_Descriptor):
         )
 
     def note(self, text: str) -> None:
-        """Add to what the next holder finds if this one does not call `finish`."""
+        """Add a note, which the next holder finds if this one does not call `finish`."""
         with contextlib.suppress(OSError):
             self._write_note(f"{self._holder}: {text}")
 
     def finish(self) -> None:
-        """Release, and leave no note."""
+        """Release the lock, and leave no note."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):  # the next holder then reports a missing close
                 self._write_note("")
         self.release()
 
     def release(self) -> None:
-        """Release. The next holder finds in `left_behind` what this one found or noted."""
+        """Release the lock. The next holder finds the notes that this one found or added."""
         self.close()
 
 
@@ -207,7 +207,7 @@ class Disk:
 @contextlib.contextmanager
 def new_file(disk: Disk, path: Path) -> Iterator[AppendFile]:
     """Create a file, in place of one that an earlier attempt left, and sync its content at the end.
-    After an exception there is none."""
+    After an exception the file does not exist."""
     if disk.exists(path):
         disk.unlink(path)
     file = disk.create(path)
@@ -216,7 +216,7 @@ def new_file(disk: Disk, path: Path) -> Iterator[AppendFile]:
         file.fsync()
     except BaseException:
         file.close()
-        with contextlib.suppress(OSError):  # then the next attempt removes it
+        with contextlib.suppress(OSError):  # the next attempt removes it
             disk.unlink(path)
         raise
     file.close()

@@ -14,7 +14,7 @@ from novaql.tsdb.parts.tombstones import Deletion
 
 
 class ExemplarRing:
-    """One thread adds; any thread reads what was added before.
+    """One thread adds; any thread reads the exemplars that were added before.
 
     Exemplars are in runs that merge when similar in size, so that many small messages cost neither
     much memory nor many copies. Equal exemplars of a merged run are stored once.

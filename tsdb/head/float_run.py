@@ -19,7 +19,7 @@ from novaql.tsdb.parts.sorted_run import ArrayStream, RunDirectory, SortedRun
 
 Sorted = TypeVar("Sorted", bound=RunDirectory)
 _WIDE_ROW = 256
-"""Rows of as many series are moved to columns one by one; shorter ones are sorted."""
+"""Rows of at least this many series are moved to columns one by one; shorter ones are sorted."""
 _numbers = itertools.count()
 
 
@@ -94,7 +94,7 @@ class FloatRun(HeadRun[SortedRun]):
         return FloatSamples(ids, times, self.values, starts)
 
     def only(self, flat: FloatSamples, stays: Bools) -> FloatRun | None:
-        """Return the run of the samples that stay, of `flat()`; None if there are none."""
+        """Return a run of those samples of `flat()` that remain; None if there are none."""
         if stays.all():
             return self
         if not stays.any():
@@ -321,7 +321,8 @@ def _stitched(*runs: FloatRun) -> FloatRun | None:
     values = np.empty(int(lengths.sum()))
     has_starts = any(part.starts is not None for _, part in parts)
     begun = np.zeros(len(values), np.int64) if has_starts else None
-    # `before`: values of each series that are in place already, which the next run's follow.
+    # `before`: number of values of each series that are in place already; those of the next run
+    # follow.
     before = np.zeros(len(ids), np.int64)
     for rows, part in parts:
         size, begins = part.lengths, whole(part.value_start)
@@ -359,5 +360,5 @@ def _interleave(sources: list[tuple[Ints, Ints, SortedRun]], count: int) -> tupl
     for grids, targets, part in sources:
         size = part.grid_length[grids]
         times[flat_positions(starts[targets], size)] = part.times.ints(part.grid_start[grids], size)
-        starts[targets] += size  # the next source continues behind
+        starts[targets] += size  # the next source continues after these
     return lengths, times

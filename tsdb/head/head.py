@@ -232,7 +232,7 @@ class Head:
 
     def _take_unsorted(self) -> tuple[list[Chunk], HeadIndex, int]:
         """Return the chunks since the last call, the index, and the number of samples. The chunks
-        share the buffer up to where it is filled; later appends write only behind that."""
+        share the buffer up to where it is filled; later appends write only after that."""
         with self._arrived:
             self._seal_buffer()
             chunks = self._sealed
@@ -244,7 +244,7 @@ class Head:
             return chunks, known, self.appended
 
     def part(self) -> HeadPart:
-        """Return everything that was added before this call, sorted."""
+        """Return all samples that were added before this call, sorted."""
         part = self._part
         if part.appended == self.appended:
             return part

@@ -73,7 +73,7 @@ class HistogramRun(HeadRun[SortedHistogramRun]):
         return NativeSamples(ids, times, self.held, starts)
 
     def only(self, flat: NativeSamples, stays: Bools) -> HistogramRun | None:
-        """Return the run of the samples that stay, of `flat()`; None if there are none."""
+        """Return a run of those samples of `flat()` that remain; None if there are none."""
         if stays.all():
             return self
         if not stays.any():

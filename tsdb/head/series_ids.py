@@ -20,7 +20,7 @@ from novaql.tsdb.runtime.lru_cache import ByteCache
 
 _TABLE_CACHE_BYTES = 128 << 20
 _TEXT_BYTES = 90
-"""Of a text besides its own bytes: its places in a list, a dictionary and the tokens."""
+"""Bytes of a text besides its characters: its places in a list, a dictionary and the tokens."""
 _COLUMN_BYTES = 1024
 
 
@@ -53,7 +53,7 @@ class _Column:
                     if found[at] == len(values):
                         values.append(text)
                         self._texts_bytes += _TEXT_BYTES + sys.getsizeof(text)
-        self.tokens.reserve(len(values))  # also of texts before one that was not Unicode
+        self.tokens.reserve(len(values))  # also for texts before one that was not Unicode
         return np.array(found, np.int32)
 
     def put(self, start: int, codes: Codes) -> None:

@@ -18,7 +18,7 @@ from novaql.tsdb.model.labels import METRIC_NAME, Bools, Codes, Ints, LabelColum
 from novaql.tsdb.model.matchers import Matcher, MatchOp, match_range
 
 FEW_ROWS = 128
-"""So many rows are looked at one by one: arrays for all values of a label cost more."""
+"""Up to this many rows are checked one by one: arrays for all values of a label cost more."""
 
 MOST_LISTED = 64
 """Texts of a regex whose rows are found one text after another."""

@@ -45,7 +45,8 @@ class Postings:
 
 class GrowingPostings:
     """Postings of a column that grows: of the rows that it had when they were built. Later rows are
-    scanned. Safe to use from several threads: rows never change, and both builds of two are right.
+    scanned. Safe to use from several threads: rows never change, and if two threads build postings,
+    both are correct.
     """
 
     __slots__ = ("_known", "_scans")
@@ -59,7 +60,7 @@ class GrowingPostings:
         return self._known
 
     def rows_of(self, codes: Numbers, distinct: int, code: int) -> Ints:
-        """Return the rows of `codes`, the column as it is for the caller, that have this code."""
+        """Return the rows of `codes` (the column as the caller sees it) that have this code."""
         known = self._known
         built = 0 if known is None else len(known.order)
         if len(codes) - built > built // TAIL_SHARE:

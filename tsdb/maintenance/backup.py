@@ -2,8 +2,8 @@
 
 A copy is a store. Blocks never change, nor do segments of the log after their closing record, so a
 copy may link to the same files. The segment that is being written to is copied up to its last whole
-record, and ended. So a copy can be made while a writer is at work, in this or another process, and
-contains everything up to one moment and nothing after it.
+record, and ended. So a copy can be made while a writer has the store open, in this or another
+process, and contains all changes up to one moment, and none after it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def snapshot(
 
 
 def backup(source: str | Path, target: str | Path, *, disk: Disk | None = None) -> Copied:
-    """Update a copy in another directory: write missing files, remove those that are gone.
+    """Update a copy in another directory: write missing files, and remove those that the store no
+    longer has.
 
     The directory is new, empty, or has an earlier backup of the same store, which is valid until
     the new one is complete. Raises as `snapshot` does; `TargetInUse` for the copy of another store.
@@ -289,7 +290,8 @@ class _Copy:
         return {number: size for number, size in named.items() if manifest.owes(number)}
 
     def _undo(self) -> None:
-        """Remove the manifest first, without which the copy is no store; then the other files."""
+        """Remove the manifest first, without which the copy is not a store; then the other
+        files."""
         for name in (manifests.COPY, manifests.NAME):
             if self.disk.exists(self.target / name):
                 self.disk.unlink(self.target / name)
@@ -353,7 +355,7 @@ def copy_file(disk: Disk, source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _reading(source: Path) -> Iterator[None]:
-    """Raise `Unreadable` for a file that is there, but that the disk refuses to read."""
+    """Raise `Unreadable` for a file that exists, but that the disk cannot read."""
     try:
         yield
     except FileNotFoundError:

@@ -224,7 +224,7 @@ def _time_problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
 def _check_segment(
     disk: Disk, folder: Path, number: int, store: bytes, closed: bool, ends: dict[int, int]
 ) -> Iterator[Violation]:
-    """ends: receives the end of the last whole record, if the segment is there."""
+    """ends: receives the end of the last whole record, if the segment exists."""
     path = folder / segment_name(number)
     try:
         data = disk.read_all(path)

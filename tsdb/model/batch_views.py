@@ -19,7 +19,7 @@ from novaql.tsdb.model.series_batch import SeriesBatch
 
 VIEW_VALUES = 1 << 17
 REGULAR_FROM = 4096
-"""Groups of fewer values share a view: a view of their own would cost more than it saves."""
+"""Groups of fewer values share a view: a separate view would cost more than it saves."""
 
 Places = Ints | slice
 """Series of a batch, by their position in it."""
@@ -129,7 +129,7 @@ class BatchViews:
         self._low, self._high = batch.window(start_ms, end_ms)
 
     def __iter__(self) -> Iterator[SeriesView]:
-        """All series."""
+        """Yield views of all series."""
         batch = self._batch
         widths = (self._high - self._low)[batch.grid]
         for some in split_views(batch.grid, widths, regular=batch.starts is None):
@@ -153,12 +153,12 @@ class BatchViews:
                 when = batch.times[int(times_at[0]) : int(times_at[0]) + width]
                 some = slice(int(low[0]), int(high[0]))
                 if not self._exact and 4 * (some.stop - some.start) >= 3 * width:
-                    some = slice(None)  # `take` copies what is not contiguous
+                    some = slice(None)  # `take` copies rows that are not contiguous
                 return SeriesView(rows, when[some], matrix[:, some])
             every, taken = int(ends[-1] - begins[0]), int((high - low).sum())
             if taken == every or (not self._exact and 2 * taken >= every):
                 if bool((grid[1:] - grid[:-1] == 1).all()):
-                    # Each series has a grid of its own, so that times are in the order of values.
+                    # Each series has its own grid, so that times are in the order of values.
                     times = batch.times[int(times_at[0]) : int(times_at[0]) + every]
                 else:
                     times = batch.times[flat_positions(times_at, ends - begins)]
@@ -239,7 +239,7 @@ def split_views(group: Ints, widths: Ints, *, regular: bool) -> Iterator[Places]
 
     group    [S] series with one number share their timestamps; they are adjacent
     widths   [S] samples of each
-    regular  large groups get views of their own; False: all series share views
+    regular  large groups get separate views; False: all series share views
     """
     every = np.arange(len(group))
     pooled = every

@@ -1,4 +1,4 @@
-"""Exemplars: single observations with labels of their own, such as a trace id."""
+"""Exemplars: single observations with additional labels, such as a trace id."""
 
 from __future__ import annotations
 

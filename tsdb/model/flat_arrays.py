@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from novaql.tsdb.model.labels import Bools, Ints
 
 FEW_RANGES = 16
-"""So many are searched one by one, which costs less than searching them together."""
+"""Up to this many are searched one by one, which costs less than searching them together."""
 NEVER = np.iinfo(np.int64).max
 MIN_INT = np.iinfo(np.int64).min
 """The first time of a range that does not exist."""

@@ -103,7 +103,7 @@ def ladder(h: Histograms, *, whole: bool = False) -> Ladder:
 
     As in Prometheus's answers, a bucket that overlaps the zero bucket begins at its end, and a zero
     bucket with a negative population is left out. With `whole`, as in Prometheus's texts, buckets
-    have the full width of their schema, and the zero bucket is there unless it is empty.
+    have the full width of their schema, and the zero bucket is included unless it is empty.
     """
     zero = np.flatnonzero(h.zero_count != 0 if whole else h.zero_count > 0)
     zeros = np.zeros(len(h), np.int64)

@@ -53,7 +53,7 @@ class ResetHint(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BucketRows:
-    """Something for each bucket of N histograms: row i has offsets[i]:offsets[i + 1]."""
+    """Items for the buckets of N histograms: row i has offsets[i]:offsets[i + 1]."""
 
     offsets: Ints
 
@@ -155,7 +155,7 @@ class Histograms:
         return custom
 
     def without_reset_hints(self) -> Histograms:
-        """Return them without information on counter resets; gauges stay gauges."""
+        """Return them without information on counter resets; gauges remain gauges."""
         unknown = np.int8(ResetHint.UNKNOWN)
         return replace(
             self, hint=np.where(self.hint == ResetHint.GAUGE, self.hint, unknown).astype(np.int8)

@@ -2,8 +2,8 @@
 
 Work with many steps (compiling patterns, matching texts with them) calls `checkpoint` between its
 steps. The caller decides what happens there: a query that was cancelled or is out of time raises.
-The check belongs to the thread and not to a parameter, because such work is below functions that
-know nothing of queries.
+The check belongs to the thread and not to a parameter, because such work is below functions that do
+not depend on queries.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _thread = _Thread()
 
 @contextmanager
 def interruptible(check: Callable[[], object]) -> Iterator[None]:
-    """Work of this thread calls `check`, which may raise, at each checkpoint. It replaces an outer
+    """Make each checkpoint of this thread call `check`, which may raise. It replaces an outer
     check until the block ends."""
     outer, _thread.check = _thread.check, check
     try:

@@ -98,7 +98,7 @@ class KeyTable:
         return numbers
 
     def _are_others(self, numbers: Numbers, low: Words, high: Words) -> Bools:
-        """Return which numbers are those of other keys than these; -1 is not."""
+        """Return which numbers belong to other keys than these; -1 does not."""
         others: Bools = (self._low[numbers] != low) | (self._high[numbers] != high)
         others &= numbers >= 0
         return others
@@ -119,7 +119,7 @@ class KeyTable:
         slot = self._first_slots(self._low[begin:end])
         while len(waiting):
             free = self._slots[slot] < 0
-            # Of several numbers for one slot, the last that is assigned has it.
+            # If several numbers need one slot, the last assignment wins.
             self._slots[slot[free]] = waiting[free]
             left = self._slots[slot] != waiting
             waiting, slot = waiting[left], self._after(slot[left])

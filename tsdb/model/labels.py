@@ -31,10 +31,10 @@ METRIC_NAME = "__name__"
 """The label with the name of the metric."""
 
 _FEW_ROWS = 64
-"""Of so few rows, Python sorts the codes in less time than NumPy needs for its calls."""
+"""Up to this many rows, Python sorts the codes in less time than NumPy needs for its calls."""
 
 FEW_NUMBERS = 2
-"""Numbers below so many times the rows are made dense by a table of them, others by sorting."""
+"""Numbers below this multiple of the rows are made dense by a table, others by sorting."""
 
 MOST_REMEMBERED = 1 << 16
 """A table with at most this many rows caches derived values, such as its order."""

@@ -26,11 +26,12 @@ MOST_BYTES = 64
 _AT_ONCE = 1 << 20
 """States × characters that are matched between two checkpoints, or one text."""
 _TEXT_COST = 100
-"""What each text adds to its length: a call costs as much as some characters."""
+"""Characters that each text counts in addition to its length, since a call costs as much as some
+characters."""
 
 _SMALL_BYTES, _LARGE_BYTES = 256 << 10, 8 << 20
-"""Memory that RE2 may use for a pattern, its program and the states that it has met: for most
-patterns, and for the others."""
+"""Memory that RE2 may use for a pattern, its program and its cached states: for most patterns, and
+for the others."""
 _SMALL_PATTERNS, _LARGE_PATTERNS = 1024, 16
 """Patterns of both kinds that are cached: 384 MiB at most."""
 
@@ -125,7 +126,7 @@ def need_few_groups(pattern: re2._Regexp[str]) -> re2._Regexp[str]:
 
 @lru_cache(maxsize=_SMALL_PATTERNS)
 def _small(pattern: str, groups: bool) -> re2._Regexp[str] | None:
-    """The pattern within little memory; None for one that needs more, or is invalid."""
+    """Compile the pattern within little memory; None if it needs more, or is invalid."""
     checkpoint()  # a large one takes 25 ms
     try:
         return need_few_groups(re2.compile(pattern, _options(_SMALL_BYTES, groups)))

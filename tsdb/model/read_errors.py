@@ -1,7 +1,7 @@
 """Errors of a read that returns everything that it can.
 
-Reading damaged bytes raises, unless the caller passes a `ReadErrors`. Then the read returns what is
-readable, and `ReadErrors` lists everything that is missing.
+Reading damaged bytes raises, unless the caller passes a `ReadErrors`. The read then returns
+everything readable, and `ReadErrors` lists everything that is missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ReadErrors:
         self._found: dict[tuple[str, str], Corrupted | Unreadable] = {}
 
     def note(self, problem: Corrupted | Unreadable) -> None:
-        """Note a place. The caller leaves out what is there, and nothing else."""
+        """Note a place. The caller leaves out only the data there."""
         with self._lock:
             self._found.setdefault((str(problem.path), problem.place), problem)
 

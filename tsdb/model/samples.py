@@ -20,10 +20,10 @@ from novaql.tsdb.model.labels import Ints, SeriesTable
 Bits = NDArray[np.uint64]
 
 PORTION_GROUPED = 1 << 18
-"""Timestamps that are compared at once: that takes several times their memory."""
+"""Timestamps that are compared at once; a comparison takes several times their memory."""
 
 STALE_BITS = 0x7FF0000000000002
-"""Bit pattern of the staleness marker, a NaN with a payload of its own (`value.StaleNaN`)."""
+"""Bit pattern of the staleness marker, a NaN with a special payload (`value.StaleNaN`)."""
 
 STALE: float = float(np.array([STALE_BITS], np.uint64).view(np.float64)[0])
 """The staleness marker as a float. Compare bits, not values: it is a NaN."""
@@ -55,7 +55,7 @@ class HistogramBatch:
     starts: Ints | None = None
 
     def taken(self, rows: Ints, low: Ints, high: Ints) -> HistogramBatch:
-        """The samples low … high - 1 of some series; rows: the row number of each of these."""
+        """The samples low … high - 1 of some series; rows: the row number of each series."""
         some = high > low
         size = high[some] - low[some]
         flat = flat_positions(low[some], size)

@@ -20,9 +20,9 @@ from novaql.tsdb.model.labels import Floats, Ints
 
 @dataclass(slots=True, eq=False)
 class Derived:
-    """What readers compute from a batch and cache with it.
+    """Values that readers compute from a batch and cache with it.
 
-    parts   a count, and the batch divided into so many: see `SeriesBatch.parts`
+    parts   a count, and the batch divided into that many parts: see `SeriesBatch.parts`
     falls   [S] 1 or 0: whether a series ever decreases; -1: not computed yet
     groups  the aggregation's groups, the numbers of those that occur, and [S] the place of each
             series' group among these: of the last aggregation
@@ -82,7 +82,7 @@ class SeriesBatch:
     def ragged(
         cls, rows: Ints, times: Ints, values: Floats, offsets: Ints, starts: Ints | None = None
     ) -> SeriesBatch:
-        """A batch in which each series has a grid of its own. times: [N]."""
+        """A batch in which each series has its own grid. times: [N]."""
         grid = np.arange(len(rows), dtype=np.int64)
         return cls(rows, values, offsets, grid, times, offsets, starts=starts)
 
@@ -105,7 +105,7 @@ class SeriesBatch:
     def window(
         self, start_ms: int, end_ms: int, grids: Ints | slice = slice(None)
     ) -> tuple[Ints, Ints]:
-        """[G] each, or of some grids: the samples low … high - 1 of a grid are in the range."""
+        """Return low and high [G], or of some grids: samples low … high - 1 are in the range."""
         begins, ends = self.grid_offsets[:-1][grids], self.grid_offsets[1:][grids]
         low = first_not_before(self.times, begins, ends, start_ms)
         high = first_not_before(self.times, begins, ends, end_ms + 1)

@@ -29,7 +29,8 @@ class HistogramBatchRef:
 
 
 class CellSource(Protocol):
-    """Cells of series, no window having a part of one, and samples where there are no cells."""
+    """Cells of series, each wholly inside or outside every window; and samples where there are no
+    cells."""
 
     @property
     def series(self) -> SeriesTable: ...
@@ -40,7 +41,7 @@ class CellSource(Protocol):
         ...
 
     def portions(self) -> Sequence[tuple[int, int]]:
-        """All rows of `series` in stretches of which the cells fit well into memory."""
+        """All rows of `series`, in stretches whose cells fit into memory."""
         ...
 
     def columns(self, first: int, end: int) -> CellColumns:
@@ -49,11 +50,12 @@ class CellSource(Protocol):
 
     def as_samples(self, statistic: str) -> Selection:
         """One sample with a statistic in place of the samples of each cell: "min", "max", "first"
-        or "last". Windows that have each cell whole have the same statistic of these."""
+        or "last". Windows that contain whole cells have the same statistic of these samples."""
         ...
 
     def samples(self, rows: Ints) -> Selection:
-        """All samples of rows, whose numbers increase; of rollups alone, what is left of them."""
+        """All samples of rows, whose numbers increase; the remaining ones where only rollups are
+        left."""
         ...
 
 
@@ -66,7 +68,7 @@ class Selection:
     distinct. A series without a sample in the range may be left out or be in no batch. Samples
     outside the range may be in a batch; `views` leaves them out.
 
-    Native histograms are in batches of their own: a row may be in a batch of each kind, and never
+    Native histograms are in separate batches: a row may be in a batch of each kind, and never
     has a sample in both at one time.
 
     range_ms first and last time of the range
@@ -98,21 +100,21 @@ class Selection:
             yield from self.views_of(ref, markers=markers)
 
     def views_of(self, ref: SeriesBatchRef, *, markers: bool = True) -> Iterator[SeriesView]:
-        """The same of one batch."""
+        """Read one batch, like `views`."""
         load = ref.started or ref.load
         yield from BatchViews(load(), *self.range_ms, markers=markers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RangeWindows:
-    """All that will be done with the floats of a selection: one value for each of some windows.
+    """The only use of the floats of a selection: one value for each of some windows.
 
     ends_ms            [J] windows are (end - reach, end]
     reach_ms           how far each reaches
     names              statistics of cells that are read beside the count: `block/summarise.py`
     timed              the times of the first and the last sample of cells are read, too
     required           cells are used wherever there are any, even if they save little work
-    samples_are_cheap  samples in memory cost next to nothing: cells are worth it only if the
+    samples_are_cheap  samples in memory cost almost nothing: cells are worth it only if the
                        samples do not fit into the caches
     """
 
@@ -124,20 +126,20 @@ class RangeWindows:
     samples_are_cheap: bool = False
 
     def edges_ms(self) -> Ints:
-        """Times that part samples: those up to an edge from those after it. Increasing."""
+        """Times that separate samples: those up to an edge from those after it. Increasing."""
         return np.unique(np.concatenate([self.ends_ms - self.reach_ms, self.ends_ms]))
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a source may use to read less, and where it notes what it cannot read.
+    """Facts with which a source can read less, and a record of unreadable places.
 
     labels  only these label names will be looked at (None: all of them): others may be left out,
             so that label sets are no longer distinct
     read_errors
             receives the damage that the reader skips; None: damage raises. It is complete when the
             last batch has been loaded
-    windows what the floats are for; None: not known
+    windows the purpose of the floats; None: not known
     plain   the same selection as this source returned it before without `windows`; the source may
             return it again, with cells beside the samples
     """
@@ -164,9 +166,9 @@ class Metadata:
 
 @runtime_checkable
 class Source(Protocol):
-    """Anything that has series of samples.
+    """A source of series with samples.
 
-    Times are milliseconds since 1970; both ends of a range belong to it. All methods may be called
+    Times are milliseconds since 1970; ranges include both ends. All methods may be called
     from several threads at once. Each call sees one consistent state of the data.
     """
 
@@ -206,7 +208,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class Downsampled(Source, Protocol):
-    """A source that may have only rollups of some time."""
+    """A source that may have only rollups for some ranges of time."""
 
     def downsampled_range(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         """Return, for the downsampled part of a range, the coarsest resolution and the time of its

@@ -38,8 +38,8 @@ def read_around(
     cuts: Sequence[RangeSlice],
     read_errors: ReadErrors | None,
 ) -> Found:
-    """Return what `read` returns for slices, of damaged ones for what is readable. Without
-    `read_errors`, damage raises."""
+    """Return the result of `read` for slices, or for their readable part if they are damaged.
+    Without `read_errors`, damage raises."""
     try:
         return read(cuts)
     except DAMAGE:
@@ -94,7 +94,7 @@ def _runs(mask: Bools, owner: Ints) -> tuple[Ints, Ints]:
 
 
 class _Hidden:
-    """Times at which a newer sample is, or may be, that cannot be read."""
+    """Times at which there is, or may be, a newer sample that cannot be read."""
 
     def __init__(self) -> None:
         self._exact: list[tuple[Ints, Ints]] = []

@@ -77,8 +77,8 @@ def united(
     *,
     with_keys: bool = False,
 ) -> Union:
-    """Return the label sets that satisfy every matcher, cached by parts, matchers and labels. Those
-    of a head replace those that it had before.
+    """Return the label sets that satisfy every matcher, cached by parts, matchers and labels. An
+    entry of a head replaces the earlier entry of the head.
 
     active     for each part a filter of its series; None: all series
     labels     see `unite`
@@ -127,7 +127,7 @@ def unite(
 
     labels  the labels that the table has; None: all. With fewer, rows may have equal labels
     """
-    waiting = iter(found)  # one after the other: most have the same rows, and share one array
+    waiting = iter(found)  # one after another: most have the same rows, and share one array
     two = list(itertools.islice(waiting, 2))
     if len(two) == 1:
         ((part, rows),) = two

@@ -22,7 +22,8 @@ from novaql.tsdb.parts.sorted_run import (
 from novaql.tsdb.parts.tombstones import Intervals
 
 MANY_SERIES = 4096
-"""From this number of series on, compact arrays matter more than the time to make them."""
+"""From this number of series on, the memory of arrays matters more than the time to make them
+compact."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,7 +242,7 @@ def _cut(
     one_range = False
     if isinstance(start_ms, int) or isinstance(end_ms, int):
         one_range = True
-        if bool((own == own[0]).all()):  # as of the series of one target
+        if bool((own == own[0]).all()):  # as for the series of one target
             grids, place = own[:1], np.zeros(len(own), np.int64)
         else:
             grids, place = np.unique(own, return_inverse=True)

@@ -22,10 +22,10 @@ from novaql.tsdb.parts.part import Part
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 KEY_CACHE_BYTES = 32 << 20
-"""Of a store, which has its series in several parts: two million of them."""
+"""The cache of a store with its series in several parts: two million keys."""
 
 FEW = 32
-"""If a query needs the keys of fewer than one in so many rows, only these are computed."""
+"""If a query needs the keys of fewer rows than one in this many, only these are computed."""
 
 _BYTES = 16  # of a key
 

@@ -26,9 +26,10 @@ from novaql.tsdb.parts.lazy_ints import Directory, whole
 WIDE_RANGE = 16
 """Ranges of one length of at least this many numbers are copied as rows."""
 PORTION_TIMES = 1 << 22
-"""About so many times are in memory while a range is located."""
+"""The approximate number of times in memory while a range is located."""
 PORTION_MOVED = 1 << 18
-"""Numbers of short ranges that are moved at once: their positions take several times the memory."""
+"""Numbers of short ranges that are moved at once, since their positions take several times the
+memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class PageRanges(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class CopyRanges:
-    """Ranges of one stream, and where each goes in the target.
+    """Ranges of one stream, and the place of each in the target.
 
     places, starts, lengths  [Q] position in the target, position in the stream, number of values
     by_page  the same ranges grouped by page, which a stream with pages caches here. Threads set it
@@ -89,7 +90,7 @@ class Stream(ABC):
 
     @abstractmethod
     def read(self, starts: Ints, lengths: Ints) -> Ints | Floats:
-        """Return the ranges one after another, flat; of either type, with the right bits."""
+        """Return the ranges one after another, flat; of either type, but with the right bits."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
         """`read`, for a stream of timestamps."""
@@ -211,7 +212,7 @@ class RunDirectory:
 
     def _times(self, starts: Ints, lengths: Ints, read_errors: ReadErrors | None) -> Ints:
         """Return the times of ranges. An unreadable time is replaced by the last readable one
-        before it in its range, so that each range stays sorted for bisection."""
+        before it in its range, so that each range remains sorted for bisection."""
         try:
             return self.times.ints(starts, lengths)
         except DAMAGE:

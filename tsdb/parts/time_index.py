@@ -25,7 +25,7 @@ SLICES = 128
 CACHED_RANGES = 16
 """Number of ranges of which the active series are cached."""
 FEW_SERIES = 1024
-"""A part with at most this many series has no filter: looking at their times costs as much."""
+"""A part with at most this many series has no filter: checking their times costs as much."""
 MAX_ACTIVE_SHARE = 0.75
 """If more than this share of the grids is active, no filter is used."""
 

@@ -1,4 +1,5 @@
-"""Blocks or entries ordered by time, to find those that overlap a range without looking at all."""
+"""Blocks or entries ordered by time, to find those that overlap a range without checking all of
+them."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from sortedcontainers import SortedKeyList
 
 
 class Spanning(Protocol):
-    """Something with samples between two times in milliseconds, both included."""
+    """An item with samples between two times in milliseconds, both included."""
 
     @property
     def first_ms(self) -> int: ...
@@ -19,7 +20,7 @@ class Spanning(Protocol):
 
 Item = TypeVar("Item", bound=Spanning)
 FEW = 8
-"""So many items are all looked at: that is faster than a search."""
+"""Up to this many items are checked one by one, which is faster than a search."""
 
 
 class TimeOrdered(Generic[Item]):

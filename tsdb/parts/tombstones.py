@@ -33,7 +33,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """What a deletion hides.
+    """The samples that a deletion hides.
 
     series   number of label sets with a sample in the range
     samples  number of samples; one that is in several blocks counts several times
@@ -103,7 +103,7 @@ class Intervals:
         return len(self.rows)
 
     def touches(self, rows: Ints) -> Bools:
-        """[rows] whether anything of each row is deleted."""
+        """[rows] whether any sample of each row is deleted."""
         if len(self) == 0:
             return np.zeros(len(rows), np.bool_)
         place = np.minimum(np.searchsorted(self.rows, rows), len(self) - 1)
@@ -151,7 +151,7 @@ class Intervals:
         return found
 
     def remaining(self, rows: Ints, start_ms: int, end_ms: int) -> list[tuple[Ints, Ints, Ints]]:
-        """Return what is left of a range, for rows that `touches`: (positions in `rows`, starts,
+        """Return the rest of a range, for rows that `touches`: (positions in `rows`, starts,
         ends).
 
         Each round has at most one range of time of each row, earlier ones in earlier rounds.

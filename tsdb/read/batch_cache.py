@@ -1,4 +1,4 @@
-"""The cache of batches: one with samples of a head is cached only until the head has others.
+"""The cache of batches. A batch with samples of a head is cached only until the head changes.
 
 Each append to a head makes a run, and runs are merged soon. A batch that was read from other runs
 than the head has now answers no further query of the newest samples, and would hold memory until
@@ -28,11 +28,11 @@ UNUSED_S = 10.0
 """… and are evicted for others after that time. Until then others are refused: if batches do not
 all fit, a part of them is cached for the next query."""
 _MOST_REFUSED = 1024
-"""Keys of refused batches, of some hundred bytes."""
+"""Number of keys of refused batches, each of some hundred bytes."""
 
 
 class BatchCache(ByteCache[SeriesBatch]):
-    """Batches by what they were read from. Thread-safe."""
+    """Batches, by the data from which they were read. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -93,7 +93,8 @@ class BatchCache(ByteCache[SeriesBatch]):
         super().put(key, batch)
 
     def heads_have(self, runs: Hashable) -> None:
-        """Remove the batches with samples of heads if these had other runs at the last call."""
+        """Remove the batches with samples of heads if the runs of the heads have changed since the
+        last call."""
         if runs == self._runs:
             return
         with self._tracking:

@@ -25,7 +25,7 @@ from novaql.tsdb.runtime.buffer_pool import BUFFERS
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 WORTH_A_THREAD = 1 << 17
-"""One thread decodes this many numbers in a fraction of a millisecond, and needs no others."""
+"""One thread decodes this many numbers in a fraction of a millisecond, so no others help."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,7 +37,7 @@ from novaql.tsdb.read.staleness import split_markers
 
 BATCH_VALUES = 1 << 20
 """Most samples of a batch, unless one series has more: 8 MiB of values. A kernel takes thousands of
-times longer for them than the call of it."""
+times longer for them than its call."""
 PAGES_SHARE = 3
 """The cache of batches has this many times the size of that of pages: see `StoreOptions`."""
 FEW_BATCHES = 4
@@ -145,7 +145,8 @@ def plan_batches(cuts: Sequence[RangeSlice], rows: int, cache_bytes: int) -> Bat
 
 def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
     """Return `cached_pages` of a plan. Queries of different series in a few blocks read the same
-    pages, so all are cached if they fit. Otherwise each query would evict what the next one needs.
+    pages, so all are cached if they fit. Otherwise each query would evict pages that the next one
+    needs.
     """
     # Deletions divide a run into several cuts.
     runs = {cut.run.identity: cut.run for cut in cuts if not cut.is_in_memory}.values()
@@ -154,7 +155,7 @@ def _cached_pages(cuts: Sequence[RangeSlice], cache_bytes: int) -> int:
 
 
 def _divided(order: Ints, flags: Bools | None) -> list[tuple[bool, Ints]]:
-    """The rows without the flag, then those with it; a kind without rows is left out.
+    """Return the rows without the flag, then those with it, without a kind that has no rows.
 
     flags  None: no row has the flag
     """

@@ -41,7 +41,7 @@ class Planned:
     starts   whether some sample may have a start timestamp
     deleted  deleted time of each part. The key of the plan has its address, which no other object
              may get while the plan is cached
-    sliding  what selections inside the range need to know; None: they have plans of their own
+    sliding  the facts that selections inside the range need; None: they have separate plans
     """
 
     table: SeriesTable

@@ -79,7 +79,7 @@ class _RolledUpPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pieces:
-    """Cells of some rows, in any order. Fields as those of `CellColumns`."""
+    """Cells of some rows, in any order. The fields are those of `CellColumns`."""
 
     rows: Ints
     first_ms: Ints

@@ -1,4 +1,4 @@
-"""Finds series, label names and label values; what a part has of them is cached.
+"""Finds series, label names and label values, and caches the answers of each part.
 
 A part never changes, so its answer for matchers and a range remains valid. The key has only the
 range inside the part, so ranges that extend beyond it share an answer. A newer answer of a head

@@ -2,7 +2,7 @@
 
 A selection of a few minutes takes most of its time to find series and their pages, not to read
 samples. When a query requests a range again, a little later, its plan and its batches are therefore
-made for a wider range, within which the next ranges will be. Other ranges have plans of their own:
+made for a wider range, within which the next ranges will be. Other ranges have separate plans:
 a wider plan that is used once costs more than it saves.
 """
 
@@ -58,7 +58,7 @@ def wider_ranges(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlidingPlan:
-    """What a selection inside a wider range needs to know of it.
+    """The facts about a wider range that a selection inside it needs.
 
     times     times of all samples, increasing, those of a group of series once
     samples   [times + 1] number of samples before each time
@@ -92,8 +92,8 @@ class SlidingPlan:
 
 
 def sliding_plan(cuts: Sequence[RangeSlice], plan: BatchPlan) -> SlidingPlan | None:
-    """Return what selections inside the range of a plan need to know; None if they need plans of
-    their own: the range has too many samples, or some of its samples are deleted."""
+    """Return the facts that selections inside the range of a plan need; None if they need separate
+    plans: the range has too many samples, or some of its samples are deleted."""
     if not cuts or not all(cut.untouched for cut in cuts):
         return None
     if int(plan.widths.sum()) > MOST_SAMPLES:

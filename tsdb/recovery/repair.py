@@ -1,4 +1,4 @@
-"""Repairs a damaged store, so that everything that is left of it can be read.
+"""Repairs a damaged store, so that all remaining samples can be read.
 
 Nothing is deleted. A damaged block is moved to `damaged/`, and a new block with its readable
 samples replaces it. Damaged segments of the log are moved there once their samples are in a block.
@@ -60,7 +60,7 @@ class Repaired:
     moved    files that were moved to `damaged/`
     written  blocks that replace damaged ones
     missing  samples that are lost, in words
-    left     what is still wrong: nothing, unless the disk failed meanwhile
+    left     the remaining problems: none, unless the disk failed meanwhile
     """
 
     found: list[Violation] = field(default_factory=list)
@@ -223,7 +223,7 @@ class _Repair:
             everything = reader.select(parts, (), MIN_TIME_MS, MAX_TIME_MS, caches, read_errors)
             copy_selection(everything, head)
         except (*DAMAGE, ReadFailed, ValueError) as problem:
-            # The checksums are right but the content is inconsistent: leave the file as it is.
+            # The checksums are right but the content is inconsistent: do not change the file.
             self.done.missing.append(f"{place}: all of its {entry.samples} samples: {problem}")
             return None
         finally:

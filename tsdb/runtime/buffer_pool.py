@@ -1,7 +1,7 @@
 """Reuses the memory of large arrays, since new memory costs more to touch than to fill.
 
 The system zeroes each new page at its first write, which takes some ten times as long as writing 8
-MiB of existing memory. So the pool retains the memory of arrays that are gone for later ones.
+MiB of existing memory. So the pool retains the memory of freed arrays for later ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_RETAINED_BYTES = 64 << 20
 
 
 class BufferPool:
-    """Allocates arrays whose memory returns to the pool when they and all their views are gone.
+    """Allocates arrays whose memory returns to the pool when they and all their views are freed.
     Thread-safe."""
 
     def __init__(self, max_retained: int = MAX_RETAINED_BYTES) -> None:
@@ -81,7 +81,7 @@ class BufferPool:
                 self._free.setdefault(words, []).append(buffer)
 
     def release_unused(self) -> int:
-        """Release the buffers that were free all the time since the last call. Returns the bytes.
+        """Release the buffers that have been free since the last call. Returns the bytes.
 
         Sizes of arrays change with the data, so buffers of former sizes are of no use.
         """

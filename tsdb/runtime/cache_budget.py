@@ -11,13 +11,13 @@ from weakref import WeakSet
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 _STEP = 64
-"""The caches are added up after each such fraction of the limit that they have stored."""
+"""The sizes of the caches are added up each time that they have stored this fraction of the
+limit."""
 
 
 class CacheBudget:
-    """Where the caches would take more than the limit, the largest one evicts its least recently
-    used values. So a store whose caches are small loses nothing to stores that read much.
-    Thread-safe.
+    """If the caches would exceed the limit, the largest one evicts its least recently used values.
+    Stores that read much therefore do not evict from stores with small caches. Thread-safe.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,8 +1,8 @@
 """`NOVAQL_CACHE_DIR`: a folder of compiled code and of the grammar's tables, for many processes.
 
 `novaql warmup` fills it, for example in the image of a container. Later processes read it, also
-where they cannot write it: a read-only file system, another user. What it lacks is then cached
-where it would be without the setting.
+where they cannot write it: a read-only file system, another user. Missing entries are then cached
+at their usual place.
 """
 
 from __future__ import annotations

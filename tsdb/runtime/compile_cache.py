@@ -36,7 +36,7 @@ def jit(function: Callable[..., Any], signature: tuple[Any, ...], **options: Any
     folder = cache_folder()
     if folder is not None:
         made = numba.njit(**options)(function)
-        with suppress(RuntimeError):  # the folder is neither there nor can be made
+        with suppress(RuntimeError):  # the folder does not exist and cannot be created
             made._cache = _cache_class(folder)(function)
             path = made.stats.cache_path
             useful = os.access(path, os.W_OK) or not is_missing(made, signature)
@@ -86,7 +86,7 @@ def _cache_class(folder: Path) -> Any:
 
 
 def is_missing(dispatcher: Any, signature: tuple[Any, ...]) -> bool:
-    """Whether numba's cache is used for a function and does not have its machine code yet.
+    """Whether numba's cache is used for a function but does not have its machine code yet.
 
     numba has no public function for this: its own loads the code.
     """

@@ -235,7 +235,7 @@ class Registry:
             self.mode = before
 
     def after_fork(self, *, compiling: bool) -> None:
-        """compiling: another thread was compiling, so the locks of numba stay locked."""
+        """compiling: another thread was compiling, so the locks of numba remain locked."""
         self._requested = False
         if compiling and not self._complete:
             self.mode = Mode.OFF

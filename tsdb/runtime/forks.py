@@ -1,4 +1,4 @@
-"""What a process does when it is forked."""
+"""Calls functions in forked processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 
 def after_fork(act: Callable[[], object]) -> None:
-    """Call `act` in each child of this process, first of all. Windows forks no process."""
+    """Call `act` in each forked child of this process, before anything else. Windows has no
+    forks."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=act)

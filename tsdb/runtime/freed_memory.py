@@ -9,12 +9,12 @@ from __future__ import annotations
 import ctypes
 
 FREED_BYTES = 8 << 20
-"""Bytes that a flush or merge frees from which a return is worth its cost: about 0.1 s for each
-gigabyte that the process holds."""
+"""The number of bytes freed by a flush or merge from which returning them is worth its cost: about
+0.1 s for each gigabyte that the process holds."""
 
 
 def return_freed_memory() -> None:
-    """Make the allocator return unused pages, if it is one that does so on demand."""
+    """Make the allocator return unused pages, if it can do so on demand."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

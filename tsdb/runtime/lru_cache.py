@@ -14,12 +14,12 @@ Value = TypeVar("Value")
 DEFAULT_CACHE_BYTES = 768 << 20
 
 CALLS_UNTIL_UNUSED = 2
-"""Calls of `release_unused` after which a value is removed that was never used since the first of
-them: the query that stored it may need it several times …"""
+"""Calls of `release_unused` after which a value without any use is removed. A use before the first
+of them does not count, since the query that stored the value may need it several times …"""
 CALLS_SINCE_USE = 15
-"""… and one that was used, since then."""
+"""… and calls since the last use after which a value that was used is removed."""
 RELEASED_AT_ONCE = 512
-"""Values that `release_unused` checks before others have the lock: less than a millisecond."""
+"""Values that `release_unused` checks while it holds the lock: less than a millisecond."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,11 +90,11 @@ class ByteCache(Generic[Value]):
             return found.value
 
     def __contains__(self, key: Hashable) -> bool:
-        """Return whether a value is cached. This is no use of it."""
+        """Return whether a value is cached. This does not count as a use."""
         return key in self._entries
 
     def without(self, keys: Sequence[Hashable]) -> list[bool]:
-        """Return for each key whether it is absent. This is not a use of the others."""
+        """Return for each key whether it is absent. This does not count as a use."""
         if self.limit <= 0:
             return [True] * len(keys)
         with self._lock:
@@ -131,8 +131,8 @@ class ByteCache(Generic[Value]):
         return evicted.size
 
     def release_unused(self) -> None:
-        """Remove values that have had no use for some calls: fewer if they never had one. Call it
-        at intervals of about a minute."""
+        """Remove values without a use during several calls; fewer calls if they were never used.
+        Call it at intervals of about a minute."""
         with self._lock:
             self._calls += 1
             keys = list(self._entries)
@@ -182,7 +182,7 @@ def mentions(key: Hashable, names: Set[Hashable]) -> bool:
 
 
 def _ignored(_: int) -> None:
-    """Of a cache that shares no budget."""
+    """Do nothing: for a cache that shares no budget."""
 
 
 def each(_: object) -> int:

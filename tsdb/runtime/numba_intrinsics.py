@@ -1,4 +1,4 @@
-"""numba intrinsics: what compiled functions need and numba has no name for.
+"""numba intrinsics: operations of compiled functions that numba does not provide.
 
 numba counts the references to the memory of an array: one atomic increment and decrement for each
 slice and for each array argument, which takes longer than a dozen additions. Decoding makes slices

@@ -163,7 +163,7 @@ def _priority() -> int:
 
 
 def _set_priority(priority: int) -> None:
-    """Set the priority of the calling thread; without permission it stays as it is."""
+    """Set the priority of the calling thread; without permission, it does not change."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority)

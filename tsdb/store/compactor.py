@@ -38,7 +38,7 @@ class Compactor:
     One thread at a time compacts. Readers and writers continue meanwhile: a new block replaces
     others in one step, and readers of the old ones hold their files open.
 
-    evict  removes what is cached of blocks
+    evict  removes cached data of blocks
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class Compactor:
 
     def _remove(self, blocks: Sequence[Block]) -> None:
         """Remove files of blocks. Opens them first, since a reader may be about to read them. A
-        file that cannot be opened or removed stays until the store is opened again."""
+        file that cannot be opened or removed remains until the store is opened again."""
         assert self._state.files is not None
         for block in blocks:
             try:

@@ -21,12 +21,14 @@ HEAD_BYTES_PER_SERIES = 512
 a series cost more to merge than the memory is worth."""
 
 SAMPLES_PER_SERIES = 32
-"""A head of very many series may have more than `flush_samples`: so many of each. A flush and a
-query cost as much for a series of a block with 10 samples of it as for one with 50."""
+"""A head of very many series may have more samples than `flush_samples`: this many of each series.
+A flush and a query cost as much for a series of a block with 10 samples of it as for one with
+50."""
 
 HEAD_SERIES_BYTES = 512 << 20
-"""The label sets of a head may take this much: those of about two million usual series. Without it,
-ever new series with a sample each, or long labels, would be in memory until `flush_after_s`."""
+"""The label sets of a head may take this much: those of about two million usual series. Without
+this limit, a stream of new series with a sample each, or with long labels, would be in memory until
+`flush_after_s`."""
 
 SORTED_BYTES = 64 << 20
 """Bytes of samples from which a sort takes much longer than the return of memory after it."""

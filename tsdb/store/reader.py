@@ -88,7 +88,7 @@ class Reader:
         end_ms: int,
         read_errors: ReadErrors | None,
     ) -> Lookup:
-        """Return a look-up, which ignores what the log has lost without `read_errors`."""
+        """Return a look-up, which ignores losses of the log without `read_errors`."""
         if read_errors is not None:
             self._state.report_lost(read_errors)
         parts = self._state.parts()
@@ -140,9 +140,9 @@ class Reader:
             cache.release_unused()
 
     def evict(self, blocks: Sequence[Block]) -> None:
-        """Remove what is cached of blocks that the store has no longer.
+        """Remove cached data of blocks that the store no longer has.
 
-        A query that began before may still cache some of it. That is released when it is unused.
+        A query that began earlier may still cache some of it, which is evicted once it is unused.
         """
         gone = frozenset[Hashable]().union(*(block.cache_names for block in blocks))
         for cache in self._by_parts:

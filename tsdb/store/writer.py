@@ -23,13 +23,14 @@ from novaql.tsdb.wal.writer import Position
 logger = logging.getLogger("tsdb")
 
 MOST_METADATA_BYTES = 64 << 20
-"""Of the metadata of all metrics, which are in memory and in every manifest."""
+"""Limit of the metadata of all metrics, which are in memory and in every manifest."""
 
 _ENTRY_BYTES = 300
-"""Of the metadata of a metric besides its texts."""
+"""Bytes of the metadata of a metric besides its texts."""
 
 _MOST_BACKLOG = 2.0
-"""A writer sorts if so much waits: the task that should have sorted is at work on a flush."""
+"""A writer sorts if this much waits, because the task that should have sorted is busy with a
+flush."""
 
 
 class Writer:
@@ -146,8 +147,8 @@ class Writer:
         self._after_append(position)
 
     def _with_space(self, metadata: Mapping[str, Metadata]) -> tuple[dict[str, Metadata], int]:
-        """Return the entries that are new and have space beside those of other metrics, and the
-        bytes of all with them."""
+        """Return the new entries that fit beside those of other metrics, and the bytes of all
+        entries with them."""
         known, size = self._state.metadata, self._metadata_bytes
         if size is None:
             size = sum(_bytes_of(*entry) for entry in known.items())
@@ -175,7 +176,7 @@ def _bytes_of(name: str, entry: Metadata) -> int:
 
 
 def _time_range(floats: FloatSamples, native: NativeSamples | None) -> tuple[int, int]:
-    """First and last time of the samples; of none, (`MAX_TIME_MS`, `MIN_TIME_MS`)."""
+    """First and last time of the samples; (`MAX_TIME_MS`, `MIN_TIME_MS`) if there are none."""
     columns: list[Ints] = [floats.times] if native is None else [floats.times, native.times]
     columns = [times for times in columns if len(times)]
     first_ms = min((int(times.min()) for times in columns), default=MAX_TIME_MS)

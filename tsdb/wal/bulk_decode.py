@@ -16,8 +16,8 @@ _ID, _TIME = Struct("<I"), Struct("<q")
 
 
 def is_plain(payload: bytes) -> bool:
-    """Whether this is a record of samples without start timestamps, of exactly the length that it
-    states.
+    """Whether this is a record of samples without start timestamps, of exactly the length that its
+    header states.
 
     `record.decode` decodes other records, or raises.
     """

@@ -65,7 +65,7 @@ def encode_record(store: bytes, number: int, offset: int, *pieces: bytes) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes of a segment that are no record. `tail`: nothing readable follows."""
+    """Bytes of a segment that are not a record. `tail`: no readable record follows."""
 
     offset: int
     length: int

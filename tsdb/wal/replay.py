@@ -33,7 +33,7 @@ from novaql.tsdb.wal.record import (
 from novaql.tsdb.wal.writer import segment_name
 
 _WAITING_SAMPLES = 1 << 16
-"""Samples of small records that are added to the head at once."""
+"""The number of samples of small records that are added to the head together."""
 
 
 @dataclass(slots=True)

@@ -201,14 +201,15 @@ class Log:
         return position
 
     def _cut_back(self, tail: _Tail) -> None:
-        """Remove a torn record, since readers may not find records behind it."""
+        """Remove a torn record, since readers may not find records after it."""
         try:
             tail.file.truncate(tail.position.offset)
         except OSError:
             self._seal_failed_segment()
 
     def _seal_failed_segment(self) -> None:
-        """Leave the segment as it is, for the next `sync`; the next append creates another."""
+        """Stop appending to the segment, which the next `sync` handles; the next append creates
+        another."""
         with self._moving:
             tail = self._tail
             if tail is not None:  # its whole records are needed like those of any other

@@ -35,7 +35,7 @@ class Command(NamedTuple):
 
 
 def run_command(session: Session, line: str) -> None:
-    """Carry out a line that begins with a dot. Raises `ArgumentError` for a wrong one, `Quit`."""
+    """Run a line that begins with a dot. Raises `ArgumentError` for a wrong one, `Quit`."""
     name, _, rest = line.strip().partition(" ")
     command = COMMANDS.get(name)
     if command is None:

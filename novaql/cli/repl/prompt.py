@@ -43,7 +43,8 @@ def is_open(text: str) -> bool:
 
 
 def history() -> History:
-    """The file of earlier lines, of this user alone; in memory where none can be written."""
+    """The file of earlier lines, which only this user can read; in memory if no file can be
+    written."""
     home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     folder = Path(home).expanduser() / "novaql"
     try:
@@ -87,7 +88,8 @@ class QueryCompleter(Completer):
 def terminal(
     session: Session, *, input: Input | None = None, output: Output | None = None
 ) -> Callable[[], str]:
-    """What reads the next line or query. It raises `EOFError` and `KeyboardInterrupt`."""
+    """Return a function that reads the next line or query. It raises `EOFError` and
+    `KeyboardInterrupt`."""
     prompt: PromptSession[str] = PromptSession(
         "novaql> ",
         lexer=PygmentsLexer(NovaqlLexer),
@@ -104,7 +106,8 @@ def terminal(
 
 
 def lines() -> Callable[[], str]:
-    """What reads the next line or query from standard input that is no terminal."""
+    """Return a function that reads the next line or query from standard input that is not a
+    terminal."""
 
     def statements() -> Iterator[str]:
         text = ""
@@ -130,7 +133,7 @@ def lines() -> Callable[[], str]:
 
 
 def loop(session: Session, read: Callable[[], str]) -> int:
-    """Carry out line after line until the end. Returns how many failed."""
+    """Run each line until the end. Returns the number of lines that failed."""
     failed = 0
     while True:
         try:

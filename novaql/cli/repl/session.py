@@ -1,4 +1,4 @@
-"""The state of a shell, and what a line does in it."""
+"""The state of a shell, and the execution of its lines."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class Session:
 
     @property
     def source(self) -> Source:
-        """What `data` names. Raises `InputError`."""
+        """The source that `data` names. Raises `InputError`."""
         return self._opened[0]
 
     @cached_property
     def _opened(self) -> tuple[Source, int]:
-        """What `data` names, and when it was opened."""
+        """The source that `data` names, and the time at which it was opened."""
         return _open(self.data)
 
     def open(self, data: Any) -> None:
-        """Query other data from now on. Raises `InputError`; then nothing changes."""
+        """Query other data from now on. Raises `InputError`, without a change."""
         self.__dict__["_opened"] = _open(data)
         self.data = data
 
@@ -73,13 +73,13 @@ class Session:
         self.out = opened
 
     def attempt(self, work: Callable[[], None]) -> bool:
-        """Do something; a foreseen failure is reported, and the session continues.
+        """Call a function; an expected failure is reported, and the session continues.
 
-        Returns whether it was done.
+        Returns whether it succeeded.
         """
         try:
             work()
-        except BrokenPipeError:  # the reader of the answers has gone
+        except BrokenPipeError:  # the reader of the answers has closed the pipe
             raise
         except (NovaqlError, StoreError, OSError) as problem:
             report(problem)

@@ -17,7 +17,7 @@ SMALL_DELTA_TOLERANCE = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repaired:
-    """Cumulative counts made monotonic, and what that took.
+    """Cumulative counts made monotonic, and the changes that this required.
 
     forced       where a decrease larger than noise was raised, per (histogram, step)
     least_bound, greatest_bound   bounds of the first and last bucket raised (meaning only there)

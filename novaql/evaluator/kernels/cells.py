@@ -21,14 +21,14 @@ from novaql.tsdb.model.rollup_columns import CellColumns
 
 WHOLE_UNTIL = 2.0**53
 LARGE = 2.0**1000
-"""Sums of values below this do not overflow here."""
+"""A sum of values whose absolute values add up to less does not overflow here."""
 ROUNDING = 2.0**-53
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """[C] each, of the windows that hold a cell: values, whether there is one, and whether it
-    equals the float that the samples would yield, bit for bit."""
+    """Three arrays [C] for the windows with a cell: the values, which exist, and which equal the
+    float that the samples would yield, bit for bit."""
 
     values: Floats
     valid: Bools
@@ -51,7 +51,8 @@ class _Held:
         self.counts = self.total(cells.statistics["count"])
 
     def total(self, column: Floats) -> Floats:
-        """Of each window, of numbers of cells. Exact where sums of the row are."""
+        """The sum of a column over the cells of each window. Exact if the running sums of the row
+        are exact."""
         if len(column) == 0:
             return np.zeros(len(self.windows.lo))
         spaced = np.zeros(len(column) + len(self._rows))
@@ -63,7 +64,7 @@ class _Held:
         return found
 
     def every(self, column: Bools) -> Bools:
-        """Whether it is true of all cells of each window."""
+        """Whether a flag is true for all cells of each window."""
         found: Bools = self.total(np.where(column, 0.0, 1.0)) == 0
         return found
 
@@ -80,7 +81,8 @@ class _Held:
         return np.repeat(merge.reduceat(column, self._firsts), self._lengths)
 
     def exactly(self, column: Floats) -> tuple[Floats, Floats]:
-        """The sums of windows of what can be added exactly, and what is left of each number.
+        """The sums over windows of the parts that can be added exactly, and the rest of each
+        number.
 
         See `tsdb.block.exact_sums`.
         """
@@ -165,7 +167,7 @@ def _pairs(held: _Held) -> tuple[Floats, Floats, Floats, Bools]:
     of_row = of_row[held.windows.lo] if len(size) else held.counts
     absolute = held.total(size)
     error = ROUNDING**2 * (4 * held.counts**2 * absolute + 32 * of_row)
-    # Nothing was lost on either way where what rounding takes is a multiple of one last place.
+    # Neither way has lost anything if the rounding errors are multiples of one last place.
     place = np.spacing(np.where(sound, np.minimum(np.abs(known["min"]), np.abs(known["max"])), 0))
     place[known["min"] * known["max"] <= 0] = 0.0
     if len(place):
@@ -173,7 +175,7 @@ def _pairs(held: _Held) -> tuple[Floats, Floats, Floats, Bools]:
         whole = held.of_row(np.where(dropped == 0, 0.0, 1.0)) == 0
         place = np.where(whole, place, 0.0)[held.windows.lo]
         error[held.counts * ROUNDING * absolute < WHOLE_UNTIL / 4 * place] = 0.0
-    if not finite.all():  # infinities and NaN decide, whatever else is added
+    if not finite.all():  # infinities and NaN determine the sum
         odd = {v: held.total(_are(known["sum"], v)) for v in (np.inf, -np.inf, np.nan)}
         some = ~held.every(finite)
         found, missing = _with_odd(found, odd), np.where(some, 0.0, missing)
@@ -188,8 +190,8 @@ def total(held: _Held) -> Answer:
 
 
 def mean(held: _Held) -> Answer:
-    """As `avg_over_time` divides. How the total was rounded shows in the mean, so it is proven
-    only where nothing was."""
+    """The mean, divided as in `avg_over_time`. The rounding of the total affects the mean, so it is
+    proven only if the total was not rounded."""
     total, lost, _, _ = _pairs(held)
     counts = np.maximum(held.counts, 1.0)
     return Answer(total / counts + lost / counts, held.counts > 0, _all_whole(held))
@@ -239,7 +241,7 @@ def _fallen(held: _Held) -> tuple[Floats, Floats, Floats]:
     first, last = known["first"], known["last"]
     joint = np.append(False, first[1:] < last[:-1])
     inner = cells.offsets[(cells.offsets > 0) & (cells.offsets < len(first))]
-    joint[inner] = False  # the cell before is another series'
+    joint[inner] = False  # the cell before belongs to another series
     # In order of time: the fall from the cell before to this one, then those inside of it.
     count = np.column_stack([joint.astype(float), known["falls"]]).ravel()
     before = np.where(joint, np.append(0.0, last[:-1]), 0.0)
@@ -291,7 +293,7 @@ def _steps(held: _Held) -> Floats:
     for steps in (joint, cells.statistics["increase"]):
         high, rest = held.exactly(np.where(np.isfinite(steps), steps, 0.0))
         total = total + high + held.exactly(rest)[0]
-        # The step into the first cell of a window is none of it.
+        # The step into the first cell of a window is not part of the window.
         into = steps[windows.lo] if steps is joint else np.zeros(len(total))
         total = total - np.where(np.isfinite(into), into, 0.0)
         odd = {v: n + held.total(_are(steps, v)) - _are(into, v) for v, n in odd.items()}
@@ -299,7 +301,7 @@ def _steps(held: _Held) -> Floats:
 
 
 def _are(numbers: Floats, value: float) -> Floats:
-    """1 where a number is this one, which may be NaN."""
+    """1 where a number equals this one, which may be NaN."""
     there: Floats = np.where(np.isnan(numbers) if np.isnan(value) else numbers == value, 1.0, 0.0)
     return there
 

@@ -12,7 +12,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats
 
 
 def _starts(ordered: Floats) -> Bools:
-    """Whether a place of sorted columns has another value than the place before it."""
+    """Whether a place of sorted columns has a different value than the place before it."""
     starts = np.ones(ordered.shape, np.bool_)
     same = (ordered[1:] == ordered[:-1]) | (np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
     np.logical_not(same, out=starts[1:])
@@ -24,14 +24,14 @@ def _places(ordered: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
 
 
 def distinct_values(values: Floats, present: Bools) -> Floats:
-    """How many different values."""
+    """The number of different values."""
     ordered, counts = present_first(values, present)
     found: Floats = (_starts(ordered) & (_places(ordered) < counts)).sum(axis=0).astype(np.float64)
     return found
 
 
 def mode(values: Floats, present: Bools) -> Floats:
-    """The most frequent value, of several the smallest."""
+    """The most frequent value; of several, the smallest."""
     ordered, counts = present_first(values, present)
     place = _places(ordered)
     begin = np.maximum.accumulate(np.where(_starts(ordered), place, 0), axis=0)

@@ -1,4 +1,4 @@
-"""Sums that do not lose small values beside large ones.
+"""Sums that preserve small values beside large ones.
 
 Neumaier's variant of Kahan summation: A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur
 Summation endlicher Summen", ZAMM 54 (1974). Prometheus sums the same way.

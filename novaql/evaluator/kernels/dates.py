@@ -110,7 +110,7 @@ PARTS: Mapping[str, Callable[[Whole], Whole]] = {
 
 
 def date_part(name: str, seconds: Floats, offset: Callable[[Whole], Whole] | None = None) -> Floats:
-    """One calendar part; fractions of a second are cut off. NaN for what is no date.
+    """One calendar part; fractions of a second are cut off. NaN for numbers that are not dates.
 
     offset  seconds that local time is ahead of UTC, at Unix seconds; None: the date is UTC's
     """

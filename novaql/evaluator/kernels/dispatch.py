@@ -28,7 +28,7 @@ KERNELS = Registry(
 
 
 class StripCells(NamedTuple):
-    """What compiled folds read, as the tuple that they take: cells of series begin … end - 1.
+    """The input of compiled folds, as the tuple that they take: cells of series begin … end - 1.
 
     place    [S] row of each series in the accumulator
     grid     [S] grid of each series; first, strip: of each grid, as in `strips.Strips`

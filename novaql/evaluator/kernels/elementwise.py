@@ -37,7 +37,7 @@ COMPARISON: Mapping[str, Callable[[Floats, Floats], Bools]] = {
 
 
 def sgn(x: Floats) -> Floats:
-    """-1, 0 or 1; 0 and NaN stay as they are."""
+    """-1, 0 or 1; 0 and NaN are returned unchanged."""
     return np.where((x == 0) | np.isnan(x), x, np.sign(x))
 
 
@@ -86,7 +86,7 @@ BITWISE: Mapping[str, Callable[[Floats, Floats], Floats]] = {
     "bitmap_or": _of_words(np.bitwise_or),
     "bitmap_xor": _of_words(np.bitwise_xor),
 }
-"""Of the bits of whole numbers, fractions cut off; NaN beyond 0 to 2^64."""
+"""Operations on the bits of whole numbers, without fractions; NaN outside of 0 to 2^64."""
 
 
 def round_to(x: Floats, nearest: Floats) -> Floats:

@@ -31,7 +31,7 @@ class Extended:
 
     @property
     def empty(self) -> Bools:
-        """Where no sample lies between the ends."""
+        """Windows without a sample between the ends."""
         return self.inner.hi <= self.inner.lo
 
 
@@ -100,9 +100,9 @@ def extend(
 def _interpolate(windows: Windows, before: Ints, at_ms: Ints, *, counter: bool) -> Floats:
     """Value at `at_ms` on the line from a sample to its successor.
 
-    A counter that fell between the two restarted: it is taken to rise from zero. What it lost
-    before is added where the reset shows between the ends (`extended_rate`); where both ends lie on
-    the same rise, nothing is.
+    A counter that fell between the two has restarted, and is assumed to rise from zero. The value
+    before the reset is added where the reset is between the ends (`extended_rate`); where both ends
+    lie on the same rise, nothing is.
     """
     low, high = windows.at(before), windows.at(before + 1)
     low_ms, high_ms = windows.times_at(before), windows.times_at(before + 1)
@@ -132,8 +132,8 @@ def extended_rate(window: Extended, *, is_counter: bool, is_rate: bool) -> tuple
 def extended_events(
     window: Extended, event: Callable[[Floats, Floats], Bools]
 ) -> tuple[Floats, Bools]:
-    """How often there was an event from one to the next of the left end, the samples between, and
-    the right end. event: (values before, values after)."""
+    """The number of events between successive values: the left end, the samples between, and the
+    right end. event: (values before, values after)."""
     inner, empty = window.inner, window.empty
     values = inner.values
     between, _ = count_between(inner, event(values[..., :-1], values[..., 1:]))

@@ -63,7 +63,8 @@ class StripAccumulator(Accumulator):
 
     @abstractmethod
     def partial(self, groups: Ints) -> Any:
-        """What another one merges; groups: [g] number there of each group here."""
+        """The partial result that another accumulator merges; groups: [g] number there of each
+        group here."""
 
     @abstractmethod
     def reduce_runs(self, runs: Runs, values: Floats, present: Bools | None) -> Any:
@@ -94,7 +95,7 @@ def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
 
 
 class Count(StripAccumulator):
-    """How many values."""
+    """The number of values."""
 
     counts_only = True
 
@@ -227,7 +228,7 @@ class Variance(Accumulator):
     """
 
     SIZE = 2.0**400
-    """Values from 1 / SIZE to SIZE are summed as they are."""
+    """Values from 1 / SIZE to SIZE are summed unchanged."""
     STEP = 600
     """Binary exponent by which larger and smaller ones are scaled."""
 

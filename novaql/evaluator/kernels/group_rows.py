@@ -1,4 +1,4 @@
-"""Rows of a block, by the groups they belong to.
+"""Rows of a block, ordered by their groups.
 
 group [S] is the number of each row's group; values and present are [S, J]; present None: all.
 """
@@ -41,7 +41,7 @@ class Runs:
         return values if self.order is None else values[self.order]
 
     def rows(self, values: Floats, present: Bools | None, absent: float) -> Floats:
-        """The same, absent places filled."""
+        """The rows in order, with absent places filled."""
         if present is None:
             return self.ordered(values)
         return np.where(self.ordered(present), self.ordered(values), absent)

@@ -27,7 +27,7 @@ def bounds() -> tuple[str, ...]:
 
 def bucket_of(values: Floats) -> Ints:
     """Number of the bucket of values from 0 up: bucket n lies between bounds n and n + 1. A power
-    of ten belongs to the bucket that it closes."""
+    of ten belongs to the bucket whose upper bound it is."""
     place = (np.log10(values) - LOWEST) * PER_DECADE
     whole = np.clip(np.floor(place), -1, COUNT)
     closes = (place == whole) & (whole > 0) & (whole < COUNT)

@@ -135,8 +135,8 @@ OF_PAIRS: Mapping[str, RangeFunction] = {
     )
     for choice in _EXTREMES
 }
-"""`rollup_rate:min`, …: what the plan makes of `rollup_rate` and its like. Texts of queries have no
-such names."""
+"""`rollup_rate:min`, …: the functions by which the plan replaces `rollup_rate` and similar ones.
+Texts of queries have no such names."""
 
 
 def _retaining_names(kernel: WindowKernel, compiled: StripRollup | None = None) -> RangeFunction:

@@ -1,4 +1,4 @@
-"""What happens from one sample of a window to the next, and from the first to the last.
+"""Functions of successive samples of a window, and of its first and last sample.
 
 Each takes `Windows` and returns (values [S, J], valid), valid shaped to broadcast against values.
 Only samples in the window are used.
@@ -18,7 +18,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 PlainKernel = Callable[[Windows], tuple[Floats, Bools]]
 Term = Callable[[Floats, Floats, Floats], Floats]
-"""(values, next values, seconds between them) → what each pair adds."""
+"""(values, next values, seconds between them) → the term of each pair."""
 
 
 def rise(before: Floats, after: Floats, seconds: Floats) -> Floats:  # noqa: ARG001 - a `Term`
@@ -30,7 +30,7 @@ def fall(before: Floats, after: Floats, seconds: Floats) -> Floats:  # noqa: ARG
 
 
 def reset(before: Floats, after: Floats, seconds: Floats) -> Floats:  # noqa: ARG001 - a `Term`
-    """What a counter lost."""
+    """The decrease of a counter at a reset."""
     return np.where(after < before, before, 0.0)
 
 
@@ -48,7 +48,7 @@ def slope(before: Floats, after: Floats, seconds: Floats) -> Floats:
 
 
 def growth(before: Floats, after: Floats, seconds: Floats) -> Floats:  # noqa: ARG001 - a `Term`
-    """Of a counter, which may have fallen to 0 in between."""
+    """The difference of a counter, which may have fallen to 0 in between."""
     return np.where(after < before, after, after - before)
 
 
@@ -61,7 +61,7 @@ def gap(before: Floats, after: Floats, seconds: Floats) -> Floats:  # noqa: ARG0
 
 
 def with_terms(windows: Windows, term: Term) -> Windows:
-    """The windows over what each sample's pair with the one before adds, less the first sample.
+    """The windows over the term of each sample with the one before, without the first sample.
 
     A window of a single sample remains as it is: its answer must not be used.
     """
@@ -84,7 +84,7 @@ def sum_between(windows: Windows, term: Term) -> tuple[Floats, Bools]:
 
 
 def increases(windows: Windows) -> tuple[Floats, Bools]:
-    """How often the value rose."""
+    """The number of increases of the value."""
     return count_between(windows, windows.values[..., 1:] > windows.values[..., :-1])
 
 
@@ -132,14 +132,14 @@ def deriv_fast(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def increase(windows: Windows) -> tuple[Floats, Bools]:
-    """Of a counter: resets corrected, nothing extrapolated."""
+    """The increase of a counter: resets are corrected, without extrapolation."""
     found = windows.last() - windows.first()
     add_reset_values(windows, found)
     return found, windows.counts >= 2
 
 
 def increase_pure(windows: Windows) -> tuple[Floats, Bools]:
-    """Of samples without any before the window, of which it is not known where they began."""
+    """The increase of samples without any before the window, whose start is unknown."""
     return increase(windows)[0], windows.counts > 0
 
 

@@ -40,7 +40,7 @@ def _sums_in_order(windows: Windows) -> tuple[Floats, Floats]:
 
 
 LARGEST_SUM = 5e307
-"""Where the absolute values of a window add up to less, no order of adding them overflows."""
+"""If the absolute values of a window add up to less, no order of adding them overflows."""
 
 
 def sum_over_time(windows: Windows) -> tuple[Floats, Bools]:
@@ -49,7 +49,7 @@ def sum_over_time(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def avg_over_time(windows: Windows) -> tuple[Floats, Bools]:
-    """The sum divided by the count; where the sum overflows, the mean is still found."""
+    """The sum divided by the count; the mean is also computed where the sum overflows."""
     counts = windows.counts
     total, lost = _sums(windows)
     with_count = np.maximum(counts, 1)
@@ -58,7 +58,8 @@ def avg_over_time(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def _large_in_order(windows: Windows, found: Floats, kernel: Callable[[Windows], Floats]) -> Floats:
-    """What was found, but for windows that may overflow: there the order of time decides."""
+    """The results, except for windows that may overflow, which are computed in the order of
+    time."""
     limit = LARGEST_SUM / max(windows.longest, 1)
     values = windows.values
     if max(values.max(initial=0.0), -values.min(initial=0.0)) <= limit:  # NaN is not
@@ -80,7 +81,8 @@ def _sum_in_order(windows: Windows) -> Floats:
 
 
 def _mean_in_order(windows: Windows) -> Floats:
-    """Means as Prometheus finds them: a sum, until it would overflow, then a mean that moves."""
+    """Means as Prometheus computes them: by a sum until it would overflow, and then by an updated
+    mean."""
     total, lost = windows.first(), np.zeros(windows.shape)
     mean, moving = np.zeros(windows.shape), np.zeros(windows.shape, np.bool_)
     for count, (index, inside) in enumerate(each_position(windows)[1:], start=2):

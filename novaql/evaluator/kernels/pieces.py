@@ -1,11 +1,11 @@
-"""Windows put together from pieces of blocks: work that does not grow with the windows' length.
+"""Windows that are composed of pieces of blocks: work that does not grow with the windows' length.
 
 Samples are cut into blocks of equal size, wherever series begin. The results of the beginnings of a
 block (its first sample, its first two, …) and of its endings are computed once. A window is then
-an ending, whole blocks, and a beginning. Nothing is ever subtracted, so a sample counts in the
-windows that hold it and in no other, be it infinite or huge.
-M. van Herk, "A fast algorithm for local minimum and maximum filters on rectangular and octagonal
-kernels", Pattern Recognition Letters 13 (1992), does so for extremes.
+an ending, whole blocks, and a beginning. No value is ever subtracted, so even an infinite or huge
+sample affects only the windows that contain it. M. van Herk, "A fast algorithm for local minimum
+and maximum filters on rectangular and octagonal kernels", Pattern Recognition Letters 13 (1992),
+does so for extremes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Pieces:
 
 
 LEAST = 8
-"""Samples in a window from which on pieces are worth their making."""
+"""Number of samples in a window from which on pieces save time."""
 
 
 def pieces(windows: Windows, *, size: int | None = None) -> Pieces | None:

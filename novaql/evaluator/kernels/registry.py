@@ -190,4 +190,4 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     },
 }
 """All functions over ranges, except those that are operators of their own, as `absent_over_time`,
-and those that the plan makes of others (`planner/rollup_calls.py`)."""
+and those that plans derive from others (`planner/rollup_calls.py`)."""

@@ -1,4 +1,4 @@
-"""Rows of one group side by side, reduced to one."""
+"""Reduces adjacent rows of one group to one row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lengths_of(starts: Ints, rows: int) -> Ints:
 
 
 def as_slice(numbers: Ints) -> Ints | slice:
-    """Numbers as a slice where each is one more than the one before: what needs no copy."""
+    """Numbers as a slice if each is one more than the one before, since a slice needs no copy."""
     if len(numbers) and (numbers[1:] - numbers[:-1] == 1).all():
         return slice(int(numbers[0]), int(numbers[-1]) + 1)
     return numbers
@@ -68,7 +68,7 @@ def stacked(values: NDArray[Number], starts: Ints, filler: Any) -> NDArray[Numbe
 def reduce_runs(
     choose: np.ufunc, values: NDArray[Number], starts: Ints, filler: Any
 ) -> NDArray[Number]:
-    """[G, J]: a ufunc over each run, `filler` being what changes nothing.
+    """[G, J]: a ufunc over each run; `filler` is its neutral element.
 
     `reduceat` does not use the processor's vectors, and takes several times as long.
     """

@@ -1,4 +1,4 @@
-"""What was usual at the same time of earlier periods."""
+"""The usual value at the same time of earlier periods."""
 
 from __future__ import annotations
 

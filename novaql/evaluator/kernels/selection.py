@@ -11,7 +11,7 @@ from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 MOST = 32
-"""Up to so many rows of a group, inserting each row among the best is faster than sorting all."""
+"""Up to this many rows of a group, inserting each row among the best is faster than sorting all."""
 
 
 class Order(IntEnum):

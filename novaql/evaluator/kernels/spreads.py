@@ -1,4 +1,5 @@
-"""How the values of a window are spread: range, median, mode, outliers, bounds of the mean.
+"""Functions of the spread of the values of a window: range, median, mode, outliers, bounds of the
+mean.
 
 Each takes `Windows` and returns (values [S, J], valid), valid shaped to broadcast against values.
 """
@@ -74,7 +75,7 @@ def outlier_iqr_over_time(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def distinct_over_time(windows: Windows) -> tuple[Floats, Bools]:
-    """How many different values there are; NaN is one."""
+    """The number of different values; NaN is one of them."""
     out = np.zeros(windows.shape)
     for part, ordered, inside in _ordered(windows):
         out[..., part] = (_starts(ordered) & inside).sum(axis=0)
@@ -103,7 +104,7 @@ def _ordered(windows: Windows) -> Iterator[tuple[slice, Floats, Bools]]:
 
 
 def _starts(ordered: Floats) -> Bools:
-    """Where another value begins in sorted ones."""
+    """Where a different value begins in sorted ones."""
     starts = np.ones(ordered.shape, np.bool_)
     before, after = ordered[:-1], ordered[1:]
     starts[1:] = (before != after) & ~(np.isnan(before) & np.isnan(after))

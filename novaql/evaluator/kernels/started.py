@@ -16,7 +16,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
 def started_again(times: Ints, starts: Ints, offsets: Ints) -> Bools:
-    """[N]: by its start timestamp, counting began again between the sample before and this one.
+    """[N]: whether, by its start timestamp, counting restarted after the sample before.
 
     The start is later than the sample before; or equal to it, as deltas have it, if that one had a
     start of its own.
@@ -31,7 +31,8 @@ def started_again(times: Ints, starts: Ints, offsets: Ints) -> Bools:
 
 
 def overlapping(times: Ints, starts: Ints, offsets: Ints) -> Bools:
-    """[N]: the sample claims to have begun before the sample before it, and yet again."""
+    """[N]: whether the start timestamp is before the previous sample, although it differs from that
+    sample's own."""
     wrong = np.zeros(len(times), np.bool_)
     wrong[1:] = (starts[1:] != 0) & (starts[1:] < times[:-1]) & (starts[1:] != starts[:-1])
     first = offsets[:-1][offsets[:-1] < len(times)]

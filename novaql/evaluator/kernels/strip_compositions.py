@@ -1,4 +1,4 @@
-"""Compiled kernels put together from others: over changed values, or of several answers.
+"""Compiled kernels that are composed of others: over changed values, or of several answers.
 
 A function that is, say, the mean of squares is a change of the values, then the compiled mean. So
 few kernels have to be compiled. Changes read only the samples of series `begin` … `end` - 1.
@@ -63,7 +63,7 @@ def of_pairs(kernel: StripKernel, term: Term) -> StripKernel:
 
 
 def joined(combine: Callable[..., Floats], *kernels: StripKernel) -> StripKernel:
-    """What `combine` makes of the answers of several kernels."""
+    """A kernel that combines the results of several kernels."""
 
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         count = int(strips.cells[end] - strips.cells[begin])

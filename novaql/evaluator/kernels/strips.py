@@ -1,8 +1,8 @@
 """Windows over a batch of series, and the compiled kernels that work on them.
 
 These are the compiled twins of the kernels in `rate`, `over_time`, `quantiles` and `regression`:
-the same answers for all series of a batch in one call. What they compute is packed: of each
-series only the strip of steps at which its windows hold samples (see `compiled/strips.py`).
+the same answers for all series of a batch in one call. Their results are packed: each series has
+only the strip of steps at which its windows contain samples (see `compiled/strips.py`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Strips:
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        """What compiled kernels take."""
+        """The arguments of compiled kernels."""
         b = self.batch
         of_batch = b.values, b.offsets, b.grid, b.times, b.grid_offsets
         return *of_batch, self.first, self.strip, self.lo, self.hi
@@ -75,7 +75,7 @@ class Strips:
 
 
 def strips_of(batch: SeriesBatch, spec: WindowSpec) -> Strips:
-    """Where the windows lie."""
+    """Compute the positions of the windows."""
     ends_ms = spec.ends_ms
     step_ms = int(ends_ms[1] - ends_ms[0]) if len(ends_ms) > 1 else 1
     first, strip, lo, hi = KERNELS.call.strip_bounds(
@@ -91,7 +91,7 @@ def strips_of(batch: SeriesBatch, spec: WindowSpec) -> Strips:
 class Presence:
     """Which cells hold a value.
 
-    flags   of the cells of all grids (`shared`), or of those of some series, one after the other
+    flags   of the cells of all grids (`shared`), or of those of some series, one after another
     whole   all of them do
     """
 
@@ -101,13 +101,13 @@ class Presence:
 
 
 def holding(strips: Strips, samples: int) -> Presence:
-    """Windows that hold at least so many samples."""
+    """Windows with at least this many samples."""
     flags = strips.hi - strips.lo >= samples
     return Presence(flags, True, bool(flags.all()))
 
 
 def known(strips: Strips, samples: int, begin: int, end: int, values: Floats) -> Presence:
-    """Windows of series begin … end - 1 with so many samples and a value that is no NaN."""
+    """Windows of series begin … end - 1 with this many samples and a value other than NaN."""
     counts = np.empty(int(strips.cells[end] - strips.cells[begin]))
     KERNELS.call.strip_repeat(
         strips.arrays, (strips.hi - strips.lo).astype(np.float64), begin, end, counts
@@ -128,8 +128,8 @@ def alive(strips: Strips, begin: int, end: int) -> Presence:
 
 
 StripKernel = Callable[[Strips, int, int, Floats], None]
-"""(strips, first series, one past the last, out): the cells of these series, one after the other;
-anything where there is none."""
+"""(strips, first series, one past the last, out): the cells of these series, one after another;
+arbitrary values for missing ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def same(limits: Floats) -> bool:
 
 
 def counted(windows: Windows, limits: Floats, holds: Holds) -> tuple[Floats, Bools]:
-    """How many samples compare so."""
+    """The number of samples for which the comparison holds."""
     if same(limits):
         hits = holds(windows.values, limits[:1])
         before = np.zeros((*hits.shape[:-1], hits.shape[-1] + 1))
@@ -40,13 +40,13 @@ def counted(windows: Windows, limits: Floats, holds: Holds) -> tuple[Floats, Boo
 
 
 def shared(windows: Windows, limits: Floats, holds: Holds) -> tuple[Floats, Bools]:
-    """Which share of the samples compares so, 0 to 1."""
+    """The share of the samples for which the comparison holds, 0 to 1."""
     found, valid = counted(windows, limits, holds)
     return found / np.maximum(windows.counts, 1), valid
 
 
 def summed(windows: Windows, limits: Floats, holds: Holds) -> tuple[Floats, Bools]:
-    """The sum of the samples that compare so; 0 if there is none."""
+    """The sum of the samples for which the comparison holds; 0 if there is none."""
     if same(limits):
         values = windows.values
         return sum_over_time(

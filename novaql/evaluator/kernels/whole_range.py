@@ -46,7 +46,7 @@ def _seen(present: Bools) -> Bools:
 
 
 def _at(values: Floats, steps: Ints) -> Floats:
-    """Each row's values at these steps; any where there is no such step."""
+    """Each row's values at these steps; undefined for steps that do not exist."""
     return np.take_along_axis(values, np.clip(steps, 0, values.shape[1] - 1), 1)
 
 
@@ -123,7 +123,7 @@ def smooth_exponential(values: Floats, present: Bools, factor: Floats) -> Cells:
 
 
 def remove_resets(values: Floats, present: Bools, _: Floats) -> Cells:
-    """A counter without its resets: what each drop has lost is added from there on. A drop of less
+    """A counter without its resets: the loss at each drop is added to later values. A drop of less
     than an eighth is a partial reset, after which the counter stays where it was."""
     last = _before(present)
     earlier = np.concatenate([np.full((len(last), 1), -1), last[:, :-1]], axis=1)
@@ -260,14 +260,14 @@ def zscore(values: Floats, present: Bools, _: Floats) -> Cells:
 
 
 def trim_outliers(values: Floats, present: Bools, k: Floats) -> Cells:
-    """Without what is farther from the median than k times the median deviation from it."""
+    """Remove values that are farther from the median than k times the median deviation."""
     farthest: Floats = k[0] * _mad(values, present, k)
     away = np.abs(values - median(values, present, k)[:, None])
     return values, present & ~(away > farthest[:, None])
 
 
 def trim_spikes(values: Floats, present: Bools, share: Floats) -> Cells:
-    """Without the given share of the values: half of them the largest, half the smallest."""
+    """Remove the given share of the values: half of them the largest, half the smallest."""
     half = np.full(1, share[0] / 2)
     ordered = present_first(values.T, present.T)
     low, high = sorted_quantile(*ordered, half), sorted_quantile(*ordered, 1 - half)
@@ -275,7 +275,7 @@ def trim_spikes(values: Floats, present: Bools, share: Floats) -> Cells:
 
 
 def trim_zscore(values: Floats, present: Bools, z: Floats) -> Cells:
-    """Without what is farther from the mean than z standard deviations."""
+    """Remove values that are farther from the mean than z standard deviations."""
     away = np.abs(values - mean(values, present, z)[:, None])
     score = away / _deviation(values, present, z)[:, None]
     return values, present & ~(score > np.abs(z[0]))

@@ -23,7 +23,7 @@ END = 15_147_388_800
 """2450-01-01."""
 CYCLE = DAYS_OF_400_YEARS * DAY
 PROBE = 7 * DAY
-"""Offsets are compared at this distance: changes that are taken back sooner are not seen."""
+"""Offsets are compared at this distance: changes that are reverted sooner are not detected."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""What a plan node does: operators work on series and labels, and call kernels."""
+"""The implementations of plan nodes: operators work on series and labels, and call kernels."""

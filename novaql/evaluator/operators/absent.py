@@ -1,4 +1,4 @@
-"""absent and absent_over_time: a 1 where there is nothing."""
+"""absent and absent_over_time: 1 at steps without a value."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from novaql.tsdb.model.labels import LabelColumn
 
 if TYPE_CHECKING:
     from novaql.evaluator.operators import more_aggregates
-else:  # sums and their kind are without it
+else:  # sums and similar aggregations do not need it
     more_aggregates = lazy_module("novaql.evaluator.operators.more_aggregates")
 
 
@@ -124,7 +124,7 @@ def _count_values(
     labels = groups.labels.take(group).with_column(label, texts)
     if node.without and label in node.grouping:
         labels = labels.drop([label])
-    # Groups that differed in what `label` was before are one.
+    # Groups that differed only in the earlier value of `label` become one.
     _, first, row_of = np.unique(labels.keys(), return_index=True, return_inverse=True)
     context.admit_matrix(len(first), operand.steps)
     counts = np.zeros((len(first), operand.steps))

@@ -1,4 +1,4 @@
-"""The aggregation `histogram`: how many series of a group have values in which range."""
+"""The aggregation `histogram`: the number of series of a group with values in each range."""
 
 from __future__ import annotations
 

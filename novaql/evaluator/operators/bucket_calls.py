@@ -82,7 +82,7 @@ def _limit(run: Runner, operator: Operator) -> StepMatrix:
         rows = order[starts[sizes == size][:, None] + np.arange(size)]  # [G, B]
         counts = np.where(present[rows], operand.values[rows], np.nan)
         counts[:, 0] = np.where(np.isnan(counts[:, 0]), 0.0, counts[:, 0])
-        for bucket in range(1, size):  # an absent bucket counts what the one before it does
+        for bucket in range(1, size):  # an absent bucket has the count of the one before it
             gap = np.isnan(counts[:, bucket])
             counts[:, bucket] = np.where(gap, counts[:, bucket - 1], counts[:, bucket])
         hits = np.diff(counts, axis=1, prepend=0.0).sum(axis=2)
@@ -92,8 +92,9 @@ def _limit(run: Runner, operator: Operator) -> StepMatrix:
 
 
 def _merged(rows: Ints, hits: Floats, most: int) -> Ints:
-    """[G, most]: the rows that stay of [G, B] rows with so many hits each. The inner bucket that
-    has the fewest hits together with the next one is merged into that, until so many rows stay."""
+    """[G, most]: the rows that remain of [G, B] rows with these numbers of hits. The inner bucket
+    that has the fewest hits together with the next one is merged into that, until `most` rows
+    remain."""
     groups = np.arange(len(rows))
     while rows.shape[1] > most:
         together = hits[:, 1:-2] + hits[:, 2:-1]

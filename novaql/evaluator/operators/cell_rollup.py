@@ -63,7 +63,7 @@ def moved_pipeline(pipeline: Pipeline, windows: Moved) -> Pipeline:
 
 
 def windows_read(context: Context, kernel: CellKernel, windows: Moved) -> RangeWindows:
-    """Describe to a source what the windows are for."""
+    """Describe the windows and their use to a source."""
     requested = bool(context.options.rollup_ms)
     return RangeWindows(
         windows.ends_ms,

@@ -11,7 +11,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
 def window_kernel(function: str) -> WindowKernel:
-    """The kernel of a function over range vectors; it raises where an argument is none."""
+    """The kernel of a function over range vectors. It raises an error for an invalid argument."""
     if function == "double_exponential_smoothing":
         return _smoothing
     if function == "seasonal_baseline":

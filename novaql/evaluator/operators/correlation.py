@@ -1,4 +1,4 @@
-"""`correlation(a[1h], b[1h])`: how closely two series go together."""
+"""`correlation(a[1h], b[1h])`: how closely two series are correlated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from novaql.tsdb.model.labels import concat_tables
 def correlation(run: Runner, operator: Operator) -> StepMatrix:
     """Pearson's coefficient of the pairs of samples in each window.
 
-    Series pair up that have the same labels but for the name. A sample of the first is paired with
+    Series with the same labels except the name are paired. A sample of the first is paired with
     the newest one of the second at or before it, within the lookback.
     """
     call = operator.call

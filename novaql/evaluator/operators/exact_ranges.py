@@ -123,7 +123,7 @@ def _events(context: Context, function: str, ranges: Ranges, exact: _Exact) -> t
 
 
 def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
-    """`m smoothed`: interpolated at each step; the last value where nothing follows."""
+    """`m smoothed`: interpolated at each step; the last value if no sample follows."""
     read, steps = operator.reads, operator.steps
     lookback_ms, select = context.options.lookback_ms, read.select
     ends_ms, selection = read.ends_ms, read.selection(context)
@@ -166,7 +166,7 @@ def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
         share = np.where(follow, (at - before) / np.maximum(after - before, 1), 0.0)
         gauges = (lower.hint == ResetHint.GAUGE) & (upper.hint == ResetHint.GAUGE)
         found = between(lower, upper, share, counter=~gauges)
-    # A hint is about two samples in a row. One that is carried along has no meaning.
+    # A hint is about two successive samples. A copied one has no meaning.
     carried = ~follow & (before < at)
     hints = np.where(carried, ResetHint.UNKNOWN, found.histograms.hint).astype(np.int8)
     histograms = replace(found.histograms, hint=hints)

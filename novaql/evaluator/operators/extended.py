@@ -129,7 +129,7 @@ def exact_ends(
 
 
 def smoothed_pipeline(context: Context, operator: Operator) -> Pipeline:
-    """`m smoothed`: interpolated at each step; the last value where nothing follows."""
+    """`m smoothed`: interpolated at each step; the last value if no sample follows."""
     lookback_ms = context.options.lookback_ms
     read, steps = operator.reads, operator.steps
     ends_ms, selection = read.ends_ms, read.selection(context)

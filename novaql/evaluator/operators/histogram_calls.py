@@ -32,7 +32,7 @@ NAN_EXCLUDED = (
 MIXED_KINDS = "vector contains a mix of classic and native histograms{}"
 
 NativeMeasure = Callable[[Histograms, Ints], tuple[Floats, list[tuple[str, Bools]]]]
-"""(histograms, step of each) → values, and infos with where they hold."""
+"""(histograms, step of each) → values, and infos with the cells that they are about."""
 
 
 def histogram_quantile_call(run: Runner, operator: Operator) -> StepMatrix:

@@ -52,7 +52,7 @@ class _Wanted:
         return any(not m.matches("") for m in self.labels)
 
     def added(self, series: SeriesTable) -> list[str]:
-        """Names of the labels that info series bring."""
+        """Names of the labels that info series add."""
         if self.labels:
             return sorted({m.name for m in self.labels} - set(IDENTIFYING))
         return [n for n in series.columns if n not in (METRIC_NAME, *IDENTIFYING)]

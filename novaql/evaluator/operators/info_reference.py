@@ -1,4 +1,4 @@
-"""As of which time `info()` matches the info series of a vector."""
+"""The time as of which `info()` matches the info series of a vector."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Reference:
     at_ms: int | None = None
 
     def within(self, subquery: SubqueryWindow) -> Reference:
-        """The same seen from outside of a subquery. A time that is pinned already stays."""
+        """The same time as seen from outside of a subquery. A pinned time does not change."""
         if self.at_ms is not None:
             return self
         return Reference(self.offset_ms + subquery.offset_ms, subquery.at_ms)
@@ -62,7 +62,7 @@ def reference_of(plan: Plan) -> Reference:
             subqueries = (*subqueries, node)
         below = children(node)
         if isinstance(node, FunctionCall) and node.function == "info":
-            below = below[:1]  # what follows only looks like a selector
+            below = below[:1]  # the second argument only looks like a selector
         vectors = [c for c in below if type_of(c) in (ValueType.VECTOR, ValueType.MATRIX)]
         if not vectors:
             return STEP

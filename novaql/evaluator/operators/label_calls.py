@@ -112,13 +112,14 @@ def checked_pattern(pattern: str, function: str, span: Span) -> re2._Regexp[str]
 
 
 def check_destination(name: str, function: str, span: Span) -> None:
-    """Any UTF-8 text but the empty one may name a label. Raises `EvaluationError`."""
+    """Check that a name is valid UTF-8 and not empty; any such text may name a label. Raises
+    `EvaluationError`."""
     if name == "" or not is_utf8(name):
         raise EvaluationError(f"invalid destination label name in {function}(): {name}", span)
 
 
 def check_source(name: str, function: str, span: Span) -> None:
-    """The same of a label that is read."""
+    """Check, in the same way, the name of a label that is read."""
     if name == "" or not is_utf8(name):
         raise EvaluationError(f"invalid source label name in {function}(): {name}", span)
 

@@ -85,7 +85,8 @@ class _Edit:
         self.operand = replace(self.operand, series=self.operand.series.drop(names))
 
     def done(self) -> StepMatrix:
-        """The operand as it is now. Raises `EvaluationError` where label sets have become equal."""
+        """Return the operand with all changes. Raises `EvaluationError` if label sets have become
+        equal."""
         return joined_labels(self.operand)
 
 

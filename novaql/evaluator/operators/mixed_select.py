@@ -26,7 +26,7 @@ NEVER = np.iinfo(np.int64).min
 def load_histograms(ref: HistogramBatchRef, select: Select) -> HistogramBatch:
     """The batch; where only counts and sums will be used, with resets that no hint marks.
 
-    Prometheus finds them so as well, as it reads counts and sums without the buckets.
+    Prometheus finds them in the same way, as it reads counts and sums without the buckets.
     """
     found = ref.load()
     if not select.counts_only:
@@ -35,7 +35,7 @@ def load_histograms(ref: HistogramBatchRef, select: Select) -> HistogramBatch:
     reset = resets_before(h)
     hints = np.where(reset, np.int8(ResetHint.RESET), np.int8(ResetHint.NOT_RESET))
     unknown = h.hint == ResetHint.UNKNOWN
-    unknown[found.offsets[:-1]] = False  # nothing is known of what came before the first
+    unknown[found.offsets[:-1]] = False  # the sample before the first one is unknown
     return replace(found, histograms=replace(h, hint=np.where(unknown, hints, h.hint)))
 
 

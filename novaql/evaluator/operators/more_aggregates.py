@@ -56,7 +56,8 @@ def _statistic(run: Runner, operator: Operator, operand: StepMatrix, groups: Gro
 
 
 def _shares(values: Floats, present: Bools) -> tuple[Floats, Bools]:
-    """Of values from 0 up in their sum; absent where that is 0, and for negative values."""
+    """The share of each value in the sum of the values from 0 up; absent where the sum is 0, and
+    for negative values."""
     counted = present & (values >= 0)
     shares: Floats = values / np.where(counted, values, 0.0).sum(axis=0)
     return shares, counted & ~np.isnan(shares)

@@ -66,7 +66,7 @@ class Combination:
 def combine_matrices(
     context: Context, node: BinaryOp, left: StepMatrix, right: StepMatrix, there: Bools
 ) -> tuple[Floats, Bools, NativeCells]:
-    """left op right where both are there: values, where there is a result, and histograms.
+    """left op right where both are present: values, where there is a result, and histograms.
 
     A comparison that filters returns the left value.
     """
@@ -87,7 +87,7 @@ def cells_of(side: StepMatrix, at: Ints) -> Cells:
 def spread(
     found: Combination, at: Ints, shape: tuple[int, ...]
 ) -> tuple[Floats, Bools, NativeCells]:
-    """A combination back on the grid."""
+    """Write a combination back to the grid."""
     values, keep = np.zeros(shape), np.zeros(shape, np.bool_)
     which = np.full(shape, -1, np.int32)
     values.reshape(-1)[at] = found.cells.values

@@ -58,7 +58,7 @@ def burn_rate(run: Runner, operator: Operator) -> StepMatrix:
 
 
 def error_budget_remaining(run: Runner, operator: Operator) -> StepMatrix:
-    """1 less the share of the budget that bad events have used; nothing without events.
+    """1 less the share of the budget that bad events have used; absent without events.
 
     (n × total - d × bad) / (n × total) for a budget of n/d: whole numbers until they are divided.
     """

@@ -19,9 +19,9 @@ from novaql.tsdb.model.flat_arrays import bounds_of
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 CELLS_AT_ONCE = 1 << 16
-"""Cells of which a thread selects at a time, in less than a millisecond."""
+"""The number of cells from which a thread selects at a time, in less than a millisecond."""
 STEPS_AT_ONCE = 8
-"""Steps whose values share a cache line: the kernel reads so many together."""
+"""Steps whose values share a cache line, which the kernel reads together."""
 
 
 def quantile(context: Context, operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:

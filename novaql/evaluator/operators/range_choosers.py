@@ -57,8 +57,8 @@ def _best(
     run: Runner, operator: Operator, operand: StepMatrix, groups: Groups, scores: Floats
 ) -> StepMatrix:
     """At each step the first k series of each group in the order of their scores, NaN last and
-    equal ones in the order of labels. With a further argument `label=value`, what is left of a
-    group is summed into a series of that label."""
+    equal ones in the order of labels. With a further argument `label=value`, the rest of a group is
+    summed into a series with that label."""
     wanted = whole_counts(run.scalar(operator.operands[1]))
     present = operand.presence()
     scores = np.where(np.logical_or.reduce(present, axis=1), scores, np.nan)
@@ -88,7 +88,7 @@ def _places(operand: StepMatrix, groups: Groups, scores: Floats) -> tuple[Ints, 
 
 
 def _rest(run: Runner, operator: Operator, groups: Groups, left: StepMatrix) -> StepMatrix:
-    """The sum of what is left of each group; absent where nothing is."""
+    """The sum of the rest of each group; absent where no series is left."""
     op, at = operator.aggregation.op, operator.operands[2]
     name, is_pair, value = run.text(at).partition("=")
     made = MadeLabels(run.context, op, at.plan.span)

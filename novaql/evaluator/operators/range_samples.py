@@ -1,4 +1,4 @@
-"""The floats of a range vector as flat arrays, for functions that are no rollup of each series."""
+"""The floats of a range vector as flat arrays, for functions other than rollups of each series."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
 SAMPLE_BYTES = 80
-"""Of a sample while its windows are counted."""
+"""Bytes of a sample while its windows are counted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

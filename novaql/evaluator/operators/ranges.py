@@ -50,7 +50,7 @@ class Ranges:
 
     @classmethod
     def of(cls, context: Context, read: Read, steps: Steps) -> Ranges:
-        """What a selector's range reads. Raises `LimitExceeded`."""
+        """Read the range of a selector. Raises `LimitExceeded`."""
         selection = read.selection(context)
         context.admit_matrix(len(selection.series), steps.count)
         return cls(

@@ -67,7 +67,7 @@ def choose_rows(run: Runner, operator: Operator) -> StepMatrix:
     node, context, instant = operator.aggregation, run.context, operator.steps.count == 1
     below, order = operator.operands[0], ORDERS[node.op]
     wanted = whole_counts(run.scalar(operator.operands[1]))
-    # Groups of an instant result are in the order of the rows that are there.
+    # Groups of an instant result are in the order of the rows with a value.
     pipeline = None if instant or wanted.max(initial=0) > MOST else run.pipeline(below)
     if pipeline is not None:
         groups = group_rows(pipeline.series, node.grouping, without=node.without)
@@ -123,7 +123,7 @@ def _selected(
 
 
 def limit_ratio(context: Context, operand: StepMatrix, ratio: Floats, span: Span) -> StepMatrix:
-    """Rows whose label hash lies below the ratio; for a negative one, the complement's rows."""
+    """Rows whose label hash is below the ratio; for a negative one, the rows of the complement."""
     if not ratio.any():  # selects nothing
         return operand.take(np.zeros(operand.rows, np.bool_))
     if np.isnan(ratio).any():

@@ -43,7 +43,7 @@ def operand_has_names(plan: Plan) -> bool:
                     return has_names(argument)
             return any(has_names(argument) for argument in arguments)
         case BinaryOp(left=FunctionCall() as call) if call.span == plan.span:
-            return operand_has_names(call)  # a function that is another one per second
+            return operand_has_names(call)  # a function that is defined as another one per second
         case BinaryOp(left=left, right=right):
             return has_names(left) or has_names(right)
         case Negate(operand=operand):

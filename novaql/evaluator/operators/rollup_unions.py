@@ -15,7 +15,7 @@ from novaql.tsdb.model.labels import LabelColumn
 
 
 def rollup_union(run: Runner, operator: Operator) -> StepMatrix:
-    """The vectors of a union below each other, the label of each with the value beside it."""
+    """The vectors of a union, one after another; the label of each has the value beside it."""
     name, *parts = operator.operands
     label, function = run.text(name), operator.call.function
     made = MadeLabels(run.context, function, name.plan.span)

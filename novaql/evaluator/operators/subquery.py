@@ -1,4 +1,4 @@
-"""Subqueries: an expression evaluated at steps of its own, as a range vector."""
+"""Subqueries: an expression evaluated at separate steps, as a range vector."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def subquery_points(run: Runner, window: Operator) -> SubqueryPoints:
     native = inner.histograms()
     some = native.any(axis=1)
     histograms = inner.native.histograms.take(inner.native.which[native].astype(np.int64))
-    # What lies between two points is unknown, so the reset hints of the samples do not apply.
+    # Samples between two points are unknown, so the reset hints of the samples do not apply.
     held = HistogramBatch(
         rows[some],
         np.broadcast_to(times, native.shape)[native],

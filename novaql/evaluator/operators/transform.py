@@ -92,7 +92,7 @@ def elementwise_stage(run: Runner, operator: Operator) -> Stage:
 
     def stage(values: Floats, valid: Bools | None) -> tuple[Floats, Bools | None]:
         crossed = low > high
-        if crossed.any():  # nothing lies between
+        if crossed.any():  # no value is between the bounds
             uncrossed = ~np.broadcast_to(crossed, (values.shape[1],))
             valid = uncrossed if valid is None else valid & uncrossed
         return clamp(values, low, high), valid
@@ -109,7 +109,7 @@ def _date_of_now(run: Runner, operator: Operator) -> StepMatrix:  # noqa: ARG001
 
 
 def _timestamp(run: Runner, operator: Operator) -> StepMatrix:
-    """Of anything but a plain selector (a pipeline): the step's time."""
+    """`timestamp` of anything but a plain selector (a pipeline): the step's time."""
     operand = run.vector(operator.operands[0])
     seconds = np.broadcast_to(operator.steps.times_ms / 1000.0, operand.values.shape)
     return StepMatrix(operand.series, seconds, operand.valid, operand.nameless).mark_nameless()
@@ -220,7 +220,7 @@ TRANSFORMS: Mapping[str, Transform] = {
 
 
 def _scalar_of(run: Runner, operator: Operator) -> Floats:
-    """The value of the only series; NaN where there is none or there are several."""
+    """The value of the only series; NaN if there is none, or more than one."""
     operand = run.vector(operator.operands[0])
     present, count = operand.floats(), operator.steps.count
     if not len(present):

@@ -80,7 +80,7 @@ def _bucket_text(number: int) -> str:
 def _counted(
     run: Runner, samples: RangeSamples, label: str, texts: list[str], text_of: Ints
 ) -> StepMatrix:
-    """Counts of the samples of each row and text; text_of: [N], number of each sample's text."""
+    """Count the samples of each row and text; text_of: [N], number of each sample's text."""
     context, column = run.context, LabelColumn.encode(texts)
     kinds = len(column.values)
     code_of = column.codes[text_of] if texts else np.zeros(0, np.int64)

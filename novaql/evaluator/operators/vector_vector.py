@@ -98,8 +98,8 @@ def vector_vector(
     admit_work(context, node.op, rows, left.steps)
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
-    # Prometheus swaps the sides under group_right, but not the fills: there fill_left fills in the
-    # many side, though that is on the right.
+    # Prometheus swaps the sides under group_right, but not the fills: fill_left then fills in the
+    # many side, although that is on the right.
     fill_many, fill_one = matching.fill_left, matching.fill_right
     keys = match_keys(many.series, one.series, matching, swapped=swapped)
     many_there, one_there = many.presence(), one.presence()
@@ -229,7 +229,7 @@ def _apply(
             native = None
         else:
             values, keep, native = combine_matrices(context, node, left, right, pairs.there)
-    # Doubles are an error also where the comparison would have removed them.
+    # Duplicates are an error even if the comparison would remove them.
     before = StepMatrix(labels, values, pairs.there, nameless, native=native)
     after = replace(before, valid=keep)
     if node.matching.cardinality is Cardinality.ONE_TO_ONE:

@@ -36,9 +36,9 @@ class RangeBuckets:
 def le_buckets(found: RangeBuckets) -> StepMatrix:
     """The same buckets cumulated, with `le`.
 
-    Ranges that count nothing at all are left out. Where a range does not begin at the end of the
-    one before, a bucket up to its beginning comes first; the last bucket is +Inf. All buckets of
-    a histogram have a value at the steps at which any of them has one.
+    Ranges without any observation are omitted. If a range does not begin at the end of the one
+    before, a bucket up to its beginning precedes it; the last bucket is +Inf. All buckets of a
+    histogram have a value at the steps at which any of them has one.
     """
     bounds = parse_bounds(LabelColumn(np.zeros(0, np.int32), found.texts))
     order = np.lexsort((bounds[found.high], found.group))

@@ -40,7 +40,8 @@ def whole_range(run: Runner, operator: Operator) -> StepMatrix:
 
 
 def _unchanged(run: Runner, operator: Operator) -> StepMatrix:
-    """drop_empty_series: there are none, since absence is no value."""
+    """drop_empty_series returns its operand: there are no empty series, since absence is not a
+    value."""
     return run.vector(operator.operands[0]).without_empty_rows()
 
 

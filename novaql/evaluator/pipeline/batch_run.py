@@ -82,7 +82,7 @@ class _Portions:
             begin = end
 
     def filled(self, begin: int, end: int, buffer: list[Floats]) -> Floats:
-        """The cells of these series, in memory that is used again for the next ones."""
+        """The cells of these series, in memory that is reused for the next ones."""
         wanted = int(self.strips.cells[end] - self.strips.cells[begin])
         if not buffer or len(buffer[0]) < wanted:
             buffer[:] = [np.empty(max(wanted, CELLS_AT_ONCE))]
@@ -248,7 +248,7 @@ def _in_order(rows: Ints) -> bool:
 
 
 def batch_blocks(pipeline: Pipeline, context: Context, work: Callable[[Block], T]) -> Iterator[T]:
-    """What `work` makes of each block of the pipeline, stages applied."""
+    """The results of `work` for each block of the pipeline, after the stages."""
     leaf, steps = pipeline.compiled, pipeline.steps.count
     assert leaf is not None
     results: list[T] = []

@@ -1,4 +1,4 @@
-"""What a view of a batch becomes: some series at every step."""
+"""The result of a pipeline for a view of a batch: some series at every step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Block:
         return cls(rows, np.zeros(0), None, nothing, steps)
 
     def dense(self) -> Block:
-        """The same, not packed."""
+        """Return the block, not packed."""
         if self.cells is None:
             return self
         shape = (len(self.rows), self.steps)

@@ -1,4 +1,4 @@
-"""What a pipeline is: where its samples come from, the rollup, and the stages above it."""
+"""The parts of a pipeline: the source of its samples, the rollup, and the stages above it."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _observed_fill(fill: StripKernel, node: Plan, profile: Profile) -> StripKern
 
 
 def _size(values: Floats, valid: Bools | None) -> tuple[int, int]:
-    """How many values there are, and what they take in memory."""
+    """The number of values, and their memory."""
     if valid is None:
         return values.size, values.nbytes
     there = int(np.count_nonzero(np.broadcast_to(valid, values.shape)))

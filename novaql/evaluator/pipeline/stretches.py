@@ -27,12 +27,12 @@ from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 STRETCH_CELLS = 1 << 21
-"""Of a stretch, rows without a value included: 18 MiB."""
+"""Cells of a stretch, rows without a value included: 18 MiB."""
 CELLS_PER_SAMPLE = 2
 """With fewer cells, the matrix is computed: the samples, held from the first stretch to the last
 one, would take as much memory."""
 BYTES_OF_A_SAMPLE = 16
-"""Of samples in memory: a value, and at most a time."""
+"""Bytes of a sample in memory: a value, and at most a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

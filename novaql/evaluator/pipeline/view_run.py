@@ -17,7 +17,7 @@ from novaql.tsdb.model.batch_views import SeriesView
 
 T = TypeVar("T")
 JOINED_CELLS = 1 << 15
-"""Blocks with fewer values than this are joined for what costs by the block: 256 KiB."""
+"""Blocks with fewer values than this are joined before work with a cost for each block: 256 KiB."""
 
 
 def blocks(
@@ -28,7 +28,7 @@ def blocks(
     join: bool = False,
     dense: bool = False,
 ) -> Iterator[T]:
-    """Run a pipeline: what `work` makes of each block, in the order of the batches.
+    """Run a pipeline: yield the results of `work` for each block, in the order of the batches.
 
     join   small blocks are joined before
     dense  packed ones, too, so that no block is packed

@@ -1,4 +1,4 @@
-"""One selection of what any of several sets of matchers finds."""
+"""One selection of the series that satisfy any of several sets of matchers."""
 
 from __future__ import annotations
 

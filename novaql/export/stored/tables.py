@@ -25,7 +25,7 @@ def write_table(
     parquet: bool,
     metadata: Mapping[str, Metadata],
 ) -> int:
-    """Write all of them, and what is known of their metrics; how many rows they were."""
+    """Write all batches, and the metadata of their metrics; return the number of rows."""
     if metadata:
         facts = {name: [one.type, one.help, one.unit] for name, one in metadata.items()}
         schema = schema.with_metadata({METADATA_KEY: orjson.dumps(facts)})

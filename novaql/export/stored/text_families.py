@@ -1,4 +1,4 @@
-"""Which metric family a series belongs to in the text formats, and how families are headed."""
+"""The metric families of series in the text formats, and the head lines of families."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from novaql.text.labels import FAMILY_PARTS, is_plain_metric, text_quoted
 from novaql.tsdb.model.source import Metadata
 
-_ONLY_PARTS = ("histogram", "gaugehistogram")  # nothing is called as these families are
+_ONLY_PARTS = ("histogram", "gaugehistogram")  # no metric has the names of these families
 _SUFFIX = {"counter": "_total", "info": "_info"}
 _TEXT_TYPES = ("counter", "gauge", "histogram", "summary")
 
@@ -52,8 +52,8 @@ def families_of(
     """Families that have all of the metric names, each once, in order of name.
 
     A name belongs to a family if that has such parts: `x_bucket` to the histogram `x`. OpenMetrics
-    calls the counter `x_total` `x`; a counter of another name has no known type there. What is of
-    no known type is a family of its own.
+    calls the counter `x_total` `x`; a counter of another name has no known type there. A name
+    without a known type is a separate family.
     """
     found: dict[str, tuple[Metadata, list[str]]] = {}
     for name in sorted(names, key=str.encode):

@@ -1,6 +1,6 @@
 """The wide layout of a store: one row a time and target, one column a metric.
 
-A target is what series have in common besides the metric's name. So series of one target are
+A target is the set of labels that series share besides the metric's name. Series of one target are
 side by side, as in a table made by hand, and `read_frame` reads it back.
 """
 
@@ -22,7 +22,7 @@ from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
 from novaql.tsdb.model.source import Selection
 
 SLICE_SAMPLES = 1 << 22
-_LOOKS_LONG = frozenset(["value", "val", "v", "_value"])  # a column of these makes a table long
+_LOOKS_LONG = frozenset(["value", "val", "v", "_value"])  # a table with such a column is long
 
 Select = Callable[[int, int], Selection]
 

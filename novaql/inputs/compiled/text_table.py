@@ -51,7 +51,7 @@ class TextTable:
         return numbers[:-1]
 
     def reserve(self, texts: int, octets: int) -> None:
-        """Allocate space for so many more."""
+        """Allocate space for more texts."""
         wanted = self.count + texts
         # The kernels write without checks: numbers below len(starts), half as many as slots.
         if wanted > len(self.starts):

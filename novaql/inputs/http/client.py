@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class HttpStatus(InputError):
-    """The answer has a status of failure. text: the beginning of the body."""
+    """The answer has an error status. text: the beginning of the body."""
 
     def __init__(self, message: str, status: int = 0, text: str = "") -> None:
         super().__init__(message)

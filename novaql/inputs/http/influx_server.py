@@ -25,7 +25,7 @@ from novaql.tsdb.model.source import Metadata
 
 TOKEN_VARIABLE = "INFLUX_TOKEN"  # noqa: S105 - the name of a variable
 MOST_SAMPLES = 500_000
-"""Samples of a batch, about."""
+"""About how many samples a batch has."""
 
 _PROBE_SECONDS, _SECONDS = 10.0, 120.0
 _MOST_BYTES = 64 << 20
@@ -169,7 +169,7 @@ class InfluxServer:
 
 
 class _Pieces:
-    """Samples that wait for a batch: numbers of series, times and values."""
+    """Samples for the next batch: numbers of series, times and values."""
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
         self.samples = 0
@@ -195,7 +195,7 @@ class _Pieces:
                 self.samples += found
 
     def batch(self) -> Batch:
-        """The samples, which wait no longer."""
+        """Return the collected samples, and begin an empty collection."""
         rows, times, values = (np.concatenate(one) for one in zip(*self._waiting, strict=True))
         table, index = self._known.table(rows)
         self._waiting.clear()
@@ -243,7 +243,8 @@ def influx_at(url: str, *, token: str | None = None) -> InfluxServer | None:
 
 
 def _portions(fields: Sequence[_Field]) -> Iterator[Sequence[_Field]]:
-    """The fields of each query: texts one by one, because only those that are numbers are read."""
+    """The fields of each query: texts one by one, because a query reads only the numbers among
+    them."""
     yield from _groups([field for field in fields if field[1] != "string"], _FIELDS)
     yield from ([field] for field in fields if field[1] == "string")
 

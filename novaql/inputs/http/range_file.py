@@ -61,7 +61,7 @@ class RangeFile(io.RawIOBase):
         return body
 
     def _first_answer(self) -> tuple[int, bytes, int]:
-        """Where the part that is held begins, the part, and the size of the file."""
+        """The position of the first part in memory, the part, and the size of the file."""
         span = {"Range": f"bytes=-{_TAIL_BYTES}"}
         with answer_to(
             self._url, timeout=self._timeout, headers={**self._headers, **span}

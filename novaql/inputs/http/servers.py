@@ -1,4 +1,4 @@
-"""What answers at an address: a Prometheus, a NovaQL, an InfluxDB, or a page of metrics."""
+"""The kinds of servers at an address: a Prometheus, a NovaQL, an InfluxDB, or a page of metrics."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class Server:
             yield from selection_batches(self.samples.select(one, start_ms, end_ms))
 
     def oldest_ms(self, last_ms: int) -> int | None:
-        """The beginning of the hour of the oldest sample, by what names there are before a time."""
+        """The beginning of the hour of the oldest sample, found by the names that exist before a
+        time."""
 
         def any_before(hour: int) -> bool:
             return self.has_samples([], 0, hour * _HOUR_MS - 1)

@@ -20,7 +20,7 @@ def source_of(places: Sequence[ParquetFileAt], columns: Columns = BY_NAME) -> Pa
 
 
 def local_source(paths: Sequence[Path], columns: Columns = BY_NAME) -> ParquetSource | None:
-    """The same of files of this machine."""
+    """`source_of` for files of this machine."""
     return source_of([_local(path) for path in paths], columns)
 
 

@@ -80,7 +80,7 @@ class Piece:
 
     @cached_property
     def _bounds(self) -> dict[str, Bounds | None]:
-        """Of each label that a row may have. None: not known."""
+        """The bounds of each label that a row may have. None: not known."""
         layout = self.layout
         found: dict[str, Bounds | None] = {}
         for name in layout.labels:
@@ -172,7 +172,7 @@ class Piece:
 
 
 def _joined(parts: list[PieceIndex]) -> PieceIndex:
-    """One index of several, without series that have no sample."""
+    """Combine several indexes into one, without series that have no sample."""
     if not parts:
         none = np.zeros(0, np.int64)
         return PieceIndex(SeriesTable.unlabelled(0), none, none, none)

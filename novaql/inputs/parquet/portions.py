@@ -16,7 +16,7 @@ from novaql.inputs.parquet.catalog import Known
 from novaql.tsdb.model.labels import Floats, Ints
 
 SAMPLES = 1 << 19
-"""Samples of a batch. Twice as many where batches share row groups."""
+"""Samples of a batch. Twice as many if batches share row groups."""
 
 PASSES = 8
 
@@ -86,14 +86,14 @@ def _rows_of(one: Known, numbers: Ints, start_ms: int, end_ms: int) -> tuple[Int
 
 
 def _overlap(one: Known, places: Ints, start_ms: int, end_ms: int) -> Floats:
-    """[len(places)] about which share of the samples of each series is in the range."""
+    """[len(places)] the approximate share of the samples of each series that is in the range."""
     first, last = one.index.first_ms[places], one.index.last_ms[places]
     span = np.minimum(last, end_ms) - np.maximum(first, start_ms)
     return np.where(last > first, span / np.maximum(last - first, 1), 1.0)
 
 
 def _numbered(order: Ints, capacity: Ints, size: int) -> Ints:
-    """The number of the portion of each row, if a portion has about so many samples."""
+    """The number of the portion of each row, for portions of about the given size."""
     before = np.cumsum(capacity[order]) - capacity[order]
     number = np.empty(len(order), np.int64)
     _, number[order] = np.unique(before // size, return_inverse=True)

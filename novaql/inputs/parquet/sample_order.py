@@ -17,7 +17,7 @@ _RADIX_SORTED = 1 << 16
 
 
 class SampleOrder:
-    """Places samples where they belong, so that they are in memory once.
+    """Writes samples directly to their final places, so that each is in memory once.
 
     capacity  [S] at most so many samples of each series
     """
@@ -31,7 +31,7 @@ class SampleOrder:
         self._starts: Ints | None = None
 
     def add(self, series: Ints, times: Ints, values: Floats, starts: Ints | None) -> None:
-        """Samples in the order of the file. series: the number of each one's series."""
+        """Add samples in the order of the file. series: the number of the series of each sample."""
         if len(series) == 0:
             return
         if not (series[1:] >= series[:-1]).all():
@@ -85,12 +85,12 @@ class SampleOrder:
 
 
 def _last_of_equal(owner: Ints, times: Ints) -> Bools:
-    """Whether the sample after each one has another series or time."""
+    """Whether the next sample has another series or time, for each sample."""
     return np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)[: len(owner)]
 
 
 def _moved(array: NDArray[Any], at: Ints) -> NDArray[Any]:
-    """The elements at increasing places, in the memory of the array. A copy instead, which stays
-    longer than the array, would leave holes in the heap that no later array fits in."""
+    """The elements at increasing places, in the memory of the array. A copy would outlive the array
+    and leave holes in the heap that are too small for later arrays."""
     array[: len(at)] = array[at]
     return array[: len(at)]

@@ -40,7 +40,7 @@ else:  # loaded at the first use
     pa = lazy_module("pyarrow")
 
 HELD_BYTES = 64 << 20
-"""Batches that are held for the next query."""
+"""Batches that are cached for the next query."""
 
 LOADED_AT_ONCE = 1
 """Batches that are read side by side, whatever the number of threads."""
@@ -48,7 +48,8 @@ LOADED_AT_ONCE = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wanted:
-    """What a selector selects. numbers: of the series, in the order of their label sets."""
+    """The selection of a selector. numbers: those of the series, in the order of their label
+    sets."""
 
     series: SeriesTable
     numbers: Ints
@@ -114,7 +115,7 @@ class ParquetSource(LabelLookups):
         table = SeriesTable.unlabelled(0)
         for matchers in matcher_sets or [[]]:
             wanted = self._wanted(matchers, start_ms, end_ms)
-            table = wanted.series  # it has the series of the ones before, too
+            table = wanted.series  # it also has the series of the earlier ones
             found.append(wanted.numbers[self._surely_in(matchers, wanted, start_ms, end_ms)])
         some = table.take(np.unique(np.concatenate(found)))
         return some.take(some.order())
@@ -127,7 +128,7 @@ class ParquetSource(LabelLookups):
         return found
 
     def time_range(self) -> tuple[int, int] | None:
-        """Times between which all samples are, by the footers where these have statistics."""
+        """Times between which all samples are, from the footers if these have statistics."""
         ranges = [_range_of(piece) for piece in self._pieces([], MIN_TIME_MS, MAX_TIME_MS)]
         known = [found for found in ranges if found is not None]
         if not known:
@@ -161,7 +162,7 @@ class ParquetSource(LabelLookups):
         return stream
 
     def _pieces(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Piece]:
-        """Those that may have a part in a selection, in the order of the files."""
+        """The pieces that may have samples of a selection, in the order of the files."""
         found: list[Piece] = []
         for table in self._tables:
             if not table.may_match(matchers):
@@ -255,7 +256,7 @@ def _read(portion: Portion, numbers: Ints, range_ms: tuple[int, int]) -> tuple[S
 
 
 def _slots(table: SeriesTable, known: Known, numbers: Ints) -> Ints:
-    """[len(table)] place of each series in `numbers`; -1: it is not there."""
+    """[len(table)] place of each series in `numbers`; -1: it is not among them."""
     place_of = np.full(int(max(known.numbers.max(), numbers.max())) + 1, -1)
     place_of[numbers] = np.arange(len(numbers))
     found = known.index.places_of(table)

@@ -68,7 +68,8 @@ class ParquetTable:
         nothing."""
         if self._columns.labels is not None or self._columns.name is not None:
             return True
-        # A folder that is called like a column of metric names may be the name, and no label.
+        # A folder with the name of a column of metric names may be the metric name instead of a
+        # label.
         labels = {n: v for n, v in self._place.folders.items() if n.lower() not in NAME_NAMES}
         return all(m.matches(labels[m.name]) for m in matchers if m.name in labels)
 
@@ -89,7 +90,7 @@ class ParquetTable:
         return find_layout(self.schema, self._columns, self.name)
 
     def metadata(self) -> dict[str, Metadata]:
-        """Metadata of metrics, where NovaQL wrote the file."""
+        """Metadata of metrics, if NovaQL wrote the file."""
         return metadata_of(self.schema, self.name)
 
     def pieces(self) -> list[Piece]:
@@ -162,7 +163,7 @@ class ParquetTable:
 
 
 def long_layouts(layout: Layout, what: str) -> list[Layout]:
-    """The layout as long ones with one column of values each."""
+    """The layout as several long ones, each with one column of values."""
     if layout.long:
         return [layout]
     series = [series_of_column(name) for name in layout.values]

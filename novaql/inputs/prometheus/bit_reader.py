@@ -10,7 +10,7 @@ _EVERY = (1 << 64) - 1
 
 
 class EndOfChunk(Exception):
-    """The chunk has fewer bits than were to be read."""
+    """The chunk has fewer bits than the read needs."""
 
 
 class BitReader:

@@ -1,6 +1,6 @@
 """The index of a Prometheus block, version 2: labels of its series, and where their chunks are.
 
-All series are read in step: the first label of each, then the second, and so on.
+All series are read in lockstep: the first label of each, then the second, and so on.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class BlockChunks:
 
 @dataclass(slots=True)
 class ReadChunks:
-    """Chunks that could be read: their indexes among those to be read, kinds and bytes."""
+    """The readable chunks: their indexes among the requested ones, kinds and bytes."""
 
     numbers: list[int]
     encodings: list[int]
@@ -125,12 +125,12 @@ class HeadChunk:
 
 
 def head_chunks(path: Path, read_errors: ReadErrors | None) -> list[HeadChunk]:
-    """All chunks of one file of `chunks_head`, up to where it ends or has zeros.
+    """All chunks of one file of `chunks_head`, up to its end or its first zeros.
 
     A damaged chunk is noted, and skipped with all after it, or raised.
     """
     if path.stat().st_size < HEADER:
-        return []  # nothing was written yet
+        return []  # its header is not written yet
     file = ChunkSegment(path, _HEAD_MAGIC)
     found: list[HeadChunk] = []
     at = HEADER

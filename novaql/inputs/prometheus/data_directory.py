@@ -1,8 +1,8 @@
 """A Prometheus data directory, or one block of it, read in place as a `Source`.
 
-Blocks and the head are layers in order of age. A selection unites the series of all layers; what
-two layers both have of a series (overlapping blocks, the log beside a block) is taken once, from
-the younger one. Nothing is written, and no lock is taken: a Prometheus may be running there.
+Blocks and the head are layers in order of age. A selection merges the series of all layers; samples
+of a series in two layers (overlapping blocks, the log beside a block) are read once, from the
+younger one. Reading writes no file and takes no lock, because a Prometheus may be running there.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _ATTEMPTS = 5
 
 
 class DataDirectory(LabelLookups):
-    """What a Prometheus has on disk, as of the moment of opening.
+    """The data of a Prometheus on disk, as of the moment of opening.
 
-    Opening raises `InputError` if there is nothing of Prometheus in the folder, `Corrupted` if a
-    block does not describe itself. What is damaged deeper down raises when it is read, or is noted
-    in the `read_errors` of the hints and left out. Every selection reports damage of the head.
+    Opening raises `InputError` if the folder has no data of Prometheus, `Corrupted` if the
+    description of a block cannot be read. Other damage raises an error when it is read, or is noted
+    in the `read_errors` of the hints and skipped. Every selection reports damage of the head.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -92,7 +92,7 @@ class DataDirectory(LabelLookups):
         return f"DataDirectory({str(self.folder)!r})"
 
     def has_histograms(self) -> bool:
-        """Not known before samples are read, so it may have some."""
+        """True: it may have some, which is not known before samples are read."""
         return True
 
     def select(
@@ -102,7 +102,7 @@ class DataDirectory(LabelLookups):
         end_ms: int,
         hints: Hints = NO_HINTS,
     ) -> Selection:
-        """See `Source.select`. Loading a batch raises `Corrupted` for what is damaged."""
+        """See `Source.select`. Loading a batch raises `Corrupted` for damaged data."""
         if hints.plain is not None:
             return hints.plain  # there are no cells
         read_errors = hints.read_errors
@@ -189,7 +189,7 @@ class DataDirectory(LabelLookups):
         return {} if self.head is None else dict(self.head.metadata)
 
     def time_range(self) -> tuple[int, int] | None:
-        """Between these times all samples lie; None if there are none."""
+        """Times between which all samples are; None if there are none."""
         layers = [layer for layer in self._layers() if layer.last_ms >= layer.first_ms]
         if not layers:
             return None
@@ -211,7 +211,7 @@ class DataDirectory(LabelLookups):
                 continue
             try:
                 table = layer.series
-            except Corrupted as problem:  # of a damaged index the whole block is missing
+            except Corrupted as problem:  # a damaged index omits the whole block
                 if read_errors is None:
                     raise
                 read_errors.note(problem)
@@ -254,7 +254,7 @@ def _histograms_of(read: Callable[[], PieceSamples], rows: Ints) -> HistogramBat
 def directory_stream(folder: Path, progress: Progress = no_progress) -> BatchStream:
     """Every sample of a data directory in batches, layer after layer.
 
-    Raises `InputError` for the first thing that is damaged: nothing is left out.
+    Raises `InputError` at the first damage, so that no sample is silently omitted.
     """
     source = DataDirectory(folder)
 

@@ -1,4 +1,4 @@
-"""The head of a Prometheus data directory: samples that are in no block yet.
+"""The head of a Prometheus data directory: samples that are not in a block yet.
 
 They are in the log, in the log of out-of-order samples, and in chunks that were written when they
 were full. Samples that are also in a block or in a chunk are read once.

@@ -26,7 +26,7 @@ from novaql.tsdb.model.samples import STALE_BITS
 from novaql.tsdb.runtime.compiled import Functions
 
 _HINTS = {0: ResetHint.UNKNOWN, 1: ResetHint.UNKNOWN, 2: ResetHint.RESET, 3: ResetHint.GAUGE}
-"""Of the first histogram, by the highest two bits of a chunk's flags."""
+"""The reset hint of the first histogram, by the highest two bits of a chunk's flags."""
 
 _MOST_SPANS = 1 << 16
 Bits = NDArray[np.uint64]

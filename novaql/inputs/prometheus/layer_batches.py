@@ -28,7 +28,7 @@ Window = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowCounts:
-    """What a layer has of some rows in a range, known before it is read.
+    """The data of a layer for some rows in a range, as known before they are read.
 
     floats, histograms  about how many samples each row has
     grid                numbers that are equal for rows whose samples may have equal times
@@ -42,7 +42,7 @@ class RowCounts:
 def row_counts(
     rows: int, owner: Ints, kinds: Ints, counts: Ints, spans: tuple[Ints, Ints], window: Window
 ) -> RowCounts:
-    """Counts by chunks: of a chunk at the edge of the window its share.
+    """Counts by chunks; a chunk at the edge of the window counts with its share in the window.
 
     owner, kinds, counts, spans  [C] of the chunks: the row, the encoding, the number of samples,
                                  and the times of the first and the last one
@@ -89,14 +89,15 @@ class MemberRows:
     selected: Ints
 
     def among(self, place: Ints) -> MemberRows:
-        """Those whose selected rows have a place (not -1), which takes the selected row's part."""
+        """Return the members whose selected rows have a place (not -1); the place replaces the
+        selected row."""
         some = place[self.selected] >= 0
         return MemberRows(self.layer, self.rows[some], place[self.selected[some]])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PieceSamples:
-    """What was read of some rows; `rows` of the batches are positions among them."""
+    """The samples that were read of some rows; `rows` of the batches are positions among them."""
 
     floats: SeriesBatch
     native: HistogramBatch | None
@@ -119,7 +120,7 @@ class Pieces:
     ) -> PieceSamples:
         """Samples in a window; `selected` of the members are the rows.
 
-        What was read around damage is not cached, so that a later reader notes the damage, too.
+        Samples from a damaged part are not cached, so that a later reader also notes the damage.
         """
         key = (window, *((id(m.layer), m.rows.tobytes(), m.selected.tobytes()) for m in members))
         found = self._cache.get(key)
@@ -160,7 +161,7 @@ def _joined(
         row, time, value = row[order], time[order], value[order]
     histograms = _sorted_histograms(joined_native([(part, 0) for part in native]))
     if histograms is not None and len(row):
-        # Where there is a histogram, a float of another layer does not count.
+        # If there is a histogram, a float of another layer does not count.
         doubled = np.isin(_keys(row, time), _keys(histograms.series_index, histograms.timestamps))
         row, time, value = row[~doubled], time[~doubled], value[~doubled]
     return ChunkSamples(row, time, value, histograms)
@@ -176,7 +177,8 @@ def _keys(rows: Ints, times: Ints) -> Ints:
 
 
 def _order(rows: Ints, times: Ints) -> Ints | None:
-    """Places in order of (row, time), of equal ones the last; None if that is their order."""
+    """Places in order of (row, time), only the last of equal ones; None if that is their order
+    already."""
     same_row = rows[1:] == rows[:-1]
     if ((rows[1:] > rows[:-1]) | (same_row & (times[1:] > times[:-1]))).all():
         return None

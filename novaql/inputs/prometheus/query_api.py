@@ -1,7 +1,7 @@
 """The query API of Prometheus as a `Source`, for servers without remote read.
 
 A selector with a range, `up{job="api"}[1h]`, answers with the stored samples. The API has no
-staleness markers, and its native histograms lack what their samples have: they are left out, with a
+staleness markers, and its native histograms lack parts of the stored ones: they are omitted, with a
 warning.
 """
 
@@ -70,13 +70,13 @@ class QueryApiSource:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings about what was read so far."""
+        """Warnings about the data read so far."""
         if not self._left_out:
             return ()
         return ("native histograms are left out: the query API of the server does not have them",)
 
     def has_histograms(self) -> bool:
-        """False: they are left out."""
+        """False: they are omitted."""
         return False
 
     def select(
@@ -142,7 +142,7 @@ class QueryApiSource:
             yield first, last
 
     def _counted(self, selector: str, first: int, last: int) -> Iterator[_Window]:
-        """The same by how many samples the server counts in each part of the range."""
+        """`_windows` by the number of samples that the server counts in each part of the range."""
         step = max(_LEAST_MS, -(-(last - first + 1) // _WINDOWS))
         parameters = {
             "query": f"sum(count_over_time({selector}[{step}ms]))",

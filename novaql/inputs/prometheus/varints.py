@@ -11,7 +11,7 @@ from novaql.tsdb.model.labels import Ints
 
 Octets = NDArray[np.uint8]
 PADDING = 32
-"""Zero bytes after the data of a buffer: a decoder may read so far beyond the end of a number."""
+"""Zero bytes after the data of a buffer: a decoder may read this far beyond the end of a number."""
 CHECKSUM = 4
 """Bytes of a checksum."""
 

@@ -39,7 +39,7 @@ def read_records(
 ) -> Iterator[tuple[Path, list[bytes]]]:
     """The records of each segment.
 
-    An incomplete record at the end of the last segment was never acknowledged, and is no damage.
+    An incomplete record at the end of the last segment was never acknowledged, and is not damage.
     Damage is noted and skipped, or raised as `Corrupted`.
     """
     for number, path in enumerate(paths):

@@ -52,7 +52,7 @@ _HEAD = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]\x0a([\x01-\x7f])([a-zA-Z_:][a-
 class ProtobufParser:
     """Reads blocks of bytes, which may end inside a message, and caches the series in them.
 
-    default_time_ms  time of samples that have none of their own
+    default_time_ms  time of samples without a time
     what             name of the text in messages
     always_classic   also return the classic series of a histogram that is native, too
     starts           return start timestamps

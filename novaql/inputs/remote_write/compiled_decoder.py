@@ -1,7 +1,7 @@
 """Messages of remote write 1.0 by the compiled walk.
 
-New series are added once nothing can be wrong with the message any more: its other fields and its
-times are read before, and the texts of rejected labels are removed again.
+New series are added only after the whole message is validated: its other fields and its times are
+read before, and the texts of rejected labels are removed again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Prometheus remote write 1.0: a snappy block with one `WriteRequest` → a batch of samples.
 
-Compiled functions read messages of the usual shape. The plain decoder reads all others, reports
-what is malformed, and reads everything until those functions are ready, and without numba.
+Compiled functions read messages of the usual shape. The plain decoder reads all others and reports
+malformed ones. It reads every message until those functions are ready, and without numba.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class RemoteWriteDecoder:
     def decode(self, body: bytes) -> WriteRequest:
         """Decode a compressed message; a bad one is rejected as a whole.
 
-        Raises `InputError` with what is malformed and where, and `LimitExceeded` for a message that
-        would be too large.
+        Raises `InputError` with the malformed part and its position, and `LimitExceeded` for a
+        message that would be too large.
         """
         return self._decode(self._unpacked(body))
 

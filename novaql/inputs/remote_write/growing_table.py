@@ -122,7 +122,7 @@ class _Column:
 
     def _fit(self, rows: int) -> None:
         if rows > len(self._codes):
-            # A fresh array: tables hold views of the old one.
+            # A new array, because tables have views of the old one.
             grown = np.zeros(2 * rows, np.int32)
             grown[: len(self._codes)] = self._codes
             self._codes = grown

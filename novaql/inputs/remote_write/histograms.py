@@ -199,7 +199,7 @@ def _need_sound(h: WireHistogram) -> None:
 
 
 def columns_of(found: Sequence[WireHistogram]) -> Histograms:
-    """Histograms as columns. An object that is there several times is converted once."""
+    """Histograms as columns. An object that occurs several times is converted once."""
     rows = HistogramRows()
     row_of: dict[int, int] = {}
     order = [row_of.setdefault(id(h), len(row_of)) for h in found]

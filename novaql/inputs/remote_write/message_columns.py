@@ -66,7 +66,8 @@ class MessageColumns:
     def of(
         cls, rows: Ints, times: Ints, values: Floats, starts: Ints | None, found: Collected
     ) -> MessageColumns:
-        """Columns of floats, and of what was read one by one. Raises `InputError` for a time."""
+        """Columns of floats, and of the histograms and exemplars that were read one by one. Raises
+        `InputError` for a time."""
         native, markers = _native(found.histograms)
         if markers is not None:
             rows, times = np.append(rows, markers[0]), np.append(times, markers[1])

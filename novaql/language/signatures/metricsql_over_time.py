@@ -1,4 +1,4 @@
-"""MetricsQL's functions that sum up the values of a range, and the times at which they came."""
+"""MetricsQL's functions that aggregate the values of a range, and their times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that sum up the values of a range, and the times at which they came."""
+"""Functions that aggregate the values of a range, and their times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the arguments of functions are called, and what they mean."""
+"""The names of the arguments of functions, and their meaning."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def parameters_of(row: Signature | Aggregator) -> tuple[Parameter, ...]:
 
 
 def _others(row: Signature) -> tuple[str, ...]:
-    """Texts of the arguments that are no vectors."""
+    """Texts of the arguments other than vectors."""
     known = _OTHERS.get(row.name)
     if known is None and STRING in row.arguments and row.promql_most is not None:
         return (_ZONE,)

@@ -37,7 +37,7 @@ class Signature:
     returns       type of the result
     experimental  Prometheus hides it behind a feature flag
     origin        the language that defines it
-    promql_most   how many arguments PromQL takes, where more are an extension
+    promql_most   how many arguments PromQL takes, if more are an extension
     doc           the result: meaning, units, what happens to NaN and absence
     example       a query over the data of docs/example_data.py
     differences   how the function of this name in another language differs
@@ -68,7 +68,7 @@ class Signature:
         return self.most if several else len(self.arguments)
 
     def argument_type(self, index: int, count: int = 0) -> ValueType:
-        """Type expected at a position, from 0, of so many arguments."""
+        """Type expected at a position, from 0, for a number of arguments."""
         if self.repeated is not None:
             extra = max(count - len(self.arguments), 0)
             index = max(index - extra, min(index, self.repeated))
@@ -91,10 +91,10 @@ class Aggregator:
     """An aggregation operator.
 
     parameter       type of the argument before the vector, None: there is none
-    parameter_name  what to call it
+    parameter_name  its name in signatures
     more            type of the arguments beyond: at least one of them between parameter and
                     vector (`more_first`), or at most one behind the vector; None: there are none
-    more_name       what to call them
+    more_name       their name in signatures
     returns_input_series    its results are input series with their labels, not groups
     origin          the language that defines it
     differences     how the aggregator of this name in another language differs
@@ -127,7 +127,7 @@ class Aggregator:
         return self.parameter is None and self.more is None
 
     def takes(self, count: int) -> bool:
-        """Whether so many arguments can be right."""
+        """Whether this number of arguments is valid."""
         if self.takes_several:
             return count > 0
         fewest = 1 + (self.parameter is not None) + self.more_first

@@ -1,4 +1,4 @@
-"""Functions that change each value on its own, and those between scalars and vectors."""
+"""Functions that change each value separately, and those between scalars and vectors."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _ELEMENTWISE = by_name(
 )
 
 LIFTED = frozenset(_ELEMENTWISE) | {"round", "clamp", "clamp_min", "clamp_max"}
-"""Functions that change each value by itself: of a range vector, each sample."""
+"""Functions that change each value separately; in a range vector, each sample."""
 
 TRANSFORMS = _ELEMENTWISE | by_name(
     Row("pi", (), SCALAR, "The number π.", "node_load1 * pi()"),

@@ -21,11 +21,11 @@ Rule = Callable[[Plan], Plan]
 
 RULES: tuple[Rule, ...] = (
     fold_constants,  # first: later rules see numbers instead of arithmetic
-    drop_dead_branches,  # early: later rules have less to do
+    drop_dead_branches,  # early: later rules have less to process
     propagate_matchers,  # before sorting, because it adds matchers at the end
-    sort_matchers,  # equal selectors become equal plans, whatever order they were written in
+    sort_matchers,  # equal selectors become equal plans, independent of the order of their matchers
     hoist_step_invariant,  # after the rules above, from which it hides subtrees
-    share_subplans,  # needs the plans as they will be evaluated, and hides them
+    share_subplans,  # needs the plans in the form in which they are evaluated, and hides them
     push_down_aggregations,  # after sharing: a shared subplan is a whole matrix
     project_labels,  # depends on which aggregations are pushed down
 )

@@ -1,4 +1,5 @@
-"""Subplans that are always empty are not evaluated, nor are operators that then are."""
+"""Subplans that are always empty are not evaluated, and neither are operators that are then
+empty."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 def drop_dead_branches(plan: Plan) -> Plan:
     """`x and on () (vector(0) == 1)` is nothing, and so is `m{a="1", a="2"}`.
 
-    Dashboards build such switches from variables. The other side of an operator goes
-    only where it could neither fail nor warn.
+    Dashboards build such switches from variables. The other side of an operator is dropped only if
+    it can neither fail nor warn.
     """
     changed = rewrite(plan, _pruned)
     if changed is not plan:

@@ -1,4 +1,4 @@
-"""Arithmetic on numbers is done once, while planning."""
+"""Arithmetic on numbers is computed once, by the planner."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ TIME_DEPENDENT = frozenset(
 def hoist_step_invariant(plan: Plan) -> Plan:
     """Wrap the largest subtrees in which every selector is pinned by `@`.
 
-    A range vector is never wrapped by itself, only the call that consumes it. Nothing inside a
-    pinned subquery is wrapped on that account: its inner steps are many.
+    A range vector is never wrapped alone, only with the call that consumes it. The `@` of a
+    subquery does not make the expression inside invariant: that is evaluated at many inner steps.
     """
     if isinstance(plan, BinaryOp):
         return _hoist_chain(left_spine(plan))
@@ -49,7 +49,7 @@ def hoist_step_invariant(plan: Plan) -> Plan:
 
 
 def _hoist_chain(spine: list[BinaryOp]) -> Plan:
-    """Operators, lowest first: one wrap around as many of the lowest as are invariant."""
+    """Operators, lowest first: one wrap around as many of the lowest ones as are invariant."""
     lowest = spine[0].left
     pinned = 0
     if _invariant(lowest):
@@ -68,7 +68,7 @@ def _wrapped(plan: Plan) -> Plan:
 
 
 def _inside_subqueries(plan: Plan) -> Plan:
-    """Below a hoisted node only the insides of subqueries still have steps of their own."""
+    """Below a hoisted node, only the expressions inside subqueries still have separate steps."""
     if isinstance(plan, SubqueryWindow | Shift):
         return with_children(plan, hoist_step_invariant)
     if not isinstance(plan, BinaryOp):

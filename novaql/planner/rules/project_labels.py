@@ -19,8 +19,8 @@ def project_labels(plan: Plan) -> Plan:
     """`sum by (job) (rate(m[5m]))` needs only the job, and the name, for messages.
 
     This applies only below aggregations whose operand runs as a pipeline: elsewhere, series differ
-    in any of their labels. It does not apply to native histograms, which are aggregated as a
-    whole. Selectors with equal matchers read the same labels, so that they share a selection.
+    in any of their labels. It does not apply to data with native histograms, which are aggregated
+    as a whole. Selectors with equal matchers read the same labels, so that they share a selection.
     """
     wanted: dict[tuple[Matcher, ...], Labels] = {}
     for select, labels in _uses(plan):

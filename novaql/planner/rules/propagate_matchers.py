@@ -35,11 +35,11 @@ hundreds."""
 
 
 def propagate_matchers(plan: Plan) -> Plan:
-    """`a{x="1"} / b` reads only the series of b with x="1", because no other finds a partner.
+    """`a{x="1"} / b` reads only the series of b with x="1", because no other series matches.
 
-    Only labels that are matched on count. A side is left alone where reading less of it would hide
-    an error: two series of one match group are one even if they have no partner. So is everything
-    that could warn, and everything for which `fill` adds a partner.
+    Only labels that the operator matches on are propagated. A side does not change if reading less
+    of it would hide an error (two series in one match group are an error even without a partner),
+    if it could add warnings, or if `fill` adds partners for it.
     """
     facts = _Facts()
 
@@ -53,7 +53,8 @@ def propagate_matchers(plan: Plan) -> Plan:
 
 
 class _Facts:
-    """Matchers that every row of a plan satisfies, by node: found from the lowest up."""
+    """Matchers that every row of a plan satisfies, by node: computed from the lowest node
+    upwards."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Plan, Matchers]] = {}
@@ -64,7 +65,7 @@ class _Facts:
 
     def learn(self, plan: Plan) -> Matchers:
         found = frozenset(sorted(self._found(plan), key=str)[:MOST])
-        self._known[id(plan)] = plan, found  # holds the plan, so that its id stays its own
+        self._known[id(plan)] = plan, found  # refers to the plan, so that its id remains unique
         return found
 
     def _found(self, plan: Plan) -> Matchers:

@@ -12,7 +12,7 @@ from novaql.planner.pipelined import runs_as_pipeline
 def push_down_aggregations(plan: Plan) -> Plan:
     """`sum by (job) (rate(m[5m]))` holds its groups and one batch, whatever the number of series.
 
-    What is shared with another place is a whole already, and is not folded.
+    A shared operand is a whole matrix already, and is not folded.
     """
 
     def pushed(node: Plan) -> Plan:

@@ -53,7 +53,7 @@ def share_subplans(plan: Plan) -> Plan:
 class _Entry:
     """Equal plans, one of which is `plan`.
 
-    wholes, folds  how many places in different plans need their rows all at once, or fold them
+    wholes, folds  how many places in different plans need all their rows at once, or fold them
     """
 
     plan: Plan
@@ -110,7 +110,7 @@ class _Census:
                     entry.folds += 1
 
     def use(self, parent: Plan, child: Plan) -> str:
-        """How the parent uses the child's rows: "whole", "fold", or "" for a way of its own."""
+        """How the parent uses the child's rows: "whole", "fold", or "" for other uses."""
         if isinstance(child, Nothing) or not self.entries[self.number(child)].is_vector:
             return ""
         match parent:
@@ -127,7 +127,7 @@ class _Census:
 
 
 def _exact(value: object) -> object:
-    """0 and -0 are equal but not the same."""
+    """0 and -0 are equal, but different constants."""
     return repr(value) if isinstance(value, float) else value
 
 
@@ -140,7 +140,7 @@ class _Sharing:
         self._supersets = _supersets(census)
 
     def below(self, plan: Plan) -> Plan:
-        """The plan with what it consists of shared."""
+        """Return the plan with its parts shared."""
         if not isinstance(plan, BinaryOp):
             return with_children(plan, partial(self._marked, plan))
         spine = left_spine(plan)
@@ -170,8 +170,8 @@ class _Sharing:
 
 
 def _supersets(census: _Census) -> dict[int, tuple[int, tuple[Matcher, ...]]]:
-    """By number of a plan: another one that differs in selecting more, and the matchers that make
-    the difference. Both are computed whole, so the larger one is available anyway.
+    """By number of a plan: another plan that selects more and is otherwise equal, and the matchers
+    that distinguish them. Both are computed whole, so the larger one is available anyway.
     """
     alike: dict[tuple[Plan, frozenset[Matcher]], list[tuple[int, frozenset[Matcher]]]] = {}
     for number, entry in enumerate(census.entries):

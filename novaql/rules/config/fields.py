@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping with known fields; `what` is how messages call it."""
+    """A mapping with known fields; `what` is its name in messages."""
 
     what: str
     fields: Mapping[str, Spec]
@@ -34,7 +34,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of such items."""
+    """A list of items of one type."""
 
     item: Spec
 

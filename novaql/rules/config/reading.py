@@ -1,4 +1,4 @@
-"""Reading a configuration: types of fields first, then what only holds between them."""
+"""Reads a configuration: first the types of fields, then the relations between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIZE = re.compile(r"0|(?:[0-9]+(?:\.[0-9]+)?(?:[KMGTPE]i?)?B)+")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a check of a configuration leads to: the rule files it names."""
+    """The result of the check of a configuration: the rule files that it names."""
 
     rule_files: tuple[str, ...]
 
@@ -64,7 +64,8 @@ def _scrape_file_problems(file: str, names: Names) -> list[Problem]:
 def _named_files(
     yaml: YamlReader, tree: dict[str, Node], name: str, file: str
 ) -> tuple[list[str], list[Problem]]:
-    """Files that a list of patterns names. A pattern may match nothing, a plain path may not."""
+    """Files that a list of patterns names. A pattern may match no file, but a plain path must
+    exist."""
     found: list[str] = []
     missing: list[Problem] = []
     complaints = YamlReader(yaml.source)
@@ -81,7 +82,7 @@ def _named_files(
 
 
 class _Reading:
-    """Walks a file along its specification; what is wrong goes to `yaml.problems`."""
+    """Walks a file along its specification; problems are appended to `yaml.problems`."""
 
     def __init__(self, source: YamlText) -> None:
         self.yaml = YamlReader(source)

@@ -1,4 +1,4 @@
-"""What holds between fields of a configuration: required ones, exclusive ones, unique names."""
+"""Relations between fields of a configuration: required ones, exclusive ones, unique names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Relations:
     def __init__(self, yaml: YamlReader, names: Names) -> None:
         self.yaml = yaml
         self.names = names
-        # Wrong types of fields were reported before; reading them again reports nothing.
+        # Wrong types of fields were reported before, and are not reported again here.
         self.quiet = YamlReader(yaml.source)
 
     def check(self, tree: dict[str, Node]) -> None:
@@ -79,7 +79,7 @@ class _Relations:
     def times(
         self, fields: dict[str, Node], interval_ms: int, timeout_ms: int | None
     ) -> tuple[int, int]:
-        """The effective interval and timeout. A timeout beyond its interval is a mistake."""
+        """The effective interval and timeout. A timeout longer than its interval is reported."""
         given = self.quiet.duration_ms(fields.get("scrape_interval"), "")
         wanted = self.quiet.duration_ms(fields.get("scrape_timeout"), "")
         interval = given or interval_ms

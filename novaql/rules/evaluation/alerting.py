@@ -50,7 +50,7 @@ class ActiveAlert:
 class AlertState:
     """The alerts of one rule, by their labels, as evaluations change them.
 
-    silent  nothing is written yet: `restore` still has to read what was written before
+    silent  series are not written yet, because `restore` still has to read the earlier ones
     """
 
     rule: AlertingRule
@@ -136,9 +136,9 @@ class AlertState:
     ) -> dict[Labels, ActiveAlert]:
         """The elements of a result as alerts: with the rule's labels, templates filled in.
 
-        Templates together may take as long as a query. After that annotations state it, and labels,
-        which identify an alert, raise `QueryTimeout`. Raises `QueryCancelled`, and
-        `EvaluationError` for two alerts with equal labels or more text than is taken.
+        All templates together have the time limit of a query. After it, annotations contain the
+        error, and labels, which identify an alert, raise `QueryTimeout`. Raises `QueryCancelled`,
+        and `EvaluationError` for two alerts with equal labels or more text than is allowed.
         """
         found: dict[Labels, ActiveAlert] = {}
         work = TemplateWork(context.timeout_s, context.cancellation)
@@ -193,7 +193,8 @@ def _template_query(
 
 
 def series_of(alerts: Sequence[ActiveAlert]) -> Vector:
-    """ALERTS is 1 for each alert; ALERTS_FOR_STATE is since when, in Unix seconds."""
+    """ALERTS is 1 for each alert; ALERTS_FOR_STATE is the time since which it is active, in Unix
+    seconds."""
     label_sets: list[dict[str, str]] = []
     values: list[float] = []
     for alert in alerts:

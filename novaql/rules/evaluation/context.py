@@ -13,10 +13,10 @@ from novaql.tsdb.model.source import Source
 
 
 class RuleStore(Protocol):
-    """Where rules read from and write to."""
+    """The store that rules read and write."""
 
     def source(self) -> Source:
-        """Everything written so far."""
+        """Return a source of all samples written so far."""
         ...
 
     def write(self, batch: Batch) -> None:
@@ -35,7 +35,7 @@ class RuleContext:
     external_url      `$externalURL`, `externalURL` and `pathPrefix` of templates
     query_offset_ms   offset of groups that name none
     lookback_ms, subquery_step_ms, timeout_s, limits   of every query
-    name_removal      as in Prometheus's own rules, where `__name__` goes at each function
+    name_removal      as in Prometheus's own rules, where `__name__` is removed at each function
     cancellation      ends queries, and the templates of a rule
     """
 

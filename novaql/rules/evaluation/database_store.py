@@ -12,7 +12,7 @@ from novaql.tsdb.options import AppendResult
 
 
 class Appendable(Source, Protocol):
-    """What is read and takes batches: `tsdb.Database`."""
+    """A source to which batches can be appended: `tsdb.Database`."""
 
     def append(self, batch: Batch, /) -> AppendResult: ...
 

@@ -33,9 +33,9 @@ class RuleOutcome:
 
 
 class GroupRun:
-    """A group while it is evaluated repeatedly; times must not go back.
+    """A group while it is evaluated repeatedly; times must not decrease.
 
-    restores  continue the pending alerts that the store has from before a restart
+    restores  continue the pending alerts that were stored before a restart
     """
 
     def __init__(self, group: Group, context: RuleContext, *, restores: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""A recording rule: its expression's result under another name."""
+"""A recording rule: the result of its expression with another name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, SeriesTable
 
 
 def record(rule: RecordingRule, group: Group, at_ms: int, context: RuleContext) -> Vector:
-    """What the rule writes at a time. Raises `EvaluationError` and what queries raise."""
+    """Return the samples that the rule writes at a time. Raises `EvaluationError` and what queries
+    raise."""
     found = instant_vector(rule.expr, at_ms, context)
     series = renamed(found.series, {**group.labels_of(rule), METRIC_NAME: rule.name})
     if len(np.unique(series.keys())) < series.rows:

@@ -1,4 +1,4 @@
-"""After a restart: pending alerts continue where they were, from what ALERTS_FOR_STATE stores."""
+"""Restores pending alerts after a restart, from the stored series ALERTS_FOR_STATE."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ GRACE_PERIOD_MS = 600_000
 
 
 def restore(state: AlertState, time_ms: int, context: RuleContext) -> int:
-    """Set back since when the alerts of a rule are active; how many were found again.
+    """Restore the times since which the alerts of a rule are active; return the number of restored
+    alerts.
 
     To be called once, after the first evaluation since the start, which was at `time_ms`; that
     evaluation must not have written (`AlertState.silent`). Rules whose `for` is shorter than the
@@ -47,8 +48,8 @@ def restore(state: AlertState, time_ms: int, context: RuleContext) -> int:
 def set_back(
     alert: ActiveAlert, hold_ms: int, time_ms: int, down_ms: int, since_ms: int, grace_ms: int
 ) -> None:
-    """Since when an alert is active, for one that was active from `since_ms` until evaluations
-    ended at `down_ms`, and still is at `time_ms`. `hold_ms` is its rule's `for`."""
+    """Return the time since which an alert is active, for one that was active from `since_ms` until
+    evaluations ended at `down_ms`, and still is at `time_ms`. `hold_ms` is its rule's `for`."""
     remaining_ms = hold_ms - (down_ms - since_ms)
     if remaining_ms <= 0:
         alert.active_since_ms = since_ms  # it was firing, and fires at the next evaluation
@@ -62,7 +63,8 @@ def set_back(
 def _remembered(
     state: AlertState, time_ms: int, context: RuleContext
 ) -> dict[Labels, tuple[int, int]]:
-    """Labels → when the series was last written, and since when the alert was active by it."""
+    """Labels → the time of the last sample of the series, and the time since which the alert was
+    active by it."""
     name = Matcher(ALERT_NAME, MatchOp.EQUAL, state.rule.name)
     series = format_expr(VectorSelector(ALERTS_FOR_STATE, (name,)))
     at_ms = time_ms - 1

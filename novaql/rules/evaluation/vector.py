@@ -1,4 +1,4 @@
-"""Instant results as columns: one row a series, floats and histograms apart."""
+"""Instant results as columns: one row for each series, floats and histograms separately."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Vector:
         return float(self.values[row])
 
     def batch(self, time_ms: int, gone: SeriesTable | None = None) -> Batch:
-        """To be written, with a staleness marker for each series of `gone`."""
+        """Return the batch to write, with a staleness marker for each series of `gone`."""
         ended = 0 if gone is None else gone.rows
         series = self.series if gone is None else concat_tables([self.series, gone])
         values = np.concatenate([self.values, np.full(ended, STALE)])

@@ -1,7 +1,7 @@
-"""The part of Go's text/template that Prometheus's rules use: a small language of its own.
+"""The part of Go's text/template that Prometheus's rules use: a small language.
 
-A template sees the labels and the value it is given and the functions of `functions.py`, and
-nothing else; steps, depth and output are bounded. `alerts.py` is the entry point.
+A template can read only the labels and the value that it is given, and call only the functions of
+`functions.py`; steps, depth and output are bounded. `alerts.py` is the entry point.
 """
 
 from __future__ import annotations

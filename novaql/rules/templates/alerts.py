@@ -1,4 +1,4 @@
-"""Templates of alerting rules: what they may refer to, and their results."""
+"""Templates of alerting rules: the names that they may use, and their results."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def expand_alert_template(
     with a broken description is better than none.
 
     work  of the evaluation that this expansion belongs to; it raises `QueryTimeout`,
-          `QueryCancelled` and `EvaluationError` from here
+          `QueryCancelled` and `EvaluationError`
     """
     if "{{" not in text:
         return text

@@ -138,6 +138,6 @@ BUILTINS: dict[str, Builtin] = {
     ),
     "urlquery": lambda *values: quote_plus(_print(*values)),
 }
-"""`and` and `or` are not here: they evaluate only the arguments that they need."""
+"""Without `and` and `or`, which evaluate only the arguments that they need."""
 
 SHORT_CIRCUIT = ("and", "or")

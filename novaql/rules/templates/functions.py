@@ -35,7 +35,7 @@ MOST_STATES = 1 << 23
 _GROUP = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:]*)")
 _MATCH_WORK = 1 << 10
-"""Bytes that a match which is replaced counts for, as long as it takes."""
+"""Bytes that a replaced match counts for, by the time that it takes."""
 
 _ELEMENT_WORK = 1 << 10
 """Bytes that an element of a query's result counts for."""
@@ -127,7 +127,7 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWor
         work.charge(_MATCH_WORK)
         start, end = hit.span()
         touches, last_end = start == end == last_end and start > 0, end
-        if touches:  # an empty match right behind another one is not replaced
+        if touches:  # an empty match directly after another one is not replaced
             return ""
 
         def group(reference: re.Match[str]) -> str:
@@ -157,7 +157,7 @@ def _upper(character: str) -> str:
 
 
 def _one(character: str, changed: str) -> str:
-    """Go changes case letter by letter: ß has no capital of one letter and stays."""
+    """Go changes case letter by letter: ß has no capital of one letter, and does not change."""
     return changed if len(changed) == 1 else character
 
 

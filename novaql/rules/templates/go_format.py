@@ -18,7 +18,8 @@ _DEFAULT_PRECISION = {"e": 6, "E": 6, "f": 6, "F": 6}
 
 
 def go_printf(pattern: str, arguments: list[Any]) -> str:
-    """The pattern with its verbs filled in. What does not fit shows as in Go: `%!d(string=x)`."""
+    """The pattern with its verbs filled in. A value that a verb does not accept appears as in Go:
+    `%!d(string=x)`."""
     return joined("", _pieces(pattern, arguments))
 
 
@@ -84,7 +85,7 @@ def _padded(text: str, flags: str, width: int | None, value: Any) -> str:
 
 
 def _formatted(value: Any, verb: str, flags: str, precision: int | None) -> str | None:
-    """Text without padding; None if the verb does not fit the value."""
+    """Text without padding; None if the verb does not accept the value."""
     if verb == "T":
         return go_type(value)
     if verb == "v":

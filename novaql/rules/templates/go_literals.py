@@ -46,7 +46,7 @@ def character_value(token: Token) -> int:
 
 
 def number_value(token: Token) -> int | float:
-    """An int where the text is one, else a float."""
+    """An int if the text is one, else a float."""
     text = token.text.replace("_", "")
     digits = text.lstrip("+-").lower()
     try:
@@ -60,5 +60,5 @@ def number_value(token: Token) -> int | float:
         raise TemplateProblem(token.position, f"{token.text} is no number") from None
     if value in (float("inf"), float("-inf")):
         raise TemplateProblem(token.position, f"{token.text} is too large")
-    # As in Go, 1e3 is an integer too; it becomes a float where a float is expected.
+    # As in Go, 1e3 is an integer too; it becomes a float if a float is expected.
     return value

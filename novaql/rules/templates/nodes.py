@@ -20,7 +20,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`$name`; `$` alone is what the template was given."""
+    """`$name`; `$` alone is the value passed to the template."""
 
     name: str
 
@@ -40,10 +40,10 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Commands, the value of each given to the next as its last argument.
+    """Commands; the value of each is passed to the next as its last argument.
 
     declared  names of variables that get the value
-    assigned  whether they exist already (`=`) or are made (`:=`)
+    assigned  whether they exist already (`=`) or are declared (`:=`)
     """
 
     commands: tuple[tuple[Operand, ...], ...]

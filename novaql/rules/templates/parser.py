@@ -196,14 +196,14 @@ class _Parser:
 
     def pipeline(self, what: str, begin: Token, *, pairs: bool = False) -> Pipeline:
         declared, assigned = self.declaration(pairs)
-        # As in Go, a variable that is set without being made shows when the template is run, and
-        # one that is made is known already in what it is made of.
+        # As in Go, an assignment to an undeclared variable is detected when the template runs, and
+        # a declared variable is already known in its own initial value.
         self.variables.extend(declared)
         commands: list[tuple[Operand, ...]] = []
         while True:
             token = self.skip_blanks()
             if commands and (token.kind is Kind.CLOSE or self.is_sign(")")):
-                break  # a | with nothing behind it: Go accepts it
+                break  # a | without a command after it: Go accepts it
             command = self.command()
             if not command:
                 if token.kind is Kind.SIGN and token.text not in ("|", ")"):
@@ -219,7 +219,8 @@ class _Parser:
         return Pipeline(tuple(commands), declared, assigned, begin.position)
 
     def declaration(self, pairs: bool) -> tuple[tuple[str, ...], bool]:
-        """`$x :=`, `$x =`, or `$i, $x :=` of a range; nothing is taken if it is none of them."""
+        """`$x :=`, `$x =`, or `$i, $x :=` of a range; no token is consumed if it is none of
+        them."""
         before = self.at
         names: list[Token] = []
         while self.skip_blanks().kind is Kind.VARIABLE:
@@ -273,7 +274,7 @@ class _Parser:
             case Kind.CHARACTER:
                 value = Literal(character_value(token))
             case Kind.FIELD:
-                return Dot()  # the field itself is taken by the caller
+                return Dot()  # the caller consumes the field itself
             case Kind.VARIABLE:
                 self.known(token)
                 value = Variable(token.text)

@@ -1,4 +1,4 @@
-"""What can be wrong with a template."""
+"""Errors in templates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cut(text: str, most: int = LONGEST_QUOTE) -> str:
 
 
 class TemplateProblem(ValueError):
-    """It does not parse. `position` is the character at fault, from 0."""
+    """The template does not parse. `position` is that of the invalid character, from 0."""
 
     def __init__(self, position: int, reason: str) -> None:
         self.position = position
@@ -27,7 +27,7 @@ class TemplateProblem(ValueError):
 
 
 class TemplateFailure(Exception):
-    """It parses, and cannot be carried out with these values."""
+    """The template parses, but cannot be evaluated with these values."""
 
 
 def joined(separator: str, pieces: Iterable[str], what: str = "text") -> str:

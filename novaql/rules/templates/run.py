@@ -263,7 +263,8 @@ class _Run:
 
 
 def _takes(code: CodeType, count: int) -> bool:
-    """Whether a function of the table can be called with so many arguments; none has defaults."""
+    """Whether a function of the table can be called with a number of arguments; none has
+    defaults."""
     fixed = code.co_argcount
     return count >= fixed if code.co_flags & CO_VARARGS else count == fixed
 

@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 
 
 class Kind(StrEnum):
-    """What a token is. OUTER is text outside of actions, OPEN and CLOSE are {{ and }}."""
+    """The kind of a token. OUTER is text outside of actions, OPEN and CLOSE are {{ and }}."""
 
     OUTER = "outer"
     OPEN = "open"

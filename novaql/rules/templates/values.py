@@ -48,7 +48,7 @@ def sample(labels: dict[str, str], value: float | FloatHistogram) -> Record:
 
 
 def go_type(value: Any) -> str:
-    """How Go calls the type of a value."""
+    """The name of a value's type in Go."""
     match value:
         case None:
             return "<nil>"
@@ -78,7 +78,7 @@ def go_type(value: Any) -> str:
 
 
 def truth(value: Any) -> bool:
-    """The truth of a value in `if`: zero, "", nothing and empty collections are false."""
+    """The truth of a value in `if`: zero, "", nil and empty collections are false."""
     if isinstance(value, Seconds):
         return value.seconds != 0
     if isinstance(value, (Record, Time, FloatHistogram)):
@@ -88,7 +88,7 @@ def truth(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """Text of a value, as Go prints it with %v. Raises `TemplateFailure` for one that is too long
-    or too deep: a collection may hold one text any number of times."""
+    or too deep: a collection may contain one text any number of times."""
     if not isinstance(value, (dict, list, Record)):
         return _plain(value)
     return joined("", _pieces(value, 0), "value")

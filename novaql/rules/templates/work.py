@@ -1,8 +1,8 @@
 """Bounds of the work of templates: bytes that they process, time, and cancellation.
 
-One `TemplateWork` serves all templates of an evaluation. Each expansion is bounded by itself, and
-results in the text of its failure where it does too much; the deadline and the cancellation end the
-whole evaluation.
+One `TemplateWork` serves all templates of an evaluation. Each expansion has its own bound, above
+which its result is the text of its failure; the deadline and the cancellation end the whole
+evaluation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from novaql.errors import EvaluationError, QueryCancelled, QueryTimeout
 from novaql.rules.templates.problems import TemplateFailure
 
 MOST_WORK = 64 << 20
-"""Bytes that one expansion may work on: arguments and results of functions."""
+"""Bytes that one expansion may process: arguments and results of functions."""
 
 MOST_TEXT = 64 << 20
 """Characters that all expansions of one evaluation may return together."""
@@ -45,12 +45,12 @@ class TemplateWork:
         self._text = 0
 
     def begin(self) -> None:
-        """Another expansion begins."""
+        """Begin another expansion."""
         self._worked = self._looked = 0
         self.look()
 
     def charge(self, size: int) -> None:
-        """Count bytes before they are worked on. Raises `TemplateFailure` where it is too much."""
+        """Count bytes before they are processed. Raises `TemplateFailure` above the limit."""
         self._worked += size
         if self._worked > MOST_WORK:
             raise TemplateFailure(f"the template works on more than {MOST_WORK >> 20} MiB")
@@ -59,7 +59,7 @@ class TemplateWork:
             self.look()
 
     def gave(self, text: str) -> None:
-        """Count a result of an expansion. Raises `EvaluationError` if all are too long."""
+        """Count a result of an expansion. Raises `EvaluationError` if all together are too long."""
         self._text += len(text)
         if self._text > MOST_TEXT:
             raise EvaluationError(
@@ -67,7 +67,7 @@ class TemplateWork:
             )
 
     def look(self) -> None:
-        """Raise `QueryCancelled` or `QueryTimeout` where the evaluation is to end."""
+        """Raise `QueryCancelled` or `QueryTimeout` if the evaluation must end."""
         if self._cancellation is not None and self._cancellation.cancelled:
             raise QueryCancelled("the query was cancelled")
         if self._deadline is not None and time.monotonic() > self._deadline:

@@ -1,4 +1,4 @@
-"""Which rules the tests cover."""
+"""The rules that the tests cover."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def coverage_lines(found: Sequence[RuleCoverage]) -> Iterator[str]:
 
 
 def _reads(expr: str, rule: Rule) -> bool:
-    """Whether a selector of the expression can match what the rule writes."""
+    """Whether a selector of the expression can match the series that the rule writes."""
     try:
         tree = parse_core(expr)
     except QueryError:
         return False
     names = (ALERTS, ALERTS_FOR_STATE) if isinstance(rule, AlertingRule) else (rule.name,)
-    # Only constant labels take part: templates may return anything.
+    # Only constant labels are compared, since templates may return any text.
     known = {name: text for name, text in rule.labels.items() if "{{" not in text}
     if isinstance(rule, AlertingRule):
         known[ALERT_NAME] = rule.name

@@ -12,7 +12,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def junit_xml(suites: Mapping[str, Sequence[TestOutcome]], errors: Mapping[str, str]) -> bytes:
-    """A suite for each test file; `errors`: file → why it could not be run at all."""
+    """A suite for each test file; `errors`: file → the reason for which it could not run."""
     root = ElementTree.Element("testsuites")
     for file in dict.fromkeys([*suites, *errors]):
         outcomes = suites.get(file, ())

@@ -53,7 +53,7 @@ class TestGroup:
     start_ms     the time that test times count from, milliseconds since 1970
     """
 
-    __test__ = False  # for pytest: this is no test
+    __test__ = False  # for pytest: this is not a test
 
     name: str
     interval_ms: int
@@ -81,7 +81,7 @@ class TestFile:
     fuzzy_compare  neighbouring floats count as equal
     """
 
-    __test__ = False  # for pytest: this is no test
+    __test__ = False  # for pytest: this is not a test
 
     file: str
     rule_files: tuple[str, ...]

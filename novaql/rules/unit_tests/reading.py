@@ -28,7 +28,8 @@ from novaql.timeparse import to_ms
 
 DEFAULT_INTERVAL_MS = 60_000
 _ABSOLUTE = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?$|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]")
-"""Unix seconds, or the beginning of RFC 3339: no time of `to_ms` that is relative to the clock."""
+"""Unix seconds, or the beginning of RFC 3339: excludes the times of `to_ms` that are relative to
+the clock."""
 FILE_FIELDS = ("rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare")
 TEST_FIELDS = (
     "interval",
@@ -43,7 +44,7 @@ TEST_FIELDS = (
 
 
 def read_test_file(path: str | Path, *, ignore_unknown: bool = False) -> TestFile:
-    """The tests of a file. Raises `FileProblems` with all that is wrong, `OSError`."""
+    """The tests of a file. Raises `FileProblems` with all problems, `OSError`."""
     file = str(path)
     source = YamlText(read_text(path), file)
     reading = _Reading(source, ignore_unknown=ignore_unknown)
@@ -186,7 +187,7 @@ class _Reading:
 
 
 def _found_files(patterns: list[str], folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Files that match, in order; patterns that none does."""
+    """Return the files that match, in order, and the patterns that match no file."""
     found: list[str] = []
     missing: list[str] = []
     for pattern in patterns:

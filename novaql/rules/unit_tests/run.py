@@ -1,4 +1,4 @@
-"""Running tests of rules."""
+"""Runs tests of rules."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Failure:
 class TestOutcome:
     """The outcome of one test; `failures` is empty if it passed."""
 
-    __test__ = False  # for pytest: this is no test
+    __test__ = False  # for pytest: this is not a test
 
     name: str
     place: Place
@@ -91,7 +91,7 @@ class _Run:
             yield from self.expr_failures(test)
 
     def evaluate(self, time_ms: int) -> Iterator[Failure]:
-        """Evaluate every group; rules that fail."""
+        """Evaluate every group; return the rules that fail."""
         now = self.test.start_ms + time_ms
         self.store.load_until(now)
         for group in self.groups:
@@ -165,9 +165,9 @@ def _equal(
 
 
 def _values_equal(expected: Value, found: Value, *, fuzzy: bool) -> bool:
-    """NaN equals nothing, as in promtool; `fuzzy` allows the next float on either side.
+    """NaN is unequal to all values, as in promtool; `fuzzy` allows the next float on either side.
 
-    A counter reset hint counts only where the expectation has one.
+    A counter reset hint counts only if the expectation has one.
     """
     if isinstance(expected, FloatHistogram) or isinstance(found, FloatHistogram):
         if not (isinstance(expected, FloatHistogram) and isinstance(found, FloatHistogram)):

@@ -1,4 +1,4 @@
-"""The store of one test: its input series up to a time, and what the rules write."""
+"""The store of one test: its input series up to a time, and the series that the rules write."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from novaql.tsdb.model.source import Source
 class TestStore:
     """A database in memory. Input is appended as time advances: a rule cannot read the future."""
 
-    __test__ = False  # for pytest: this is no test
+    __test__ = False  # for pytest: this is not a test
 
     def __init__(
         self, series: Sequence[tuple[Labels, Sequence[Item]]], interval_ms: int, start_ms: int = 0
     ) -> None:
-        last = dict(series)  # of two with the same labels the later one counts
+        last = dict(series)  # of two with the same labels, the later one counts
         waiting: list[Sample] = []
         for labels, items in last.items():
             stored = {
@@ -41,7 +41,7 @@ class TestStore:
         self._newest: dict[Labels, tuple[int, Stored]] = {}
 
     def load_until(self, time_ms: int) -> None:
-        """Make the input up to and with this time visible."""
+        """Append the input up to this time, inclusive."""
         first = self._loaded
         while self._loaded < len(self._waiting) and self._waiting[self._loaded][1] <= time_ms:
             self._loaded += 1

@@ -1,5 +1,5 @@
 """Lengths of the contents of actions, so that lists need not read the contents; and the salts with
-which the ledger hashes texts of people. Actions of before get their salt with their next text."""
+which the ledger hashes texts of people. Existing actions get a salt with their next text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people and programs of the story: each is a client of the API with a token of its own."""
+"""The people and programs of the story: each is a client of the API with its own token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""run_story(): the story in real time, over a server of its own."""
+"""run_story(): the story in real time, with a separate server."""
 
 from __future__ import annotations
 

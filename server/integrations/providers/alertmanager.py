@@ -40,8 +40,8 @@ _OTHER_SEVERITY = "sev3"
 
 
 class AlertmanagerSettings(LoginSettings):
-    """Where it is, the label of the service that an alert belongs to, and whether alerts become
-    incidents."""
+    """The address of Alertmanager, the label of the service that an alert belongs to, and whether
+    alerts become incidents."""
 
     service_label: Annotated[str, Field(min_length=1, max_length=100)] = Field(
         "service", description="the label whose value is the name of a service"

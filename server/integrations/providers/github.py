@@ -44,7 +44,7 @@ _PAGE = 30
 _OPEN = ("", "queued", "pending", "in_progress", "waiting")
 """Statuses of deployments that are not over; the next sync reads them again."""
 _LOOK_BACK = timedelta(days=1)
-"""A sync reads deployments again for so long, because their status changes."""
+"""How long a sync reads a deployment again, because its status changes."""
 _STATUS = {"success": "succeeded", "failure": "failed", "error": "failed", "inactive": "superseded"}
 Repository = Annotated[
     str, Field(max_length=140, pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$")
@@ -190,7 +190,8 @@ class GitHub(Provider):
 
 
 def _place(cursor: str | None, following: str, count: int) -> dict[str, Any]:
-    """Where a sync continues. A list of repositories that became shorter begins again."""
+    """The position at which a sync continues. A list of repositories that became shorter begins
+    again."""
     place: dict[str, Any] = {"since": None, "at": 0, "page": 1, "next": None}
     if cursor is not None:
         place |= orjson.loads(cursor)

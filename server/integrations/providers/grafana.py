@@ -29,7 +29,7 @@ _PAGE = 20
 
 
 class GrafanaSettings(ProviderSettings):
-    """Where it is, and a token of a service account with the role Viewer."""
+    """The address of Grafana, and a token of a service account with the role Viewer."""
 
     base_url: TargetUrl = Field(description="without `/api/…`; a path before that is allowed")
     token: Secret = Field(description="of a service account with the role Viewer")

@@ -64,7 +64,7 @@ class PagerDutySettings(CatalogSettings):
 
 
 class PagerDuty(Provider):
-    """All lists, one after the other."""
+    """All lists, one after another."""
 
     name = "pagerduty"
     title = "PagerDuty"

@@ -36,7 +36,7 @@ _TARGETS, _RULES = "targets", "rules"
 
 
 class PrometheusSettings(LoginSettings, CatalogSettings):
-    """Where it is, and whether its rules and services become those of this server."""
+    """The address of Prometheus, and whether its rules and services become those of this server."""
 
     import_rules: bool = Field(
         default=False, description=f"evaluate its rules here, too, as the rule file `{FILE}`"

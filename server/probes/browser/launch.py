@@ -1,12 +1,11 @@
-"""Starts a program in a network namespace of its own, as another user. Runs as a script.
+"""Starts a program in a separate network namespace, as another user. Runs as a script.
 
 `python -I -S launch.py ARGUMENTS`, with ARGUMENTS a JSON object:
 
-uid      the user of the program; null: this process is no superuser, and a user namespace is made
-control  a socket: receives the listener of the proxy, made in the new network namespace
-fds      file descriptors that become 3, 4, 5 … of the program
-limits   resource limits by name
-command  the program and its arguments
+uid the user of the program; null: this process is not a superuser, and a user namespace is created
+control a socket: receives the listener of the proxy, made in the new network namespace fds file
+descriptors that become 3, 4, 5 … of the program limits resource limits by name command the program
+and its arguments
 
 The script imports only the standard library, and no other module of NovaQL: it starts quickly.
 A socket belongs to the namespace in which it was made, also in another process. So the process

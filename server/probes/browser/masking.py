@@ -11,7 +11,7 @@ from novaql.server.probes.browser.cdp import CommandFailed, Connection
 def hide_closed_roots(connection: Connection, world: int) -> None:
     """Make the hosts of all closed shadow roots of the page invisible.
 
-    world  the context in which `scripts.UNMASK` finds them. Those in frames stay invisible.
+    world  the context in which `scripts.UNMASK` finds them. Those in frames remain invisible.
     """
     document = connection.call("DOM.getDocument", {"depth": -1, "pierce": True})["root"]
     for host in _closed_hosts(document):

@@ -211,7 +211,7 @@ class Page:
         return answer["result"].get("value")
 
     def _world(self) -> int:
-        """Return the context of the driver's scripts in the document of now."""
+        """Return the context of the driver's scripts in the current document."""
         made = self._cdp.call(
             "Page.createIsolatedWorld", {"frameId": self._frame, "worldName": "novaql"}
         )

@@ -81,7 +81,7 @@ def _launch(program: list[str], control: int, fds: tuple[int, ...]) -> list[str]
 class BrowserProcess:
     """A running browser. Raises `FlowFailed` `unavailable` if it does not start until `end`.
 
-    check     raises to end the start
+    check     raises an error to end the start
     listener  where the browser's proxy accepts connections
     reading   CDP's messages from the browser
     writing   CDP's messages to the browser

@@ -1,4 +1,4 @@
-"""What a browser flow reports."""
+"""The report of a browser flow."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The functions that the driver runs in a page.
 
-They run in a world of their own: they share the document with the page's scripts, but no variable.
+They run in an isolated world: they share the document with the page's scripts, but no variable.
 Values from flows are arguments of the functions, never part of their text.
 """
 

@@ -1,4 +1,5 @@
-"""Floods: requests of a tenant that takes all it can get, for tests and for measurements."""
+"""Floods: requests of a tenant that uses as much of the server as it can, for tests and for
+measurements."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:  # the process of the clients needs neither, and begins sooner
+if TYPE_CHECKING:  # the process of the clients does not need it, and starts faster without it
     from tests.support.abuse.rig import AbuseRig
 
 Body = Callable[[int], bytes]
@@ -26,13 +27,13 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 class Flood:
     """One request that each of many clients sends again and again, as soon as it has the answer.
 
-    The clients take little of the processor (asyncio streams, a request is built once), so that the
-    server has what it needs: what is measured are its shares, not those of the operating system.
+    The clients use little CPU time (asyncio streams, a request is built once), so that the effects
+    are those of the server's shares, not of the operating system's.
 
-    path   where to; every request is a POST
-    body   what the client with a number sends
-    after  what it sends once at last, if anything
-    fresh  each request has a number of its own, so that no answer is one that was cached
+    path   of the requests, which are POSTs
+    body   the body of a client, by its number
+    after  the body that it sends once at the end, if any
+    fresh  each request has its own number, so that no answer is cached
     """
 
     path: str
@@ -44,9 +45,10 @@ class Flood:
     fresh: bool = False
 
     def run(self, rig: AbuseRig, seconds: float) -> Counter[int]:
-        """Flood a server for a while; the statuses, 0 for requests without an answer.
+        """Flood a server for a while; return the statuses, 0 for requests without an answer.
 
-        The clients are in a process of their own: the quiet tenant's does not wait for them.
+        The clients run in a separate process, so that the quiet tenant's client does not wait for
+        them.
         """
         secret = {role.value: secret for role, secret in rig.noisy.items()}[self.role]
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
@@ -93,7 +95,7 @@ class _Client:
         return f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     async def ask(self, request: bytes) -> int:
-        """The status; 0 if there is no answer in time."""
+        """Send a request; return the status, 0 if there is no answer in time."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 return await self._ask(request)
@@ -137,7 +139,7 @@ def small_query(_: int) -> bytes:
 def dashboard(number: int) -> bytes:
     names = ["a", "b", "c", "d"]
     values = [{"name": name, "type": "custom", "values": ["1m"]} for name in names]
-    # Each query parses with the last of 81 kinds of values alone.
+    # Each query parses only with the last of 81 kinds of values.
     last = " + ".join(f"rate(x[${name}])" for name in names)
     panels = [
         {

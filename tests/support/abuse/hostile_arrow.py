@@ -1,4 +1,4 @@
-"""Arrow IPC streams that are small on the wire and were made to be large in memory."""
+"""Arrow IPC streams that are small on the wire and large in memory, on purpose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 MB = 1 << 20
 FULL = int(os.environ.get("NOVAQL_HOSTILE_MB", "2")) * MB
-"""As many bytes as a body may have unpacked: 2 MiB, so that the tests are quick."""
+"""The limit of a decompressed body: 2 MiB, so that the tests are quick."""
 
 
 def zipped(data: bytes) -> bytes:
@@ -104,7 +104,8 @@ def many_columns() -> bytes:
 
 
 def wide_rows() -> bytes:
-    """Columns times distinct label sets: as many series as both make together."""
+    """Rows with many columns and distinct label sets: the number of series is the product of
+    both."""
     rows, columns = 4096, 1024
     table: dict[str, Any] = {
         "time": pa.array(np.zeros(rows, "M8[ms]")),

@@ -1,4 +1,4 @@
-"""Bodies that are small on the wire and were made to be large in memory, one of each kind."""
+"""Bodies that are small on the wire and large in memory, on purpose; one of each kind."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def family(metrics: bytes, kind: int = 1) -> bytes:
 
 
 def members() -> bytes:
-    """A gzip file of as many members as are read, each a bomb."""
+    """A gzip file with the largest number of members that is read, each a bomb."""
     return zipped(bytes(FULL)) * 15
 
 
@@ -107,12 +107,12 @@ def arrow(make: Callable[[], bytes], **more: Any) -> Hostile:
 
 
 def false_length() -> bytes:
-    """Snappy: a body of a few bytes that says that it is as large as a body may be."""
+    """Snappy: a body of a few bytes that declares the largest size of a body."""
     return varint(FULL) + snappy(SERIES_1)[1:]
 
 
 def zstd_window(exponent: int) -> bytes:
-    """A frame that asks for a window of two to this power, and runs of zeros in it."""
+    """A frame that requires a window of two to this power, and contains runs of zeros."""
     head = b"\x28\xb5\x2f\xfd\x00" + bytes([exponent - 10 << 3])
     run = (128 << 10 << 3 | 1 << 1).to_bytes(3, "little") + b"\n"
     last = (1 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\n"

@@ -1,4 +1,4 @@
-"""A body that a server must withstand, and where it is sent."""
+"""A body that a server must withstand, and the path that it is sent to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROTO_2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
 
 @dataclass(frozen=True)
 class Hostile:
-    """A body and what may be answered.
+    """A body and the statuses that may answer it.
 
     unpacked  its size without the content encoding, at most the limit
     """
@@ -32,5 +32,5 @@ class Hostile:
 
 
 def full(piece: bytes, *, before: bytes = b"", behind: bytes = b"") -> bytes:
-    """As many of a piece as fit."""
+    """Repeat a piece as often as it fits."""
     return before + piece * ((FULL - len(before) - len(behind)) // len(piece)) + behind

@@ -9,7 +9,7 @@ from tests.support.abuse.hostile_body import INFLUX, INGEST, LINES, OPENMETRICS,
 
 
 def one_line(piece: bytes, before: bytes, behind: bytes, **more: Any) -> Hostile:
-    """A line of the size of a body."""
+    """A line as large as a body may be."""
     kind = more.pop("kind", TEXT)
     return Hostile(
         INGEST, kind, lambda: zipped(full(piece, before=before, behind=behind)), "gzip", **more

@@ -1,9 +1,9 @@
-"""What a body costs a server: each in a process of its own, which begins warm.
+"""The cost of a body for a server: each in a separate process, which begins warm.
 
 python -m tests.support.abuse.measured_bodies              every kind of `hostile_bodies`
-python -m tests.support.abuse.measured_bodies influx       those with this in their name
+python -m tests.support.abuse.measured_bodies influx       those whose names contain a text
 
-NOVAQL_HOSTILE_MB=64 makes them as large as a server takes them by default.
+NOVAQL_HOSTILE_MB=64 makes them as large as a server accepts by default.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ GOOD = {
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Status, bytes on the wire, what the process grew by at its peak, and a good body after it."""
+    """Status, bytes on the wire, growth of the process at its peak, and whether a good body is
+    stored afterwards."""
     out, into = os.pipe()
     child = os.fork()
     if child == 0:
@@ -53,7 +54,7 @@ def measure(name: str) -> dict[str, Any]:
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_S, LONGEST_S))
         try:
             found = asyncio.run(_measured(KINDS[name]))
-        except BaseException as problem:  # noqa: BLE001 - a process of its own, which reports it
+        except BaseException as problem:  # noqa: BLE001 - a separate process, which reports it
             found = {"error": repr(problem)[:300]}
         os.write(into, json.dumps(found).encode())
         os._exit(0)
@@ -65,7 +66,8 @@ def measure(name: str) -> dict[str, Any]:
 
 
 async def _warm() -> None:
-    """Serve good bodies and a query once: what a server makes at its first ones, the forks have."""
+    """Serve good bodies and a query once, so that forks have what a server creates for its first
+    ones."""
     with tempfile.TemporaryDirectory() as folder:
         app = _app(Path(folder))
         async with app.router.lifespan_context(app), _client_of(app) as client:
@@ -115,7 +117,7 @@ async def _measured(hostile: Hostile) -> dict[str, Any]:
 
 
 async def _good_one(client: httpx.AsyncClient, hostile: Hostile) -> bool:
-    """Whether a good body through the same door is stored, with all labels, and found again."""
+    """Whether a good body at the same endpoint is stored, with all labels, and a query finds it."""
     labels = {"__name__": "afterwards", "job": "a", "instance": "b"}
     if hostile.path == hostile_body.WRITE:
         from tests.support.messages.remote_messages import write_2_message  # noqa: PLC0415

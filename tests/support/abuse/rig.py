@@ -1,4 +1,4 @@
-"""A server with a noisy and a quiet tenant, and what the quiet one notices of the noisy one."""
+"""A server with a noisy and a quiet tenant, and the effects on the quiet one."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ HANG_S = 60.0
 """A request of the quiet tenant that has no answer by then counts as hanging."""
 
 _SHARED_BYTES = 128 << 20
-"""A server of its own process imports more than this. A fork shares these pages with its parent,
+"""A server in its own process imports more than this. A fork shares these pages with its parent,
 and a control group does not count them."""
 
 _CALM = 5
-"""So many pairs of quick answers in a row mean that all is as before."""
+"""The number of consecutive pairs of quick answers after which the server counts as recovered."""
 
 
 @dataclass
 class Noticed:
-    """What the quiet tenant's requests met, in the order in which they were sent.
+    """The outcomes of the quiet tenant's requests, in the order in which they were sent.
 
-    query_statuses, write_statuses  HTTP statuses; 0 stands for no answer at all
-    query_s, write_s                how long each took
+    query_statuses, write_statuses  HTTP statuses; 0: no answer
+    query_s, write_s                the duration of each
     peak_bytes                      the most that the server's processes held, each at its peak
     recovered_s                     from the end of the abuse until answers were quick again
     """
@@ -58,7 +58,8 @@ class Noticed:
         return max(self.query_s + self.write_s, default=0.0)
 
     def assert_unharmed(self, *, memory_bytes: int = MEMORY_BYTES) -> None:
-        """All answers of the quiet tenant were good, none hung, and the memory was enough."""
+        """Assert that all answers of the quiet tenant were good, none hung, and the memory
+        sufficed."""
         assert self.query_statuses, "the quiet tenant sent nothing"
         assert set(self.query_statuses) == {200}, self.statuses
         assert set(self.write_statuses) == {204}, self.statuses
@@ -82,7 +83,7 @@ class AbuseRig:
     def client(
         self, role: Role = Role.READ_ONLY, *, quiet: bool = False, timeout: float = HANG_S
     ) -> httpx.Client:
-        """A client of the noisy tenant, unless the quiet one is asked for."""
+        """A client of the noisy tenant, or of the quiet one."""
         secret = (self.quiet if quiet else self.noisy)[role]
         return httpx.Client(
             base_url=self.server.url,
@@ -93,7 +94,8 @@ class AbuseRig:
 
     @contextmanager
     def watched(self) -> Iterator[Noticed]:
-        """The abuse happens in the block; what was noticed is complete when it is left.
+        """Observe the quiet tenant while the block abuses the server; the record is complete after
+        the block.
 
         The quiet tenant asks a small query and writes a sample in turn, 20 times a second at most.
         """
@@ -140,7 +142,7 @@ class AbuseRig:
             time.sleep(0.05)
 
     def settle(self) -> None:
-        """Find out how quick the quiet tenant's answers are while nothing else happens."""
+        """Measure the latency of the quiet tenant on an idle server."""
         noticed = Noticed()
         with self.client(Role.OPERATOR, quiet=True) as client:
             for _ in range(20):
@@ -172,7 +174,7 @@ def abuse_rig(
 
     kind      of database: `sqlite` or `postgresql`
     workers   processes that answer
-    settings  what else its environment says; quotas of requests are off
+    settings  further settings in its environment; quotas of requests are off
     """
     chosen = {"rate_per_minute": "0", "rate_per_day": "0", "prometheus_per_minute": "0"}
     chosen |= {"workers": str(workers), **settings}

@@ -1,5 +1,5 @@
-"""URLs that nothing on behalf of a user reaches: checks, integrations and steps of runbooks refuse
-each of them with a 422, and the listener on `{port}` of this machine sees no connection."""
+"""URLs that no request on behalf of a user may reach: checks, integrations and steps of runbooks
+reject each of them with a 422, and the listener on `{port}` of this machine gets no connection."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ DENIED_URLS = (
 
 
 def denied_urls(port: int) -> list[str]:
-    """All of them, with the port of a listener."""
+    """All denied URLs, with the port of a listener."""
     return [url.replace("{port}", str(port)) for url in DENIED_URLS]

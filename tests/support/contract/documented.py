@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document has."""
+"""Checks that the OpenAPI document describes an answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from novaql.server.routes import ROUTES
 
 
 def assert_documented(method: str, path: str, answer: httpx.Response) -> None:
-    """The answer of a row of the route table has a status, a type and a body of the document.
+    """Assert that the document has the status, the type and the body of the answer of a route.
 
-    path  as the table has it, with names in braces; rows that are not in the document pass
+    path  as in the route table, with names in braces; routes that are not in the document pass
     """
     operation = document()["paths"].get(path, {}).get(method.lower())
     if operation is None:

@@ -1,4 +1,4 @@
-"""A walk over the route table: makes a resource of every kind by the rows' own examples."""
+"""A walk over the route table: creates a resource of every kind from the examples of the routes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID = re.compile(r"[a-z]{2,5}_[0-9A-Za-z]{16,32}")
 
 @dataclass
 class Walk:
-    """What one tenant has made: answers of the creating endpoints, by path."""
+    """The resources that one tenant has created: answers of the creating endpoints, by path."""
 
     server: LocalServer
     token: str
@@ -31,7 +31,7 @@ class Walk:
         return self.server.client.request(method, path, json=body, headers=headers)
 
     def make(self) -> None:
-        """One resource of every kind that has an example, in the order of the table."""
+        """Create one resource of every kind that has an example, in the order of the table."""
         for endpoint in creating():
             path = self.path_of(endpoint)
             if path is None:
@@ -42,7 +42,8 @@ class Walk:
                 self.made[endpoint.path] = answer.json()
 
     def path_of(self, endpoint: Row) -> str | None:
-        """The endpoint's path with what was made in place of its braces; None if nothing was."""
+        """The endpoint's path with ids of created resources in place of its braces; None without
+        such a resource."""
         path = endpoint.path
         for match in _BRACED.finditer(endpoint.path):
             parent = self.made.get(endpoint.path[: match.start()].rstrip("/"))
@@ -55,7 +56,8 @@ class Walk:
         return path
 
     def body_of(self, endpoint: Row) -> Any:
-        """The endpoint's example. Ids of zeros are those of what was made, by their prefix."""
+        """The endpoint's example. Ids of zeros are replaced by those of created resources with the
+        same prefix."""
         text = json.dumps(endpoint.example)
         made = {str(one["id"]).partition("_")[0]: one["id"] for one in self._resources()}
         return json.loads(_PLACE.sub(lambda found: str(made.get(found[1], found[0])), text))
@@ -64,12 +66,12 @@ class Walk:
         return [one for one in self.made.values() if isinstance(one, Mapping) and "id" in one]
 
     def everything(self) -> list[str]:
-        """Every id and name in what was made."""
+        """Every id and name of a created resource."""
         return sorted(set(_keys(self.made)))
 
 
 def creating() -> Iterator[Row]:
-    """The rows that make something and have an example."""
+    """The routes that create a resource and have an example."""
     for endpoint in ROUTES:
         if (
             endpoint.verbs == ("POST",)

@@ -1,4 +1,4 @@
-"""Values just inside and just outside of what a JSON schema allows, at every place of a body."""
+"""Values at both sides of the bounds of a JSON schema, at every place of a body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Schema = Mapping[str, Any]
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _FORMATS = FormatChecker(formats=())
 ODD_TEXTS = ("", " ", "\n", "a\n", "\na", "é", "a b", "a/b", "-", "!", "a,b", "@", "٣", "٣s", "0.٣")
-"""Texts that one pattern or another refuses."""
+"""Texts that some patterns reject."""
 _KNOWN = {"anyOf", "oneOf", "discriminator"}
 
 
@@ -22,8 +22,8 @@ _KNOWN = {"anyOf", "oneOf", "discriminator"}
 class Place:
     """A value in a body.
 
-    pointer  where it is
-    schema   what the document says of it, one branch of a union
+    pointer  its JSON pointer
+    schema   its schema in the document, one branch of a union
     allows   whether the document allows a value there, by any branch
     whole    the body with a value there, valid everywhere else
     """
@@ -35,7 +35,7 @@ class Place:
 
 
 class Values:
-    """Of the schemas of one document, as `document` has them: its patterns are Python's."""
+    """Values for the schemas of one document. `document` is a copy whose patterns are Python's."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = self._document = copy.deepcopy(dict(document))
@@ -44,7 +44,7 @@ class Values:
                 part["pattern"] = _in_python(part["pattern"])
 
     def places(self, schema: Schema, example: Any = None) -> Iterator[Place]:
-        """Every place in a value of the schema. `example` is one that is valid."""
+        """Every place in a value of the schema. `example` is a valid value."""
         return self._places(schema, "", lambda value: value, example, ())
 
     def tries(self, place: Place) -> Iterator[tuple[bool, Any]]:
@@ -74,7 +74,7 @@ class Values:
     ) -> Iterator[Place]:
         reference = schema.get("$ref", "")
         if reference in within:
-            return  # a tree in a tree: its places were seen
+            return  # a recursive schema: its places are covered already
         within += (reference,) if reference else ()
         allows = self.validator(schema).is_valid
         for branch in self._branches(schema):
@@ -91,7 +91,7 @@ class Values:
             base = example if self._fits(branch, example) else self.least(branch)
             for name, inner in branch.get("properties", {}).items():
                 if "const" in inner:
-                    continue  # it says which branch this is
+                    continue  # it identifies the branch
                 yield from self._places(
                     inner,
                     f"{pointer}/{name}",
@@ -109,7 +109,7 @@ class Values:
                 )
 
     def validator(self, schema: Schema) -> Draft202012Validator:
-        """Of a schema of the document."""
+        """The validator of a schema of the document."""
         whole = {**schema, "components": self._document["components"]}
         return Draft202012Validator(whole, format_checker=_FORMATS)
 
@@ -214,7 +214,7 @@ class Values:
 
 
 def text_of(schema: Schema, length: int) -> str | None:
-    """A text of that many characters that has the schema's pattern; None if none is known."""
+    """A text of this length that matches the schema's pattern; None if none is known."""
     for begin, fill, end in _SHAPES:
         body = length - len(begin) - len(end)
         text = begin + (fill * length)[: max(body, 0)] + end

@@ -1,8 +1,9 @@
-"""For the program of tests/server/contract/test_schemathesis.py: it must not end its own token.
+"""Hooks for the program of tests/server/contract/test_schemathesis.py, which must not revoke its
+own token.
 
 Schemathesis learns ids from answers, and deletes what it finds; a server lets an administrator
 revoke even the token that is used for it. Requests that would end `NOVAQL_TEST_KEPT` (ids, with
-spaces between them) go to an id that nobody has.
+spaces between them) go to an id that no resource has.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ KEPT = frozenset(os.environ["NOVAQL_TEST_KEPT"].split())
     *("application/vnd.influx.line-protocol", "text/x-influx-line-protocol"),
 )
 def as_it_is(context: Any, value: Any) -> bytes:  # noqa: ARG001 - the hook's shape
-    """Bodies that are bytes."""
+    """A strategy for bodies that are bytes."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 
 def _is_positive(case: Any, place: ParameterLocation = ParameterLocation.QUERY) -> bool:
-    """Whether the parameters of a place are such as the schema allows."""
+    """Whether the schema allows the parameters at a location."""
     if case.meta is None:
         return True
     info = case.meta.components.get(place)
@@ -62,11 +63,11 @@ def _as_a_form_says(body: Mapping[str, Any], properties: Mapping[str, Any]) -> d
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 - the hook's shape
-    """Aim somewhere else; ask lists for their first page, unless the cursor is to be refused; and
-    judge a form by what is sent.
+    """Replace ids that must remain, request the first pages of lists unless the cursor should be
+    rejected, and check a form by the bytes that are sent.
 
-    A cursor is one that the server has signed, which no schema can say. A key that two requests
-    happen to share makes the second get the first one's answer: of something deleted since.
+    The server signs valid cursors, which no schema can express. If two requests happen to share an
+    Idempotency-Key, the second gets the answer to the first, perhaps of a resource deleted since.
     """
     if case.headers and _is_positive(case, ParameterLocation.HEADER):
         case.headers.pop("Idempotency-Key", None)
@@ -80,5 +81,5 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 -
     if case.media_type == FORM and isinstance(case.body, dict):
         schema = case.operation.get_body_for_media_type(FORM).definition["schema"]
         read = _as_a_form_says(case.body, schema["properties"])
-        if read != case.body:  # written anew, a case is judged anew by its schema
+        if read != case.body:  # replacing the body makes schemathesis check it again by the schema
             case.body = read

@@ -76,5 +76,5 @@ PROMISED = frozenset(_ROWS.split("\n")) - {""}
 
 
 def promised(*prefixes: str) -> set[str]:
-    """Those whose path begins so."""
+    """The endpoints whose path begins with a prefix."""
     return {row for row in PROMISED if row.split()[1].startswith(prefixes)}

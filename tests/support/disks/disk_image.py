@@ -1,4 +1,5 @@
-"""The two images of a simulated disk: what programs see, and what is safe from a power cut."""
+"""The two images of a simulated disk: the state that programs see, and the state that survives a
+power cut."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ SECTOR = 512
 
 
 class Cut(StrEnum):
-    """What a power cut leaves of writes that were not synced.
+    """The part of unsynced writes that survives a power cut.
 
-    LOST       nothing of them
-    WRITTEN    all of them: the kernel had written everything out
+    LOST       none of them
+    WRITTEN    all of them: the kernel had written everything to the disk
     PAGES      some 4 KiB pages of each file; a file's size may have grown without its bytes
     TORN       as PAGES, and a page ends in the middle of a sector's worth of new bytes
-    REORDERED  as PAGES, and any of the changes of names, whatever order they were made in
+    REORDERED  as PAGES, and any of the changes of names, independent of their order
     """
 
     LOST = "lost"
@@ -32,10 +33,10 @@ class Cut(StrEnum):
 
 @dataclass(frozen=True)
 class Inode:
-    """A file: `data` as programs see it, `safe` as the disk has it. Both only ever replaced.
+    """A file: `data` as programs see it, `safe` as the disk has it. Both are immutable.
 
-    dropped  an fsync failed: the kernel has given up its pages. A later one may be confirmed, and
-             brings nothing to the disk
+    dropped  an fsync failed: the kernel has dropped its pages. A later fsync may succeed without
+             writing them to the disk
     """
 
     data: bytes = b""
@@ -45,7 +46,7 @@ class Inode:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of names that no `fsync_dir` has confirmed: name → inode number, None: gone."""
+    """A change of names that no `fsync_dir` has confirmed: name → inode number; None: removed."""
 
     folder: Path
     names: tuple[tuple[Path, int | None], ...]
@@ -53,7 +54,8 @@ class Change:
 
 @dataclass
 class Image:
-    """The state of a disk. `names`: what programs see; `safe_names`: what is safe."""
+    """The state of a disk. `names`: those that programs see; `safe_names`: those that survive a
+    power cut."""
 
     inodes: dict[int, Inode] = field(default_factory=dict)
     names: dict[Path, int] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class Image:
         )
 
     def after(self, cut: Cut, rng: random.Random) -> Image:
-        """What a power cut leaves. Everything of it is safe."""
+        """The state after a power cut. All of it is safe."""
         names = dict(self.safe_names)
         for change in self.pending:
             keep = {
@@ -116,7 +118,7 @@ def _left_of(file: Inode, cut: Cut, rng: random.Random) -> bytes:
     if cut is Cut.TORN and size:
         at = rng.randrange(0, size, SECTOR)
         _overlay(out, at, file.data[at : at + rng.randint(1, SECTOR)])
-    # A page that was safe keeps its safe bytes, unless newer ones were written over all of it.
+    # A safe page retains its safe bytes, unless newer ones replace all of it.
     common = 0
     while common < min(len(file.safe), len(file.data), size) and (
         file.safe[common : common + SECTOR] == file.data[common : common + SECTOR]

@@ -1,4 +1,4 @@
-"""A disk that refuses some calls, for tests of what the store does then."""
+"""A disk on which some calls fail, for tests of the store's reaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaql.tsdb.disk.vfs import AppendFile, Buffer, Disk
 
 @dataclass
 class Refusals:
-    """Which calls fail now. `room`: bytes that may still be written, None for no end of them."""
+    """Which calls fail now. `room`: bytes that may still be written; None: unlimited."""
 
     room: int | None = None
     fsync: bool = False
@@ -22,7 +22,7 @@ class Refusals:
 
 
 class FailingDisk(Disk):
-    """The real disk, but for what `refusals` says."""
+    """The real disk, except for the calls in `refusals`."""
 
     def __init__(self) -> None:
         self.refusals = Refusals()

@@ -1,8 +1,10 @@
-"""A disk in memory that keeps two images of everything: what programs see, and what is safe.
+"""A disk in memory with two images: the state that programs see, and the state that survives a
+power cut.
 
-Bytes become safe by `fsync`, names by `fsync_dir`. A power cut leaves what is safe, and of the rest
-whatever the `Cut` says: nothing, some 4 KiB pages of some files, some of the changes of names. A
-call may also fail, once or from some call on. Files hold `bytes`, so images are cheap to keep.
+Bytes become safe by `fsync`, names by `fsync_dir`. A power cut preserves what is safe, and the part
+of the rest that the `Cut` defines: nothing, some 4 KiB pages of some files, some of the changes of
+names. A call may also fail, once or from some call on. Files are `bytes` objects, so copies of
+images are cheap.
 """
 
 from __future__ import annotations
@@ -19,17 +21,17 @@ from tests.support.disks.disk_image import ROOT, STORE, Change, Cut, Image, Inod
 
 
 class PowerCut(BaseException):
-    """Nothing after this call happens. Not an `Exception`: no handler may go on."""
+    """No later call has an effect. Not an `Exception`, so that no handler catches it."""
 
 
 __all__ = ["STORE", "Cut", "Image", "PowerCut", "SimulatedDisk"]
 
 Fault = Callable[[int, str], OSError | None]
-"""(number of the call, its name) → what to raise, None to let it be."""
+"""(number of the call, its name) → the error to raise; None: no error."""
 
 
 class SimulatedDisk(Disk):
-    """A `Disk`. `calls` counts everything that changes something or waits for the disk."""
+    """A `Disk`. `calls` counts the calls that change something or wait for the disk."""
 
     def __init__(self, image: Image | None = None) -> None:
         self.image = Image(folders=ROOT, safe_folders=ROOT) if image is None else image.copy()
@@ -42,14 +44,14 @@ class SimulatedDisk(Disk):
         self.failing_read: int | None = None
         """Number of the one call that only reads and that fails."""
         self.refused: Path | None = None
-        """What it would have read."""
+        """The file that this call would have read."""
         self.room: int | None = None
         """Bytes that may still be written; None: no end of them."""
         self.before_call: Callable[[int, str], None] | None = None
         self.locked: dict[Path, _SimulatedLock] = {}
         self.dead = False
 
-    # What programs ask
+    # Calls of programs
 
     def create(self, path: Path) -> AppendFile:
         self.call("create", path)
@@ -149,10 +151,10 @@ class SimulatedDisk(Disk):
         lock.note("")
         return lock
 
-    # What tests ask
+    # Calls of tests
 
     def call(self, name: str, path: Path) -> None:
-        """Every call that changes something passes here before it does."""
+        """Record a call that changes something, before the change."""
         self._need_power()
         number = self.calls
         self.calls += 1
@@ -170,7 +172,7 @@ class SimulatedDisk(Disk):
             raise OSError(errno.ENOSPC, "no room left")
 
     def call_to_read(self, path: Path) -> None:
-        """Every call that only reads passes here; they are counted for themselves."""
+        """Record a call that only reads; these are counted separately."""
         self._need_power()
         number = self.reads
         self.reads += 1
@@ -179,7 +181,7 @@ class SimulatedDisk(Disk):
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
     def take_room(self, wanted: int) -> int:
-        """How many of these bytes still fit; they are taken."""
+        """Take up to this many bytes of the free space; return how many fit."""
         if self.room is None:
             return wanted
         taken = min(wanted, self.room)
@@ -187,7 +189,7 @@ class SimulatedDisk(Disk):
         return taken
 
     def kill(self) -> None:
-        """The process is gone: its locks, too. The kernel has what was written."""
+        """End the process: its locks are released. The kernel has all written bytes."""
         self.locked.clear()
 
     def after_cut(self, cut: Cut, rng: random.Random) -> SimulatedDisk:
@@ -197,7 +199,7 @@ class SimulatedDisk(Disk):
         return {path: self.image.inodes[n].data for path, n in self.image.names.items()}
 
     def put(self, path: Path, content: bytes) -> None:
-        """Set a file's bytes, as an ageing disk does."""
+        """Set a file's bytes, like corruption of an ageing disk."""
         number = self.image.names[path]
         self.image.inodes[number] = Inode(content, content)
 
@@ -247,7 +249,7 @@ class _SimulatedAppendFile(AppendFile):
             self._disk.call("append", self._path)
         except (OSError, PowerCut) as failure:
             problem = failure
-            taken = len(data) // 2  # a write that fails may have got half way
+            taken = len(data) // 2  # a write that fails may be done in part
         fits = self._disk.take_room(taken)
         file = self._disk.image.inodes[self._inode]
         grown = file.data[: self.size].ljust(self.size, b"\0") + data[:fits]

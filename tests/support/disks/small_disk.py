@@ -18,7 +18,7 @@ class SmallDisk:
     path: Path
 
     def fill(self, *, but: int = 0) -> None:
-        """Leave not one byte, or so many."""
+        """Fill the disk, except for some bytes."""
         size = 1 << 20
         with self._filler.open("ab", buffering=0) as file:
             while size:
@@ -30,12 +30,12 @@ class SmallDisk:
             file.truncate(max(0, file.tell() - but))
 
     def free(self) -> None:
-        """Take the filling away."""
+        """Free the filled space."""
         self._filler.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def seen_read_only(self, place: Path) -> Iterator[Path]:
-        """The same file system at another place, where nothing can be written."""
+        """The same file system, mounted read-only at another path."""
         place.mkdir()
         _run("mount", "--bind", str(self.path), str(place))
         try:

@@ -1,6 +1,7 @@
-"""The queries of `benchmarks.suite`, and a small store's worth of data for them.
+"""The queries of `benchmarks.suite`, and data of a small store for them.
 
-Values are not multiples of anything, so that a sum in another order has other last bits.
+Values are not multiples of a common number, so that a sum in another order differs in its last
+bits.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ QUERIES: dict[str, tuple[str, QueryOptions]] = {
         'quantile_over_time(0.9, rate(node_cpu_seconds_total{mode="user"}[5m])[6h:1m])',
         INSTANT,
     ),
-    # Not in the suite: the other aggregations and functions that add.
+    # Not in the suite: other aggregations and functions that add values.
     "min-negated": ("min by (job) (-rate(http_requests_total[2m]))", RANGE),
     "group-filtered": ("group by (job) (http_requests_total > 50000)", RANGE),
     "avg-by": ("avg by (job) (node_load1)", RANGE),
@@ -116,7 +117,7 @@ def data() -> Batch:
     labels, times, values = [], [], []
     phases: dict[str, int] = {}
     for one, of_one in _series(random):
-        target = one.get("instance", one.get("pod", ""))  # all its series have its times
+        target = one.get("instance", one.get("pod", ""))  # all series of a target have its times
         phase = phases.setdefault(target, int(random.integers(1, INTERVAL_MS)))
         moments = START_MS + phase + np.arange(SAMPLES, dtype=np.int64) * INTERVAL_MS
         there = (of_one.view(np.int64) != _ABSENT) | ~np.isnan(of_one)
@@ -137,7 +138,7 @@ def _series(random: np.random.Generator) -> Iterator[tuple[Labels, Floats]]:
         yield from _node(random, {"job": "node", "instance": f"node-{number}"})
     for number in range(24):
         yield from _container(random, number)
-    for number in range(40):  # sums of these lose their digits, unless they are exact
+    for number in range(40):  # inexact sums of these lose digits
         sign, size = (-1) ** number, 10.0 ** (3 * (number // 2 % 9))
         yield {"__name__": "balance", "n": f"{number:02}"}, sign * size * random.random(SAMPLES)
 

@@ -1,7 +1,7 @@
 """How a query is executed: threads, sizes of batches, kernels.
 
-Answers must not depend on any of these, so they are no options of a query. Tests set them here, and
-only this module names the constants.
+Answers must not depend on any of these, so they are not options of a query. Tests set them here,
+and only this module names the constants.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LARGE_ROLLUPS = (
     "novaql.evaluator.pipeline.stretches.STRETCH_CELLS",
     "novaql.evaluator.pipeline.stretches.CELLS_PER_SAMPLE",
 )
-"""From what size on the rollup below `quantile` is computed some steps at a time."""
+"""The size above which the rollup below `quantile` is computed some steps at a time."""
 
 FEW_POINTS = "novaql.export.few_series.MOST_POINTS"
 """The most points that JSON writes value by value."""
@@ -65,7 +65,7 @@ STRETCHES = {
 
 @contextmanager
 def _replaced(**values: object) -> Iterator[None]:
-    for name in values:  # a module that loads later would import what is replaced by then
+    for name in values:  # a module that loads later would import the replaced value
         resolve_name(name)
     with ExitStack() as stack:
         for name, value in values.items():
@@ -75,7 +75,7 @@ def _replaced(**values: object) -> Iterator[None]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Queries use this many threads, whatever the machine has and however small the work is."""
+    """Queries use this many threads, independently of the machine and of the amount of work."""
     worth = dict.fromkeys(WORTH_A_THREAD, 1 if count > 1 else 1 << 60)
     with ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="novaql-batch") as pool:
         patched = {f"{THREADS}._cores": lambda: count, f"{THREADS}._helpers": lambda _: pool}
@@ -92,28 +92,29 @@ def batch_size(values: int | None) -> Iterator[None]:
 
 @contextmanager
 def stretches(kind: str, size: int) -> Iterator[None]:
-    """No more of this kind of work between two checkpoints. kind: a key of `STRETCHES`."""
+    """At most this much work of a kind between two checkpoints. kind: a key of `STRETCHES`."""
     with _replaced(**dict.fromkeys(STRETCHES[kind], size)):
         yield
 
 
 @contextmanager
 def rollup_stretches(cells: int) -> Iterator[None]:
-    """A rollup of more cells than this is a large one, and is computed in stretches of so many."""
+    """A rollup of more cells than this counts as large, and is computed in stretches of this many
+    cells."""
     with _replaced(**dict(zip(LARGE_ROLLUPS, (cells, 0), strict=True))):
         yield
 
 
 @contextmanager
 def few_points(most: int) -> Iterator[None]:
-    """JSON of so many points is written value by value. 0: none."""
+    """JSON of up to this many points is written value by value. 0: none."""
     with _replaced(**{FEW_POINTS: most}):
         yield
 
 
 @contextmanager
 def kernels(*, compiled: bool) -> Iterator[None]:
-    """Compiled kernels answer everything, or NumPy does."""
+    """Evaluate everything with compiled kernels, or everything with NumPy."""
     with KERNELS.forced(Mode.ON if compiled else Mode.OFF):
         if compiled:
             KERNELS.prepare()

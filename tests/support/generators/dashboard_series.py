@@ -1,4 +1,4 @@
-"""Series for the metrics that dashboards name: the same ones on each call.
+"""Series for the metrics that dashboards name; the same for each call.
 
 Counters grow by the same amount each interval, and windows are whole intervals, so that the last
 sample before a window and the extrapolation to its edges do not change a rate.
@@ -51,7 +51,7 @@ BEFORE_S = 600
 
 @dataclass
 class Metric:
-    """What queries say of a metric."""
+    """The type and labels of a metric, as far as queries show them."""
 
     labels: set[str] = field(default_factory=lambda: set(ALWAYS))
     counter: bool = False
@@ -117,7 +117,7 @@ def _learn(metric: Metric, name: str, selector: VectorSelector, above: tuple[Exp
 
 
 def _examples(matcher: Matcher) -> set[str]:
-    """Values that a matcher selects or refuses, from its text."""
+    """Values that a matcher selects or rejects, derived from its text."""
     if not matcher.op.is_regex:
         return {matcher.value}
     branches = re.sub(r"[\^$()]", "", matcher.value).split("|")

@@ -1,7 +1,7 @@
 """Random syntax trees, of the shape that `parse` gives.
 
 `well_typed_expressions()` draws trees that pass the type checker; names, labels and functions can
-be narrowed to what a test has data for.
+be restricted to those for which a test has data.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _grown_durations(inner: st.SearchStrategy[Duration]) -> st.SearchStrategy[Du
 
 
 def durations() -> st.SearchStrategy[Duration]:
-    """As they may stand in brackets."""
+    """Durations as brackets accept them."""
     leaves: st.SearchStrategy[Duration] = st.one_of(
         _LITERALS, st.sampled_from(DurationName).map(DurationQuery)
     )
@@ -93,7 +93,7 @@ def durations() -> st.SearchStrategy[Duration]:
 
 
 def ranges() -> st.SearchStrategy[Duration]:
-    """Durations that are not at once known to be 0 or negative."""
+    """Durations that the parser does not recognise as 0 or negative."""
     return st.one_of(_POSITIVE, durations().filter(_maybe_positive))
 
 
@@ -192,7 +192,7 @@ numbers = st.one_of(
 
 
 def needs_parentheses(expr: Expr, least: int) -> bool:
-    """Whether an expression binds less closely than its place asks for."""
+    """Whether an expression binds less tightly than its place requires."""
     match expr:
         case Binary(op=op):
             return PRECEDENCE[op] < least
@@ -205,7 +205,7 @@ def needs_parentheses(expr: Expr, least: int) -> bool:
 
 
 def signed(sign: str, operand: Expr) -> Expr:
-    """What `parse` makes of a sign before an operand."""
+    """The tree that `parse` returns for a sign before an operand."""
     if isinstance(operand, Number):
         return Number(-operand.value if sign == "-" else operand.value)
     loose = not isinstance(operand, Unary) and needs_parentheses(operand, UNARY_PRECEDENCE + 1)
@@ -215,7 +215,7 @@ def signed(sign: str, operand: Expr) -> Expr:
 def joined(
     op: str, left: Expr, right: Expr, *, return_bool: bool = False, matching: Matching | None = None
 ) -> Binary:
-    """What `parse` makes of two operands, in parentheses where they must be."""
+    """The tree that `parse` returns for two operands, with the necessary parentheses."""
     least = PRECEDENCE[op]
     if needs_parentheses(left, least + (op in RIGHT_ASSOCIATIVE)):
         left = Paren(left)
@@ -243,7 +243,7 @@ def matchings(draw: st.DrawFn, vocabulary: Vocabulary, op: str) -> Matching:
 
 
 class Drawing:
-    """One drawing of a tree: every method gives an expression of the type in its name."""
+    """Draws one tree: every method returns an expression of the type in its name."""
 
     matchings = staticmethod(matchings)
 
@@ -362,7 +362,7 @@ def well_typed_expressions(
     vocabulary: Vocabulary | None = None,
     max_depth: int = 4,
 ) -> Expr:
-    """A tree that `parse(format_expr(tree))` gives back.
+    """A tree that `parse(format_expr(tree))` returns unchanged.
 
     value_type  what it must be, None: anything
     vocabulary  names to choose from; the default has awkward ones

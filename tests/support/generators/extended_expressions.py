@@ -112,7 +112,7 @@ class _Extended(Drawing):
                 return joined(op, window, number)
 
     def _closed(self, depth: int) -> Expr:
-        """A vector that `offset`, `@` and a range do not belong to."""
+        """A vector to which `offset`, `@` and a range do not apply."""
         drawn = self.of(ValueType.VECTOR, depth)
         return drawn if isinstance(drawn, Aggregate | Call | Paren) else Paren(drawn)
 

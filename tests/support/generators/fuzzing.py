@@ -1,6 +1,6 @@
-"""How much of the fuzzing is done: NOVAQL_FUZZ=100000 examples of each property, instead of a few.
+"""The amount of fuzzing: NOVAQL_FUZZ=100000 examples of each property, instead of a few.
 
-Hypothesis prints what is needed to see a failure again (`@reproduce_failure`); `--hypothesis-seed`
+Hypothesis prints how to reproduce a failure (`@reproduce_failure`); `--hypothesis-seed`
 repeats a run.
 """
 

@@ -41,7 +41,7 @@ _LABELS = {
     "label_value": ('"n"', '"a"', '"none"'),
     "labels_equal": ('"a", "a2"', '"none", "other"'),
     "alias": ('"z"', '""'),
-    # Several groups are in its script: VictoriaMetrics overwrites groups that it still needs.
+    # Its script tests several groups: VictoriaMetrics overwrites groups that it still needs.
     "label_graphite_group": ("0", "5", "-1"),
 }  # fmt: skip
 _ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC", "Australia/Lord_Howe")
@@ -52,7 +52,7 @@ COVERED = {
     "bitmap_or", "bitmap_xor", "buckets_limit", "histogram_share", "prometheus_buckets", "ru",
     "timezone_offset", "union",
 }  # fmt: skip
-"""What queries are made of."""
+"""The parts of queries."""
 
 
 class MetricsqlMaker:
@@ -99,7 +99,7 @@ class MetricsqlMaker:
 
     def _ranked(self) -> str:
         k, clause = self._rng.randrange(4), self._clause()
-        if self._rng.random() < 0.2:  # gaps are no distances here, and two series have the same
+        if self._rng.random() < 0.2:  # gaps are not distances here, and two series have equal ones
             return f"outliersk({k}, {self._rng.choice(('u', 'u - 4'))})"
         rest = self._rng.choice(("", "", ', "a=other"', ', "b=other"'))
         gauges = self._rng.choice(("u", "u > 20", "u < 50", 'u{a=~"x|y"}', "u - 4"))

@@ -108,7 +108,7 @@ class ExtensionMaker:
         return form.format(self._selector(plain=True))
 
     def _by_label(self, depth: int, *, inside: bool = False) -> str:
-        """An aggregation, whose labels are apart."""
+        """An aggregation, whose labels are separate."""
         return self._by(self.vector(depth - 1, inside=inside))
 
     def _by(self, operand: str) -> str:

@@ -58,7 +58,7 @@ def random_histograms(
 
 
 class Counter:
-    """Observations come in; now and then the process starts again, or is built anew."""
+    """A counter of observations; at times the process restarts, or has new buckets."""
 
     def __init__(self, rng: random.Random, *, custom: bool) -> None:
         self.rng, self.custom = rng, custom
@@ -129,7 +129,7 @@ class Mixture:
 
 
 def batch_of_any(series: Sequence[tuple[dict[str, str], AnySamples]]) -> Batch:
-    """The same as a batch."""
+    """The series as a batch."""
     floats = [
         (row, at, value)
         for row, (_, samples) in enumerate(series)

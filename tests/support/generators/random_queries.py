@@ -1,7 +1,7 @@
 """Random queries over the series of `random_samples`, as text.
 
-Made for oracles: subqueries do not nest and their points miss every window's edge if the query
-runs at 17 s past a minute; topk stands only outermost, because ties are free.
+Made for oracles: subqueries do not nest, and their points miss the edges of all windows if the
+query runs at 17 s past a minute; topk is only outermost, because the order of ties is not defined.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ INEXACT = re.compile(
     r"[/^]|%|atan2|avg|std|quantile|rate|increase|delta|deriv|predict|smoothing|fraction|"
     + "|".join(rf"\b{name}\(" for name in ELEMENTWISE if name not in EXACT)
 )
-"""Where a query computes with rounding, so that two right answers may differ in a last digit."""
+"""Queries that compute with rounding, so that two correct answers may differ in the last digit."""
 COMPARISONS = ("==", "!=", ">", "<", ">=", "<=")
 LABELS = ("job", "instance", "zone", "code")
 
@@ -43,7 +43,7 @@ class QueryMaker:
     """Draws one query after another from `rng`.
 
     at_times  times in whole seconds that `@` may name
-    modern    also what Prometheus 2.53 does not know, and subqueries within subqueries
+    modern    also features that Prometheus 2.53 lacks, and subqueries within subqueries
     """
 
     rng: random.Random
@@ -132,7 +132,7 @@ class QueryMaker:
 
     def _aggregate(self, depth: int) -> str:
         roll = self.rng.random()
-        if roll < 0.05:  # of exact values only: a last digit would make another label
+        if roll < 0.05:  # of exact values only: a different last digit would make another label
             return f'count_values{self.grouping()} ("value", {self.selector()})'
         inner = self.vector(depth - 1)
         if roll < 0.15:

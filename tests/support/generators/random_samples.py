@@ -25,7 +25,7 @@ SeriesSamples = list[tuple[dict[str, str], Samples]]
 
 @dataclass(frozen=True)
 class Fleet:
-    """What to make: how many instances, how long, how often scraped.
+    """The size of the fleet: number of instances, duration, and scrape interval.
 
     on_edges  samples at whole seconds, so that they meet the edges of windows; else never
     """
@@ -74,7 +74,7 @@ def _seconds(fleet: Fleet) -> range:
 
 
 def _thinned(rng: random.Random, times: list[int]) -> list[int]:
-    """With a hole, or a late start, or an early end, or all there."""
+    """The series with a gap, a late start, an early end, or complete."""
     first, last = sorted(rng.sample(range(len(times)), 2))
     return rng.choice((times, times, times[:first] + times[last:], times[first:], times[:last]))
 
@@ -123,7 +123,7 @@ def _histogram(rng: random.Random, labels: Mapping[str, str], times: list[int]) 
 
 
 def batch_of(series: SeriesSamples) -> Batch:
-    """The same as a batch."""
+    """The series as a batch."""
     lengths = [len(samples) for _, samples in series]
     flat = [sample for _, samples in series for sample in samples]
     return Batch(

@@ -189,7 +189,7 @@ COMPARE = ["eq", "ne", "lt", "le", "gt", "ge"]
 
 
 def working_template(dice: random.Random) -> str:
-    """A template that parses, and mostly can be carried out."""
+    """A template that parses, and that mostly can be expanded."""
     kind = dice.random()
     if kind < 0.4:
         return f"{{{{ {dice.choice(HUMANIZE)} {dice.choice([*NUMBERS, *INTEGERS, *TEXTS])} }}}}"

@@ -1,4 +1,4 @@
-"""Results built by hand, and a hypothesis strategy for any result at all."""
+"""Results built by hand, and a hypothesis strategy for any result."""
 
 from __future__ import annotations
 

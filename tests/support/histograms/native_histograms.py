@@ -1,4 +1,4 @@
-"""Native histograms for tests: columns ⇄ single ones, and random ones to try."""
+"""Native histograms for tests: conversion between columns and single ones, and random ones."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def columns(singles: Sequence[FloatHistogram]) -> Histograms:
 
 
 def singles(h: Histograms) -> list[FloatHistogram]:
-    """Each histogram of a container by itself; checks what the container promises."""
+    """Each histogram of a container by itself; also checks the invariants of the container."""
     for side in (h.positive, h.negative):
         assert len(side.offsets) == len(h) + 1
         assert side.offsets[-1] == len(side.index) == len(side.population)
@@ -111,7 +111,7 @@ def exponential(draw: st.DrawFn, hints: Sequence[ResetHint] = HINTS) -> FloatHis
 
 @st.composite
 def custom(draw: st.DrawFn, hints: Sequence[ResetHint] = HINTS) -> FloatHistogram:
-    """One with up to four custom bounds of a few."""
+    """One with up to four custom bounds, drawn from a few."""
     bounds = draw(
         st.sets(st.sampled_from([-1.0, 1.0, 2.0, 5.0, 10.0]), max_size=4).map(sorted).map(tuple)
     )

@@ -1,4 +1,4 @@
-"""What is asked of native histograms, answered for one histogram in plain loops."""
+"""Functions of native histograms, for one histogram, in plain loops."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _one_sided(one: FloatHistogram, low: float, high: float) -> tuple[float, flo
 
 
 def quantile(one: FloatHistogram, q: float) -> tuple[float, str]:
-    """The quantile, and "" or what NaN observations do to it: "nan", "skewed"."""
+    """The quantile, and the effect of NaN observations on it: "", "nan" or "skewed"."""
     if q < 0 or q > 1:
         return math.copysign(math.inf, q), ""
     if math.isnan(q) or one.count == 0:
@@ -133,7 +133,7 @@ def variance(one: FloatHistogram) -> float:
 
 
 def trimmed(one: FloatHistogram, cut: float, *, below: bool) -> FloatHistogram:
-    """Only what lies below the cut, or only what lies above it."""
+    """A histogram of the observations below the cut, or of those above it."""
     kept_sides: list[dict[int, float]] = []
     count = total = 0.0
     changed = False
@@ -174,7 +174,8 @@ def trimmed(one: FloatHistogram, cut: float, *, below: bool) -> FloatHistogram:
 def _kept(
     one: FloatHistogram, low: float, high: float, cut: float, *, below: bool
 ) -> tuple[float, float]:
-    """The share of a bucket that remains, and where its observations are taken to be."""
+    """The share of a bucket that remains, and the value that its observations are assumed to
+    have."""
     if high <= cut if below else low >= cut:
         return 1.0, _middle(one, low, high)
     if low >= cut if below else high <= cut:

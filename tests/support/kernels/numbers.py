@@ -1,4 +1,4 @@
-"""Floats whose sums lose digits, and what their sums are exactly."""
+"""Floats whose sums lose digits, and their exact sums."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ edge_cases = st.sampled_from(
         2.0**-1022, 2.0**900, -(2.0**900), 1e300, -1e300, LARGEST, -LARGEST,
     ]
 )  # fmt: skip
-"""Subnormals, powers of two at which something changes, and numbers that cancel."""
+"""Subnormals, powers of two at the limits of the format, and numbers that cancel."""
 
 powers = st.builds(
     math.ldexp, st.floats(-1.0, 1.0), st.integers(-1074, 1023) | st.integers(-30, 30)
@@ -37,7 +37,7 @@ def nearest(exact: Fraction) -> float:
 
 
 def exact_sum(values: Sequence[float]) -> float:
-    """The sum rounded once; NaN and infinities whatever the order."""
+    """The sum, rounded once; NaN and infinities do not depend on the order."""
     special = {value for value in values if not math.isfinite(value)}
     if special:
         return sum(special)

@@ -1,4 +1,4 @@
-"""The windows of a test case as a batch, and what a compiled kernel makes of them."""
+"""The windows of a test case as a batch, and the result of a compiled kernel for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def batch_of(windows: Windows) -> SeriesBatch:
 
 
 def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[Floats, Bools]:
-    """All cells of all series, [S, J]; what is not there is 0. Two portions, to test both ends."""
+    """All cells of all series, [S, J]; missing ones are 0. Two portions, to test both ends."""
     series = strips.batch.series_count
     out = np.zeros((series, strips.steps))
     valid = np.zeros(out.shape, np.bool_)

@@ -1,4 +1,4 @@
-"""Valid messages, broken as a bad network, a bad sender or an attacker would."""
+"""Valid messages, damaged like those of a bad network, a faulty sender or an attacker."""
 
 from __future__ import annotations
 

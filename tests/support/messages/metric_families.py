@@ -67,11 +67,12 @@ def _family_class(syntax: str) -> Any:
 
 
 FAMILY_CLASSES = {syntax: _family_class(syntax) for syntax in ("proto2", "proto3")}
-"""proto2 writes lists of numbers one by one and zeros that are set; proto3 packs, leaves out."""
+"""proto2 writes lists of numbers one by one, and explicit zeros; proto3 packs lists, and omits
+zeros."""
 
 
 def delimited(families: Iterable[Any]) -> bytes:
-    """Each message behind its length."""
+    """The messages, each after its length."""
     out = b""
     for family in families:
         body = family.SerializeToString()
@@ -87,7 +88,7 @@ COUNTER, GAUGE, SUMMARY, UNTYPED, HISTOGRAM, GAUGE_HISTOGRAM = range(6)
 
 
 def family(name: str, kind: int, *metrics: dict[str, Any], syntax: str = "proto2") -> Any:
-    """A family; each metric is the fields of its message, and its `labels` as a mapping."""
+    """A family. A metric is given as the fields of its message, with `labels` as a mapping."""
     made = FAMILY_CLASSES[syntax](name=name, type=kind)
     for metric in metrics:
         labels = metric.pop("labels", {})
@@ -98,7 +99,7 @@ def family(name: str, kind: int, *metrics: dict[str, Any], syntax: str = "proto2
 
 
 def histograms_and_counter(*names: str) -> bytes:
-    """A native histogram of each name, and a counter that began at a known time."""
+    """A native histogram of each name, and a counter with a start timestamp."""
     family = FAMILY_CLASSES["proto2"]
     made = []
     for name in names:

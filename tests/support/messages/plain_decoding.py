@@ -8,7 +8,7 @@ from novaql.inputs.remote_write.write_request import WriteRequest
 
 
 def decode_request(data: bytes, limits: LabelLimits = USUAL_LIMITS) -> WriteRequest:
-    """Decode a message that is not compressed; a bad one is rejected as a whole. Raises
+    """Decode an uncompressed message; an invalid one is rejected as a whole. Raises
     `InputError`, `LimitExceeded`."""
     message = Message2(data, limits)
     for _ in message.walk():

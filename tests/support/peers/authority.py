@@ -39,7 +39,7 @@ class Authority:
         self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
     def server(self, *, days: float = 30, host: str = "127.0.0.1") -> ssl.SSLContext:
-        """The context of a server whose certificate is valid for so many days from now."""
+        """The context of a server whose certificate is valid for this many days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "peer.test")])
         try:

@@ -1,4 +1,4 @@
-"""Certificates for this machine, signed by themselves."""
+"""Self-signed certificates for this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A DNS server in the test's process, whose answers change from question to question."""
+"""A DNS server in the test's process, whose answers change from query to query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import dns.rrset
 
 @dataclass
 class Names:
-    """Answers of each name, one after the other, the last one for ever.
+    """The answers for each name, one after another; the last one repeats.
 
     address  where the server is asked, as the setting `dns_server` has it
     asked    names that were asked for, once for each question of an IPv4 address

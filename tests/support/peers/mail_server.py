@@ -59,7 +59,7 @@ class Mailbox:
 def mail_server(
     tls: str, certificate: tuple[Path, Path] | None = None, *, logins: bool = False
 ) -> Iterator[Mailbox]:
-    """A server of a kind: `none`, `starttls` (and nothing else is taken) or `tls`.
+    """A server of a kind: `none`, `starttls` (which requires it) or `tls`.
 
     certificate  files of the certificate and its key
     logins       only `USER` with `PASSWORD` may send
@@ -99,7 +99,8 @@ def mail_server(
 
 
 def certificate_for(folder: Path, *names: str) -> tuple[Path, Path]:
-    """A certificate that signs itself, for host names and addresses; its file, and its key's."""
+    """Write a self-signed certificate for host names and addresses; return its file, and that of
+    its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail of a test")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What checks look at: servers over HTTP, TCP and TLS on this machine."""
+"""Targets of checks: servers over HTTP, TCP and TLS on this machine."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def probed(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[Probed]:
 
 
 def head_of(sock: socket.socket) -> bytes:
-    """The head of a request, and what was sent with it."""
+    """The head of a request, and the bytes that arrived with it."""
     found = b""
     while b"\r\n\r\n" not in found:
         part = sock.recv(65_536)
@@ -75,7 +75,8 @@ def head_of(sock: socket.socket) -> bytes:
 
 
 def answering(*answers: bytes, heads: list[bytes] | None = None) -> Talk:
-    """Answers requests with these bytes in turn, the last one for ever; one for a connection."""
+    """Answers requests with these bytes in turn; the last one repeats. One answer per
+    connection."""
     left = list(answers)
 
     def talk(sock: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Somebody outside that takes POSTs: records what it hears, answers what it is told to."""
+"""A receiver of POSTs: records requests, and sends the answers that the test sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Heard:
 
 @dataclass
 class Receiver:
-    """Answers the statuses in turn, the last one for ever; each may bring headers.
+    """Sends the answers in turn, each with its headers; the last one repeats.
 
     hold    set: answers are given at once; cleared: they wait until it is set
     echoes  whether answers contain the path and the Authorization header
@@ -34,12 +34,12 @@ class Receiver:
     echoes: bool = False
 
     def say(self, *statuses: int, **headers: str) -> None:
-        """What to answer from now on."""
+        """Set the statuses of the next answers."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.answers = [(status, named) for status in statuses]
 
     def of(self, path: str) -> list[Heard]:
-        """What was heard under a path."""
+        """The requests to a path."""
         return [heard for heard in self.heard if heard.path == path]
 
 

@@ -12,8 +12,8 @@ _SERIOUS = ("serious", "critical")
 
 
 def serious_findings(page: Page, within: str = "html") -> list[str]:
-    """What axe finds serious or critical: rule and elements. CDP runs it, which no policy of the
-    page's content forbids.
+    """Findings of axe that are serious or critical: rule and elements. CDP runs it, because the
+    content security policy of the page does not restrict CDP.
 
     within  selects the elements that it examines: all of a long page take it several seconds
     """

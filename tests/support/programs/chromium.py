@@ -32,7 +32,7 @@ def chromium(profile: Path) -> Iterator[BrowserContext]:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=CHROMIUM,
-            headless=False,  # the new headless mode is asked for by the arguments
+            headless=False,  # the arguments request the new headless mode
             args=ARGUMENTS,
             viewport={"width": 1280, "height": 860},
             timezone_id="UTC",

@@ -9,7 +9,7 @@ from playwright.sync_api import ConsoleMessage, Page
 
 @dataclass
 class Console:
-    """The page in a tab of its own, and what went wrong in it."""
+    """The page in a separate tab, and its errors."""
 
     page: Page
     address: str
@@ -25,6 +25,6 @@ class Console:
         self.page.press("#query", "Control+Enter")
 
     def hear(self, said: ConsoleMessage) -> None:
-        """Keep what the browser complains about."""
+        """Record the errors that the browser reports."""
         if said.type == "error":
             self.complaints.append(said.text)

@@ -34,8 +34,8 @@ _HOW_TO_GET = "influxd is not installed: `apt-get install influxdb`, or put the 
 
 @contextmanager
 def running_influx(folder: Path, *, auth: bool = False) -> Iterator[str]:
-    """An empty InfluxDB, which asks for a user and a password if `auth` is true; its URL. Skips the
-    test and says how to get the program if there is none."""
+    """An empty InfluxDB, which requires a user and a password if `auth` is true; its URL. Skips the
+    test if the program is missing; the message describes how to install it."""
     program = shutil.which("influxd")
     if program is None:
         pytest.skip(_HOW_TO_GET)

@@ -21,8 +21,8 @@ LATE_IS_TAKEN = "storage: {tsdb: {out_of_order_time_window: 30d}}\n"
 class HeadBroken(Exception):
     """This Prometheus removed a file of late samples that its head still refers to.
 
-    2.53 does so at times, when it writes late samples into blocks while others arrive. It never
-    answers queries of those series again: a test starts over with a new directory.
+    2.53 does so at times, when it writes late samples into blocks while others arrive. All later
+    queries of those series fail: a test starts again with a new directory.
     """
 
 
@@ -35,16 +35,16 @@ class RunningPrometheus:
     data: Path
 
     def kill(self) -> None:
-        """As by `kill -9`: the head stays in the log."""
+        """Send SIGKILL: the head remains in the log."""
         self.process.kill()
         self.process.wait()
 
     def query(self, text: str, time_s: float) -> Any:
         """`result` of an instant query.
 
-        A query fails for a moment where it meets the removal of late samples' chunks that have
-        just become a block (2.53: "cannot populate chunk …: invalid ooo mmapped chunk"): it is
-        asked again then. Raises `HeadBroken` where that does not pass.
+        A query fails during the removal of chunks of late samples that have just become a block
+        (2.53: "cannot populate chunk …: invalid ooo mmapped chunk"): it is then sent again. Raises
+        `HeadBroken` if the error persists.
         """
         asked = {"query": text, "time": str(time_s)}
         until = time.monotonic() + 10
@@ -97,7 +97,7 @@ def prometheus_with_data(
 
 
 def blocks_from(lines: Sequence[str], folder: Path) -> Path:
-    """Blocks that promtool makes of OpenMetrics lines, without the end line."""
+    """Blocks that promtool creates from OpenMetrics lines, without the end line."""
     folder.mkdir()
     text = folder.with_name(folder.name + ".om")
     text.write_text("".join(f"{line}\n" for line in [*lines, "# EOF"]))

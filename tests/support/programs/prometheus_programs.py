@@ -18,7 +18,8 @@ HOW_TO_GET = "is not installed: `apt-get install prometheus`, or put the release
 
 
 def program(name: str) -> str:
-    """The path of a program; skips the test and says how to get it if there is none."""
+    """The path of a program. Skips the test if it is missing; the message describes how to install
+    it."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"{name} {HOW_TO_GET}")
@@ -27,11 +28,11 @@ def program(name: str) -> str:
 
 _CHECKED = re.compile(r"^(?:Checking|Unit Testing: ) (\S+)\n", re.MULTILINE)
 _FAILED = re.compile(r"^  FAILED:(?!\s*lint error)", re.MULTILINE)
-"""What lint finds does not change promtool's exit code."""
+"""The findings of lint do not change promtool's exit code."""
 
 
 def promtool_findings(command: Sequence[str], files: Sequence[Path]) -> dict[Path, tuple[int, str]]:
-    """The exit code that promtool has for each file alone, and what it says of it.
+    """The exit code of promtool for each file alone, and its messages about it.
 
     One run checks them all: each start of promtool takes longer than a hundred files.
     """
@@ -47,7 +48,7 @@ def promtool_findings(command: Sequence[str], files: Sequence[Path]) -> dict[Pat
     of: Path | None = None
     texts = dict.fromkeys(files, "")
     for name, text in zip(said[::2], said[1::2], strict=True):
-        of = wanted.get(name, of)  # a file that another one names is checked behind it
+        of = wanted.get(name, of)  # a file that another one names is checked after it
         assert of is not None, done.stdout
         texts[of] += text
     assert all(texts.values()), done.stdout

@@ -21,14 +21,14 @@ def label_set(labels: Mapping[str, str]) -> LabelSet:
 
 
 def answer_of_result(result: Result) -> Answer:
-    """What this engine gives."""
+    """The answer of a result of this engine."""
     found = outcome_of(result)
     assert not found.repeated, f"{found.repeated} come twice"
     return {tuple(sorted(labels)): points for labels, points in found.series.items()}
 
 
 def answer_of_prometheus(data: Any) -> Answer:
-    """`data` of the Prometheus API."""
+    """The answer in `data` of the Prometheus API."""
     kind, result = data["resultType"], data["result"]
     if kind == ResultKind.SCALAR:
         return {(): dict([_point(result)])}
@@ -64,7 +64,7 @@ def _layout(one: FloatHistogram) -> tuple[object, ...]:
 
 
 def _numbers(one: FloatHistogram, other: FloatHistogram) -> list[float]:
-    """Its numbers, with a bucket wherever one of the two has one."""
+    """The numbers of a histogram, with every bucket that either of the two has."""
     found = [one.count, one.sum, one.zero_count]
     for mine, theirs in ((one.positive, other.positive), (one.negative, other.negative)):
         counts = populations(mine)
@@ -75,7 +75,7 @@ def _numbers(one: FloatHistogram, other: FloatHistogram) -> list[float]:
 def disagreement(
     expected: Answer, found: Answer, *, relative: float = 1e-9, absolute: float = 1e-9
 ) -> str | None:
-    """The first difference in words, or None."""
+    """A text about the first difference, or None."""
     for key in sorted(expected.keys() | found.keys()):
         if key not in found:
             return f"{key} is missing: {_some(expected[key])}"
@@ -89,7 +89,8 @@ def disagreement(
 
 
 def without_nan(answer: Answer) -> Answer:
-    """The values that are no NaN, which MetricsQL takes for none, and the series that have some."""
+    """The values other than NaN (MetricsQL treats NaN as missing), and the series that have such
+    values."""
     found = {
         labels: {
             time: value
@@ -102,7 +103,8 @@ def without_nan(answer: Answer) -> Answer:
 
 
 def ranking_disagreement(expected: Answer, found: Answer, **tolerance: float) -> str | None:
-    """The same for topk and bottomk: ties are free, so only the values per time are compared."""
+    """Compare the answers to topk and bottomk. The order of ties is not defined, so only the values
+    at each time are compared."""
 
     def ranked(answer: Answer) -> Answer:
         by_time: dict[int, list[float]] = {}

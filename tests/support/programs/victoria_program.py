@@ -23,7 +23,8 @@ from tests.support.servers.quick_client import QuickClient
 
 
 def victoria_program(name: str) -> str:
-    """The path of a program of VictoriaMetrics; skips the test and says how to get it if none."""
+    """The path of a program of VictoriaMetrics. Skips the test if it is missing; the message
+    describes how to install it."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not installed: `apt-get install victoria-metrics`")
@@ -32,7 +33,7 @@ def victoria_program(name: str) -> str:
 
 @contextmanager
 def running_victoria(folder: Path) -> Iterator[str]:
-    """An empty VictoriaMetrics that keeps samples for a hundred years; its URL."""
+    """An empty VictoriaMetrics with a retention of a hundred years; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     folder.mkdir()
@@ -69,14 +70,14 @@ def send_series(
 
 
 def show_samples(url: str) -> None:
-    """Let queries see all stored samples at once, and not a second or two later."""
+    """Make all stored samples visible to queries at once, instead of a second or two later."""
     httpx.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
 
 
 def ask_victoria(url: str, query: str, times: Mapping[str, object]) -> Answer | None:
     """The answer to an instant query (`time`), or to one of a range (`start`, `end`, `step`).
 
-    None if the query is refused.
+    None if the query is rejected.
     """
     path = "query" if "time" in times else "query_range"
     parameters = {"query": query, "nocache": "1"} | {k: str(v) for k, v in times.items()}
@@ -89,5 +90,6 @@ def ask_victoria(url: str, query: str, times: Mapping[str, object]) -> Answer | 
 
 @functools.lru_cache(maxsize=1)
 def _client_of(url: str) -> QuickClient:
-    """One connection for thousands of queries: another for each takes as long as their answers."""
+    """One connection for thousands of queries: a connection for each would take as long as its
+    answer."""
     return QuickClient(base_url=url, timeout=30)

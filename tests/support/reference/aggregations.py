@@ -48,7 +48,7 @@ def aggregate(
             raise RefusedError("no label name")
         if len(floats(vector)) < len(vector):
             raise UnsureError("histograms as text")
-        # The value becomes a label first; then the elements are counted by that label, too.
+        # The value becomes a label first; the elements are then counted by that label, too.
         vector = [
             Element(with_label(e.labels, parameter, decimal_text(e.number)), 0.0) for e in vector
         ]
@@ -99,14 +99,15 @@ def _summed(op: str, labels: dict[str, str], members: Vector, notes: Notes) -> V
         return [Element(labels, (numbers.total if op == "sum" else numbers.mean)(values))]
     names = {element.name for element in members}
     if len({one.custom for one in histograms}) > 1 and len(names) > 1:
-        notes.unsure = True  # whose name is said
+        notes.unsure = True  # it is not defined whose name the note has
     of = native.total if op == "sum" else native.mean
     found = of(histograms, min(names), notes)
     return [] if found is None else [Element(labels, found)]
 
 
 def _check_count(parameter: float) -> None:
-    """Data or no data. (A range query looks at the parameters of all steps together.)"""
+    """Check the count, whether or not there is data. (A range query checks the parameters of all
+    steps together.)"""
     if math.isnan(parameter):
         raise RefusedError("Parameter value is NaN")
     if parameter >= 2.0**63 - 1024:

@@ -1,4 +1,4 @@
-"""An expression at one time after the other."""
+"""Evaluates an expression at one time after another."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SUBQUERY_STEP_MS = 60_000
 
 @dataclass(frozen=True)
 class Reference:
-    """The data and the frame of a query: its steps, lookback, and when names go.
+    """The data and the options of a query: its steps, lookback, and when names are removed.
 
     grid   the times of an expression that is shifted; empty: those of the query
     notes  fills with what is said of the query, while it is answered
@@ -82,7 +82,7 @@ class Reference:
 
     @property
     def steps(self) -> Sequence[int]:
-        """The times at which the expression around is evaluated."""
+        """The times at which the enclosing expression is evaluated."""
         return self.grid or range(self.start_ms, self.end_ms + 1, self.step_ms or 1)
 
     def answer(self, expr: Expr) -> dict[LabelSet, dict[int, Number]]:
@@ -194,7 +194,7 @@ class Reference:
         ]
 
     def _windows(self, expr: Expr, now: int) -> list[tuple[Element, Window]]:
-        """The range vector: labels (on an element without meaning otherwise) and samples."""
+        """The range vector: an element, of which only the labels have a meaning, and samples."""
         while isinstance(expr, Paren):
             expr = expr.inner
         if isinstance(expr, MatrixSelector):
@@ -358,7 +358,7 @@ class Reference:
         return of_floats(vector, lambda x: numbers.clamp(x, low, high))
 
     def _bent(self, name: str, expr: MatrixSelector, now: int) -> Vector:
-        """A function of a range whose ends are anchored or smoothed."""
+        """Evaluate a function of a range whose ends are anchored or smoothed."""
         selector, range_ms = expr.selector, _milliseconds(expr.range)
         end = self.end(now, selector.offset, selector.at)
         rolled = []

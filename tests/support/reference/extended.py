@@ -33,7 +33,7 @@ def smoothed_at(samples: list[Sample], at_ms: int, lookback_ms: int) -> float | 
 def _between(
     a: tuple[int, float], b: tuple[int, float], at_ms: int, *, counter: bool = False
 ) -> float:
-    """The value on the line; a counter that fell rises from zero."""
+    """The value on the line; after a reset, a counter rises from zero."""
     low = 0.0 if counter and b[1] < a[1] else a[1]
     return low + (b[1] - low) * (at_ms - a[0]) / (b[0] - a[0])
 

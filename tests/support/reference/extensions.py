@@ -1,4 +1,4 @@
-"""What the core tree has beyond PromQL, at one time after the other."""
+"""The extensions of PromQL in the core tree, evaluated at one time after another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALLS = ("union", "limit_offset", "label_set", "label_del")
 
 
 def shifted(reference: Reference, node: Shifted, now: int) -> Value:
-    """The inner expression at the other time, of which all other steps are shifted, too."""
+    """Evaluate the inner expression at the shifted time; all other steps are shifted, too."""
     grid = [reference.end(step, node.offset, node.at) for step in reference.steps]
     there = replace(reference, grid=tuple(dict.fromkeys(grid)))
     return there.value(node.inner, reference.end(now, node.offset, node.at))

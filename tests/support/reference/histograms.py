@@ -39,7 +39,7 @@ def _of_both(
     of_native: Callable[[Element], float],
     notes: Notes,
 ) -> Vector:
-    """Classic and native histograms with the same labels: neither has a result."""
+    """If a classic and a native histogram have the same labels, neither has a result."""
     classic = _histograms(vector)
     whole = [e for e in vector if e not in floats(vector)]
     both = {tuple(sorted(labels.items())) for labels, _, _ in classic} & {e.key for e in whole}
@@ -55,7 +55,8 @@ def _of_both(
 
 
 def _histograms(vector: Vector) -> list[tuple[dict[str, str], bool, Buckets]]:
-    """Elements grouped by all labels but `le`; a name on its way out stays part of the group."""
+    """Elements grouped by all labels except `le`; a name that will be removed later is still part
+    of the group."""
     groups: dict[object, tuple[dict[str, str], Buckets]] = {}
     for element in floats(vector):
         try:
@@ -77,7 +78,7 @@ def _merged(buckets: Buckets) -> Buckets:
 
 
 def _monotonic(buckets: Buckets) -> Buckets:
-    """Counts that never decrease; NaN is no decrease."""
+    """Counts that never decrease; NaN does not count as a decrease."""
     out = buckets[:1]
     for bound, count in buckets[1:]:
         before = out[-1][1]
@@ -98,7 +99,7 @@ def quantile_of(q: float, buckets: Buckets) -> float:
         return math.nan
     rank = q * buckets[-1][1]
     place, end = 0, len(buckets) - 1
-    while place < end:  # by halving: with NaN it matters where is looked
+    while place < end:  # by bisection: with NaN, the result depends on where it looks
         middle = (place + end) // 2
         if buckets[middle][1] >= rank:
             end = middle
@@ -123,7 +124,7 @@ def fraction_of(low: float, high: float, buckets: Buckets) -> float:
 
 
 def _rank(x: float, buckets: Buckets) -> float:
-    """How many observations lie below x, linear inside a bucket of finite width."""
+    """The number of observations below x, interpolated inside a bucket of finite width."""
     below, low = 0.0, (-math.inf if buckets[0][0] <= 0 else 0.0)
     rank = buckets[-1][1]
     for bound, count in buckets:

@@ -34,7 +34,8 @@ def _written(element: Element, target: str, text: str) -> Element:
 
 
 def labels_of_absence(expr: Expr) -> dict[str, str]:
-    """What equality matchers of a plain selector say; a label matched twice says nothing."""
+    """The labels of the equality matchers of a plain selector, without labels that are matched
+    twice."""
     while isinstance(expr, Paren):
         expr = expr.inner
     if isinstance(expr, MatrixSelector):

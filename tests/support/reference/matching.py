@@ -44,7 +44,7 @@ def set_operation(op: str, matching: Matching, left: Vector, right: Vector) -> V
 
 
 def vector_vector(node: Binary, left: Vector, right: Vector, notes: Notes) -> Vector:
-    """Arithmetic or comparison; errors as soon as a match is not unique."""
+    """Arithmetic or comparison. Raises `RefusedError` for the first match that is not unique."""
     matching = node.matching
     fills = matching.fill_left is not None or matching.fill_right is not None
     if not (left or right) or (not (left and right) and not fills):
@@ -95,7 +95,7 @@ def _labels(node: Binary, many: Element, one: Element) -> dict[str, str]:
 def _filled(left: Vector, right: Vector, matching: Matching) -> tuple[Vector, Vector]:
     """A side with `fill` has a partner for every match group of the other one.
 
-    The partner has the labels of the match only. Which fill is whose goes by "many" and "one":
+    The partner has the labels of the match only. The fills belong to the sides "many" and "one":
     Prometheus swaps the sides under group_right, but not the fills.
     """
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
@@ -124,7 +124,7 @@ def vector_scalar(
 
 
 def apply(node: Binary, a: Number, b: Number, notes: Notes, *, kept: Number) -> Number | None:
-    """The operator's value; None where a filter removes it, or no such operator is there."""
+    """The operator's value; None if a filter removes it, or if the operator does not exist."""
     holds: Number | bool | None
     if isinstance(a, FloatHistogram) or isinstance(b, FloatHistogram):
         holds = native.operation(node.op, a, b, notes)

@@ -1,6 +1,6 @@
 """Native histograms: operators, functions and aggregations, one histogram after the other.
 
-Sums of two histograms are `promqltest.histogram`'s, what is asked of one is `plain_histograms`'.
+Sums of two histograms are `promqltest.histogram`'s, functions of one are `plain_histograms`'.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def scaled(one: FloatHistogram, factor: float) -> FloatHistogram:
 
 
 def divided(one: FloatHistogram, divisor: float) -> FloatHistogram:
-    if divisor == 0 or math.isnan(divisor):  # no buckets, the rest as IEEE 754 has it
+    if divisor == 0 or math.isnan(divisor):  # no buckets; the other numbers as in IEEE 754
         return replace(
             one,
             count=numbers.divide(one.count, divisor),
@@ -63,7 +63,8 @@ def divided(one: FloatHistogram, divisor: float) -> FloatHistogram:
 def operation(op: str, a: Number, b: Number, notes: Notes) -> Number | bool | None:
     """An operator of which at least one side is a histogram.
 
-    A bool is the answer of a comparison; None: the element goes, and the notes say why.
+    A bool is the result of a comparison; None: the element is dropped, and the notes have the
+    reason.
     """
     if isinstance(a, FloatHistogram) and isinstance(b, FloatHistogram):
         if op in ("+", "-"):
@@ -102,7 +103,7 @@ def _combined(a: FloatHistogram, b: FloatHistogram, op: str, notes: Notes) -> Nu
 
 
 def same(a: FloatHistogram, b: FloatHistogram) -> bool:
-    """Equal in all but the hint; empty buckets are no difference."""
+    """Whether both are equal except for the hint; empty buckets do not count."""
 
     def plain(one: FloatHistogram) -> FloatHistogram:
         return replace(one.compacted(), hint=ResetHint.UNKNOWN)
@@ -129,7 +130,7 @@ OF_ONE: dict[str, Callable[[FloatHistogram], float]] = {
 
 
 def of_histograms(vector: Vector, function: Callable[[FloatHistogram], float]) -> Vector:
-    """A function of histograms; floats are left out in silence."""
+    """Apply a function to histograms; floats are dropped without a note."""
     some = [e for e in vector if isinstance(e.value, FloatHistogram)]
     return mapped(some, [function(e.value) for e in some if isinstance(e.value, FloatHistogram)])
 
@@ -151,7 +152,7 @@ def total(members: list[FloatHistogram], name: str, notes: Notes) -> FloatHistog
     """The sum; None where exponential and custom buckets meet.
 
     Different custom bounds are reported if they meet before the first member that does not fit:
-    Prometheus adds one member after the other and stops at that one.
+    Prometheus adds one member after another and stops at that one.
     """
     mixed = len({one.custom for one in members}) > 1
     if mixed:
@@ -179,18 +180,19 @@ def mean(members: list[FloatHistogram], name: str, notes: Notes) -> FloatHistogr
 def increase(
     members: list[FloatHistogram], name: str, notes: Notes, *, counter: bool
 ) -> FloatHistogram | None:
-    """From the first to the last histogram, with what was lost at each counter reset."""
+    """The increase from the first to the last histogram, with the populations before each counter
+    reset."""
     is_gauge = [one.hint is ResetHint.GAUGE for one in members]
     if counter and any(is_gauge):
         notes.warn(f"this native histogram metric is not a counter: {quoted(name)}")
     first, last = members[0], members[-1]
     empty_first = counter and was_reset(first, members[1])
-    if empty_first:  # what the first one looks like does not count then
+    if empty_first:  # the buckets of the first one do not count then
         first = FloatHistogram(schema=members[1].schema, custom_values=members[1].custom_values)
     looked_at = [first, *members[1:]] if counter else [first, last]
     if len({one.custom for one in looked_at}) > 1:
         notes.warn(f"{MIXED_SCHEMAS} {quoted(name)}")
-        notes.unsure = notes.unsure or any(is_gauge)  # what else is said then
+        notes.unsure = notes.unsure or any(is_gauge)  # other notes are not defined
         return None
     if last.custom and first.custom_values != last.custom_values:
         notes.bounds_reconciled("subtraction")

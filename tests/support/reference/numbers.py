@@ -32,7 +32,7 @@ def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
 
 
 def _near(x: float) -> float:
-    """An angle whose last digit does not turn it by much."""
+    """Return an angle. Raises `UnsureError` if its last digit turns it by much."""
     if math.isfinite(x) and abs(x) > 1e6:
         raise UnsureError("an angle of many turns")
     return x
@@ -124,7 +124,7 @@ def _exact(values: list[float]) -> float:
 
 
 def total(values: list[float]) -> float:
-    """The sum, exactly rounded where it is finite: of values without an order."""
+    """The sum of values without an order, exactly rounded if it is finite."""
     if all(math.isfinite(v) for v in values):
         return _exact(values)
     return sum(v for v in values if not math.isfinite(v))
@@ -137,7 +137,7 @@ def mean(values: list[float]) -> float:
 
 
 def _overflows(values: list[float]) -> bool:
-    """Whether the sum does, before or at one of the values."""
+    """Whether the sum overflows, before or at one of the values."""
     so_far = 0.0
     for value in values:
         so_far += value
@@ -147,12 +147,12 @@ def _overflows(values: list[float]) -> bool:
 
 
 def total_in_order(values: list[float]) -> float:
-    """The sum, one value after the other: an infinity stays."""
+    """The sum, one value after another: an infinity remains."""
     return sum(values) if _overflows(values) else total(values)
 
 
 def mean_in_order(values: list[float]) -> float:
-    """The mean; where a value is not finite, what was overflown before it does not matter."""
+    """The mean. If a value is not finite, an overflow before it has no effect."""
     odd = [v for v in values if not math.isfinite(v)]
     return sum(odd) if odd else mean(values)
 

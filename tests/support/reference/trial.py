@@ -1,4 +1,4 @@
-"""One query over the same samples, asked of the engine and of the reference evaluator."""
+"""Evaluates one query over the same samples by the engine and by the reference evaluator."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ FIRST_MS = START_MS - START_MS % 60_000 + 6 * 60_000
 
 @dataclass(frozen=True)
 class Agreed:
-    """Equal answers; `said` by the engine, and `noted` by the reference, besides."""
+    """Equal answers, with the annotations of the engine (`said`) and the notes of the reference
+    (`noted`)."""
 
     said: frozenset[str]
     noted: Notes
 
 
 def random_options(rng: random.Random, instant: bool, most_steps: int) -> QueryOptions:
-    """Somewhere in the first quarter of an hour, with names removed early or late."""
+    """Options with steps in the first quarter of an hour, and names removed early or late."""
     start = FIRST_MS + rng.randrange(8) * 60_000
     step = 0 if instant else rng.choice((30_000, 60_000, 90_000))
     end = start if instant else start + rng.randrange(most_steps) * step
@@ -50,7 +51,7 @@ def random_options(rng: random.Random, instant: bool, most_steps: int) -> QueryO
 def agree(
     query: str, data: Sequence[Series], batch: Batch, options: QueryOptions, *, optimized: bool
 ) -> Agreed | None:
-    """Fail where the two differ; None if the reference is unsure, or both refuse the query.
+    """Assert that both agree; return None if the reference is unsure, or if both reject the query.
 
     data, batch: the same samples for either.
     """
@@ -89,7 +90,7 @@ def agree(
 
 
 def _hangs_on_a_last_digit(reference: Reference, query: str, expected: Answer) -> bool:
-    """Whether data that differs in the thirteenth digit gives the reference another answer."""
+    """Whether a change of the thirteenth digit of the data changes the answer of the reference."""
     almost = [
         Series(one.labels, [(moment, _nudged(value)) for moment, value in one.samples])
         for one in reference.data

@@ -1,4 +1,4 @@
-"""What the reference evaluator works on."""
+"""Values of the reference evaluator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RefusedError(Exception):
 
 
 class UnsureError(Exception):
-    """What comes out is not defined (dates beyond the calendar), or hangs on a last digit."""
+    """The result is not defined (dates beyond the calendar), or depends on a last digit."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Element:
-    """One element of an instant vector. nameless: the name goes at the end of the query."""
+    """One element of an instant vector. nameless: the name is removed at the end of the query."""
 
     labels: dict[str, str]
     value: Number
@@ -56,7 +56,7 @@ class Element:
         return tuple(sorted(self.labels.items()))
 
     def bare(self) -> Element:
-        """With the name taken off, if it is to go."""
+        """The element without its name, if that is to be removed."""
         if not self.nameless:
             return self
         return Element(without(self.labels, NAME), self.value)
@@ -74,7 +74,7 @@ def only(labels: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:
 
 
 def with_label(labels: dict[str, str], name: str, value: str) -> dict[str, str]:
-    """An empty value takes the label away."""
+    """The labels with one more label; an empty value removes it."""
     return {**without(labels, name), **({name: value} if value else {})}
 
 
@@ -90,7 +90,7 @@ def floats(vector: Vector) -> Vector:
 
 
 def of_floats(vector: Vector, function: Callable[[float], float]) -> Vector:
-    """A function of numbers; histograms are left out in silence."""
+    """Apply a function to numbers; histograms are dropped without a note."""
     some = floats(vector)
     return mapped(some, [function(element.number) for element in some])
 
@@ -103,7 +103,7 @@ def is_stale(value: Number) -> bool:
 class Notes:
     """Warnings and infos, without their places in the query.
 
-    `unsure`: what is said of this query is not defined well enough to be compared.
+    `unsure`: the annotations of this query are not defined well enough to compare them.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Notes:
 
 
 def refuse_equal(vector: Vector) -> Vector:
-    """The vector, unless two elements have the same labels."""
+    """Return the vector. Raises `RefusedError` if two elements have the same labels."""
     keys = [(e.key, e.nameless) for e in vector]
     if len(set(keys)) < len(keys):
         raise RefusedError("vector cannot contain metrics with the same labelset")

@@ -1,4 +1,4 @@
-"""Functions of the samples of one series in one range. Staleness markers are gone already."""
+"""Functions of the samples of one series in one range. Staleness markers are removed already."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Window:
         self.notes.warn(f"{native.MIXED} {native.quoted(self.name)}")
 
     def tell_ignored(self) -> None:
-        """Functions of floats leave histograms out, and say so where floats remain."""
+        """Add the note that a function of floats ignores histograms, if floats remain."""
         if self.mixed:
             self.notes.info(
                 "ignored histograms in a range containing both floats and histograms "
@@ -58,7 +58,7 @@ class Window:
 
 
 def _extrapolated(window: Window, *, counter: bool, per_second: bool) -> Number | None:
-    """The increase between the first and the last sample, carried on to the ends of the range."""
+    """The increase between the first and the last sample, extrapolated to the ends of the range."""
     samples = window.all_samples
     if window.mixed:
         window.warn_of_mix()
@@ -117,7 +117,7 @@ def _last_two(window: Window, *, per_second: bool) -> Number | None:
 
 
 def _resets(window: Window) -> float | None:
-    """Between samples of different kinds there is always one."""
+    """The number of resets; between samples of different kinds there is always one."""
     return _steps(window, lambda a, b: b < a, was_reset)
 
 
@@ -190,7 +190,7 @@ def _mad(values: list[float]) -> float:
 
 
 def _of_values(function: Callable[[list[float]], float]) -> Callable[[Window], float | None]:
-    """A function of floats."""
+    """A function of ranges that applies `function` to the floats."""
 
     def of(window: Window) -> float | None:
         window.tell_ignored()
@@ -256,7 +256,7 @@ def quantile_over_time(window: Window, q: float) -> float | None:
 
 
 def smoothed(window: Window, level: float, trend: float) -> float | None:
-    """Double exponential smoothing: a level and a trend, both carried along."""
+    """Double exponential smoothing: a level and a trend, both updated with each sample."""
     if any(factor <= 0 or factor >= 1 for factor in (level, trend)):  # NaN is neither
         raise RefusedError("invalid smoothing factor")
     window.tell_ignored()

@@ -1,6 +1,6 @@
-"""Runs the examples of a Markdown page as a reader would, top to bottom in one folder.
+"""Runs the examples of a Markdown page as a reader would: from top to bottom, in one folder.
 
-```python   runs; names stay for the next block of the page
+```python   runs; names remain defined for the next block of the page
 ```ipython  is a cell of IPython, with the same names
 ```promql   is an argument of the page's function `show`, if there is one
 ```output   directly below: what it printed
@@ -51,7 +51,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def shell_commands(text: str) -> Iterator[tuple[str, str]]:
-    """Commands of a console block, each with the output below it. A `\\` at the end goes on."""
+    """Commands of a console block, each with the output below it; `\\` at the end continues one."""
     command: str | None = None
     output: list[str] = []
     for line in text.splitlines(keepends=True):
@@ -68,7 +68,8 @@ def shell_commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def same(expected: str, actual: str) -> bool:
-    """Whether an output is the one documented: `…` is any text, trailing blanks do not count."""
+    """Whether an output equals the documented one: `…` is any text, trailing blanks do not
+    count."""
 
     def clean(text: str) -> str:
         return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
@@ -86,7 +87,7 @@ def free_port() -> int:
 
 @dataclass
 class Reader:
-    """Someone who follows a page in `folder`.
+    """Follows a page in `folder`.
 
     forks  whether `novaql` is a fork of a process that has imported it, rather than a Python that
            starts
@@ -100,7 +101,7 @@ class Reader:
     exported: dict[str, str] = field(default_factory=dict)
 
     def follow(self, page: str) -> None:
-        """Run every block; raises AssertionError that names the line which is not true."""
+        """Run every block. Raises an AssertionError that names the line of a wrong output."""
         programs = self.folder / "bin"
         programs.mkdir()
         for name, module in (("novaql", " -m novaql"), ("python", "")):
@@ -145,7 +146,7 @@ class Reader:
 
     @cached_property
     def ipython(self) -> InteractiveShell:
-        """A shell that leaves this program's `__main__` alone."""
+        """A shell that does not change this program's `__main__`."""
         main = sys.modules["__main__"]
         return InteractiveShell(
             user_module=main,

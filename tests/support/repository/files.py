@@ -1,4 +1,4 @@
-"""The repository as a thing to be tested: where it is, which files belong to it."""
+"""The repository as a subject of tests: its root and its files."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class AgentRig:
         return answer.json()
 
     def agent(self, name: str = "bot", **more: Any) -> str:
-        """Register an agent of ada; its id."""
+        """Register an agent of ada; return its id."""
         body = {
             "name": name,
             "capabilities": ["deploy.*"],

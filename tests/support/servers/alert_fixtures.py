@@ -1,4 +1,4 @@
-"""A server whose clock stands until it is moved, with both kinds of database below it."""
+"""A server with a stepped clock, over both kinds of database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertRig]:
 
 @pytest.fixture
 def one(tuning: Tuning) -> Iterator[AlertRig]:
-    """Over SQLite only, for what the database has no part in."""
+    """Over SQLite only, for tests that do not depend on the database."""
     clock = SteppedClock(NOW)
     with local_server(clock=clock, tuning=tuning, egress_allow="127.0.0.0/8") as server:
         yield AlertRig(server, clock)

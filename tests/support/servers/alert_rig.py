@@ -1,4 +1,4 @@
-"""Driving the alerts of a server: samples, steps of the clock, and what the API says."""
+"""Drives the alerts of a server: samples, steps of the clock, and answers of the API."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class AlertRig:
         assert self.server.write(series).status_code == 204
 
     def step(self, seconds: float = 15, **instances: float) -> None:
-        """Move the clock, write samples, and run what is due."""
+        """Advance the clock, write samples, and run due jobs."""
         self.clock.step(timedelta(seconds=seconds))
         self.now(**instances)
 
     def now(self, **instances: float) -> None:
-        """Write samples and run what is due."""
+        """Write samples and run due jobs."""
         if instances:
             self.up(**instances)
         self.server.run_jobs()
@@ -95,7 +95,7 @@ class AlertRig:
         return {alert["labels"].get("instance", ""): alert["state"] for alert in self.alerts()}
 
     def alert(self, query: str = "") -> dict[str, Any]:
-        """The only alert, in full."""
+        """The only alert, with all details."""
         (found,) = self.alerts(query)
         shown: dict[str, Any] = self.get(f"/v1/alerts/{found['id']}")
         return shown
@@ -106,7 +106,7 @@ class AlertRig:
         return [(one["why"], one["firing"], one["resolved"]) for one in reversed(data)]
 
     def series(self, query: str) -> list[dict[str, str]]:
-        """Labels of what a query finds now."""
+        """Labels of the series that a query finds now."""
         at = to_ms(self.clock.now()) / 1000
         result = self.server.prometheus("query", query=query, time=at).json()["data"]["result"]
         return [element["metric"] for element in result]

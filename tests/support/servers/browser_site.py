@@ -24,7 +24,7 @@ SITE, INSIDE = "127.0.0.2", "127.0.0.1"
 
 @dataclass
 class Answer:
-    """What the site answers at a path."""
+    """The answer of the site at a path."""
 
     body: str | bytes = ""
     status: int = 200
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass
 class Request:
-    """What the site received."""
+    """The requests that the site received."""
 
     method: str
     path: str
@@ -119,7 +119,7 @@ class Inside:
         self.udp.setblocking(False)
 
     def received(self) -> list[str]:
-        """What arrived since the last call."""
+        """The bytes that arrived since the last call."""
         found = []
         try:
             while True:
@@ -149,7 +149,7 @@ def inside() -> Iterator[Inside]:
 
 class Names:
     """A resolver whose answers are in a table. An answer is a list of addresses, or several lists
-    for one query after the other."""
+    for consecutive queries."""
 
     def __init__(self, **answers: Sequence[str] | list[list[str]]) -> None:
         self._answers = {name.replace("_", "."): list(found) for name, found in answers.items()}

@@ -27,7 +27,7 @@ KEY = "key-of-the-fake-provider"
 
 @dataclass
 class FakeProvider:
-    """What it has, what was asked, and what to answer.
+    """Its resources, the requests that it received, and the answers to send.
 
     resources       what `/resources` lists, in pages of `page_size`
     lifetime_s      of access tokens
@@ -62,7 +62,7 @@ class FakeProvider:
         return [form for there, form in self.bodies if there == path]
 
     def authorize(self, url: str, **changed: str) -> str:
-        """What a browser does with an authorize URL: the URL that it is redirected to."""
+        """Request an authorize URL like a browser; return the URL of the redirect."""
         query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         code = secrets.token_urlsafe(8)
         self.codes[code] = query

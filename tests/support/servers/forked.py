@@ -35,7 +35,7 @@ _LONGEST_S = 300
 
 @dataclass
 class Forked:
-    """A started program. Like `subprocess.Popen`, so far as tests need it."""
+    """A started program, with the parts of `subprocess.Popen` that tests need."""
 
     process: ForkServerProcess
     stdout: TextIO
@@ -72,8 +72,8 @@ class Forked:
 def fork_context() -> ForkServerContext:
     """The context of processes that are forks, once the process that they are forked from runs.
 
-    That process finds modules of tests in its working folder only, and starts without them where
-    it is another.
+    That process finds modules of tests only in its working folder, and starts without them in
+    another folder.
     """
     _CONTEXT.set_forkserver_preload(["tests.support.servers.preloaded"])
     with contextlib.chdir(ROOT):
@@ -82,7 +82,7 @@ def fork_context() -> ForkServerContext:
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """That of the tests, with these settings of a server and no others: `{"workers": "2"}`."""
+    """The environment of the tests, with only these settings of a server: `{"workers": "2"}`."""
     environ = {name: v for name, v in os.environ.items() if not name.startswith("NOVAQL_")}
     return environ | {f"NOVAQL_{name.upper()}": v for name, v in (settings or {}).items()}
 
@@ -97,7 +97,7 @@ def start(
     """Start `novaql …` in the folder of the repository.
 
     log    the file to which its standard error is appended
-    enter  what the process calls first
+    enter  the process calls it first
     """
     reading, writing = os.pipe()
     with Connection(writing, readable=False) as out:
@@ -149,7 +149,8 @@ def _run(
 def run_program(
     arguments: Sequence[str], environ: Mapping[str, str], folder: str | os.PathLike[str]
 ) -> None:
-    """Be `novaql …` in a fork, with its standard output and error as they are, and end."""
+    """Run `novaql …` in a fork, with its standard output and error as they are, and end the
+    process."""
     assert threading.active_count() == 1, "threads do not survive a fork"
     os.environ.clear()
     os.environ.update(environ)
@@ -159,5 +160,5 @@ def run_program(
     try:
         code = run(arguments)
     finally:
-        atexit._run_exitfuncs()  # a child of multiprocessing leaves them out
+        atexit._run_exitfuncs()  # a child of multiprocessing does not do this
     sys.exit(code)

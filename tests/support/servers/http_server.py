@@ -1,4 +1,4 @@
-"""Servers for tests: one in this process, and one that is a process of its own."""
+"""Servers for tests: one in this process, and one in a separate process."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ class LocalServer:
         return found
 
     def run_jobs(self) -> int:
-        """Relay every event and run every job that is due by the server's clock; how many."""
+        """Relay every event and run every job that is due by the server's clock; return their
+        number."""
         runner, relay = self.runner, self.relay
         done = 0
         while found := relay.run_due() + runner.run_due():
@@ -137,8 +138,8 @@ def local_server(
 ) -> Iterator[LocalServer]:
     """A server over an empty store in memory, or over the given one, without quotas.
 
-    Its first tenant has an administrator with a token of each role. Jobs run when the test says
-    so: `server.run_jobs()`.
+    Its first tenant has an administrator with a token of each role. Jobs run only when the test
+    calls `server.run_jobs()`.
     """
     quiet = {
         "rate_per_minute": 0,
@@ -173,7 +174,8 @@ def local_server(
 
 
 class _Tokens(dict[Role, str]):
-    """A token of each role, made when a test wants it: most tests want one. Their user exists."""
+    """A token of each role, created on first use, because most tests use only one. Their user
+    exists."""
 
     def __init__(self, database: StateDatabase, tenant_id: str) -> None:
         super().__init__()
@@ -196,7 +198,7 @@ def token_of(database: StateDatabase, tenant_id: str, role: Role, email: str = A
 
 
 def fresh_state(folder: Path) -> StateDatabase:
-    """A migrated SQLite database; copied from one that is made once for all tests."""
+    """A migrated SQLite database, copied from one that is created once for all tests."""
     path = folder / "server" / "state.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_template(), path)
@@ -233,8 +235,8 @@ def serving(app: Starlette, limits: Limits | None = None) -> Iterator[str]:
 
 
 class _Prompt(GracefulServer):
-    """Ends at once. uvicorn looks every 0.1 s whether it should end, and then pauses for 0.1 s:
-    most of the time of a test."""
+    """Ends at once. uvicorn checks every 0.1 s whether it should end, and then pauses for 0.1 s,
+    which would be most of the time of a test."""
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config, stopping)
@@ -279,12 +281,12 @@ class ServerProcess:
     token: str | None
 
     def kill(self) -> None:
-        """As by `kill -9`."""
+        """Send SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """As by the system: SIGTERM; the exit code."""
+        """Send SIGTERM, as a service manager does; return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=120)  # kernels that are being compiled end first
 
@@ -325,7 +327,7 @@ def server_process(
             )
     else:
         process = start(["serve", *options], environ=environ, log=log, enter=enter)
-    hangs = threading.Timer(_LONGEST_START_S, process.kill)  # ends the wait for its first line
+    hangs = threading.Timer(_LONGEST_START_S, process.kill)  # end the wait for its first line
     hangs.start()
     try:
         assert process.stdout is not None
@@ -349,7 +351,7 @@ def server_process(
 
 
 def workers_of(server: ServerProcess) -> list[psutil.Process]:
-    """The workers that are alive: one that was killed may be waited for still."""
+    """The workers that are alive, without killed ones that have not been reaped yet."""
     found = []
     for process in psutil.Process(server.process.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
@@ -366,7 +368,7 @@ def wait_until_ready(
     while time.monotonic() < end:
         assert process.poll() is None, f"the process ended with {process.returncode}"
         try:
-            # A server with TLS has a certificate that the test has made trusted since.
+            # A server with TLS has a certificate that the test has added to the trusted ones since.
             trusted = TLS if url.startswith("http:") else True
             if httpx.get(url, verify=trusted).status_code == 200:
                 return

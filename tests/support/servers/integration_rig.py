@@ -22,7 +22,7 @@ START = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
 @dataclass
 class IntegrationRig:
-    """Asks as an administrator."""
+    """Sends requests as an administrator."""
 
     server: LocalServer
     clock: SteppedClock
@@ -46,7 +46,7 @@ class IntegrationRig:
         return answer.json()
 
     def step(self, seconds: float) -> None:
-        """Let time pass, and run what is due."""
+        """Advance the clock, and run due jobs."""
         self.clock.step(timedelta(seconds=seconds))
         self.server.run_jobs()
 

@@ -1,4 +1,4 @@
-"""Programs that tests start under a memory limit: of a control group, else of the process."""
+"""Programs that tests start under a memory limit: of a control group, or else of the process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class MemoryLimit:
     group: Path | None
 
     def enter(self) -> None:
-        """Give this process the limit. A group does not count what a fork shares."""
+        """Apply the limit to this process. A group does not count memory that a fork shares with
+        its parent."""
         if self.group is None:
             resource.setrlimit(resource.RLIMIT_DATA, (self.limit_bytes, self.limit_bytes))
         else:
@@ -37,10 +38,10 @@ class MemoryLimit:
 
 @contextmanager
 def memory_limit(limit_bytes: int) -> Iterator[MemoryLimit]:
-    """A limit of so much memory.
+    """A limit of this much memory.
 
-    A control group (v2 or v1) where this user may make one: the kernel then ends what exceeds it.
-    Elsewhere the limit is that of the data of each process, and allocations fail.
+    If this user may create a control group (v2 or v1), the kernel kills processes that exceed it.
+    Otherwise each process has a limit of its data, and allocations fail.
     """
     group = _group(limit_bytes)
     try:
@@ -77,7 +78,7 @@ def _group(limit_bytes: int) -> Path | None:
 
 
 def forget_peaks(pid: int) -> None:
-    """Let the peaks of a process and its children begin again at what they use now."""
+    """Reset the peaks of a process and its children to their current use."""
     for process in _family(pid):
         with suppress(OSError):
             Path(f"/proc/{process}/clear_refs").write_text("5")

@@ -1,4 +1,4 @@
-"""Requests of one shot that wait long enough for a machine that has other things to do."""
+"""Single requests with a timeout that suffices on a busy machine."""
 
 from __future__ import annotations
 

@@ -14,4 +14,4 @@ load_lazy_modules("novaql.language", "novaql.evaluator")
 warmup()
 configure_mappers()
 gc.collect()
-gc.freeze()  # a collection of a fork would visit, and so copy, what all forks share
+gc.freeze()  # a collection in a fork would write to, and so copy, memory that all forks share

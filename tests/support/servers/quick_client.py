@@ -23,7 +23,8 @@ _UNQUOTED = "%/?=&[]:@!$'()*+,;~|"
 _SAFE = re.compile(r"[\w/?=&\[\]:@!$'()*+,;~.%-]*+", re.ASCII)
 _SCALARS = (str, int, float, bool, type(None))
 KEEPALIVE_S = 1.0
-"""The server closes what was idle for five seconds; a client must not try it at that moment."""
+"""The server closes connections that were idle for five seconds; a client must not use one at that
+moment."""
 
 
 class QuickClient(httpx.Client):
@@ -111,7 +112,7 @@ class _Connection:
         if not any(name.lower() == b"host" for name, _ in headers):
             lines.append(b"Host: " + self._host)
         lines += [*(b"%s: %s" % one for one in headers), b"", b""]
-        with suppress(ConnectionError):  # a server may refuse a body before it has all of it
+        with suppress(ConnectionError):  # a server may reject a body before all of it has arrived
             self._socket.sendall(b"\r\n".join(lines) + (plain.body or b""))
         while True:
             status = int(self._line().split(b" ", 2)[1])
@@ -157,7 +158,7 @@ class _Connection:
 
 
 class _Plain:
-    """A request that needs nothing of httpx."""
+    """A request that does not need httpx."""
 
     __slots__ = ("body", "headers", "method", "target")
 
@@ -202,7 +203,7 @@ class _Plain:
 
 
 class _Answer(httpx.Response):
-    """An answer whose request is made when a test looks at it."""
+    """An answer whose request is created when a test reads it."""
 
     def __init__(
         self,
@@ -232,7 +233,7 @@ class _Answer(httpx.Response):
         self._request = value
 
     def raise_for_status(self) -> httpx.Response:
-        """Raise an error that has the request."""
+        """Raise an error with the request."""
         assert self.request is not None
         return super().raise_for_status()
 

@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket, for what no client library would send."""
+"""HTTP as bytes on a socket, for requests that no client library would send."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def connected(url: str, *, timeout: float = 30, source: str | None = None) -> so
 
 
 def heard(raw: bytes, method: str = "GET") -> Heard:
-    """The first answer in what came."""
+    """Parse the first answer in received bytes."""
     answer = HTTPResponse(_Bytes(raw), method=method)  # type: ignore[arg-type]  # has makefile
     answer.begin()
     headers = {name.lower(): value for name, value in answer.getheaders()}
@@ -47,7 +47,7 @@ def heard(raw: bytes, method: str = "GET") -> Heard:
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    """All that comes until the server closes. Raises `TimeoutError` if it does not."""
+    """All bytes until the server closes the connection. Raises `TimeoutError` if it does not."""
     parts = []
     with suppress(ConnectionResetError):
         while part := connection.recv(65536):
@@ -56,7 +56,7 @@ def until_closed(connection: socket.socket) -> bytes:
 
 
 def answer_to(url: str, raw: bytes, *, timeout: float = 30, method: str = "GET") -> Heard:
-    """What the server answers to these bytes; it must close the connection afterwards."""
+    """Send bytes and return the answer; the server must close the connection afterwards."""
     with connected(url, timeout=timeout) as connection:
         with suppress(ConnectionError):  # it may stop reading before everything is sent
             connection.sendall(raw)

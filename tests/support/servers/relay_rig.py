@@ -61,7 +61,7 @@ def counted(served: LocalServer) -> int:
 
 
 class Heard:
-    """A consumer that remembers the numbers of the events that it took."""
+    """A consumer that records the numbers of its events."""
 
     def __init__(self, pattern: str = "*") -> None:
         self.numbers: list[int] = []

@@ -38,7 +38,7 @@ class RunbookRig(AgentRig):
         return found
 
     def run(self, runbook: Any, *, by: str = "ada", **body: Any) -> Any:
-        """Request a run, and let jobs work until none is due; the run."""
+        """Request a run, and run jobs until none is due; return the run."""
         run_id = self.start(runbook, by=by, **body)
         self.server.run_jobs()
         return self.look(run_id)

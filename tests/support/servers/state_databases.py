@@ -1,4 +1,5 @@
-"""Databases for tests: a SQLite file, and a PostgreSQL that is started for the whole session."""
+"""Databases for tests: a SQLite file, and a PostgreSQL server that is started once for all
+tests."""
 
 from __future__ import annotations
 
@@ -41,12 +42,12 @@ def state_database(kind: str, folder: Path) -> Iterator[StateDatabase]:
 
 
 def another(database: StateDatabase) -> StateDatabase:
-    """A second way into the same database, as another process would have it."""
+    """A second connection to the same database, like that of another process."""
     return StateDatabase(database.url, durable=False)
 
 
 def postgresql_url() -> str:
-    """A database of its own, copied from a migrated one."""
+    """A separate database, copied from a migrated one."""
     folder = postgresql()
     name = f"novaql_{next(_numbers)}"
     with psycopg.connect(f"host={folder} user=novaql dbname=postgres", autocommit=True) as admin:
@@ -90,7 +91,8 @@ def postgresql() -> str:
         [
             *(str(binaries / "postgres"), "-D", "data", "-k", str(folder)),
             *("-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"),
-            # Shared memory is files below `data`: a server that is killed leaves none in /dev/shm.
+            # Shared memory consists of files below `data`, so a killed server leaves none in
+            # /dev/shm.
             *("-c", "dynamic_shared_memory_type=mmap"),
         ],
         user=owner,
@@ -101,8 +103,8 @@ def postgresql() -> str:
     )
 
     def stop() -> None:
-        # Immediate: xdist kills a worker that takes ten seconds to end, and a checkpoint of data
-        # that is removed next may take longer.
+        # Immediate shutdown: xdist kills a worker that takes ten seconds to end, and a checkpoint
+        # of data that is about to be removed may take longer.
         server.send_signal(signal.SIGQUIT)
         try:
             server.wait(timeout=5)

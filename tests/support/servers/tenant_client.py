@@ -1,4 +1,4 @@
-"""An administrator of one tenant of a server that is a process of its own."""
+"""An administrator of one tenant of a server in a separate process."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ TABLE = RouteIndex(ROUTES)
 
 @dataclass
 class TenantClient:
-    """Asks, and notes which rows of the route table were used with success.
+    """Sends requests, and records which routes have succeeded.
 
-    Every answer, a refusal too, must be one that the OpenAPI document has.
+    The OpenAPI document must describe every answer, also of rejected requests.
     """
 
     server: ServerProcess
@@ -58,7 +58,7 @@ class TenantClient:
         return self.ask(method, path, body, expect).json()
 
     def until(self, what: Callable[[], Any], seconds: float = 60) -> Any:
-        """Wait until something is true, and what it is then."""
+        """Wait until a value is true, and return it."""
         end = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < end, "it did not happen"
@@ -79,5 +79,5 @@ def second_tenant(kind: str, data: Path, **settings: str) -> Iterator[tuple[Tena
 
 
 def admin(data: Path, settings: Mapping[str, str], *arguments: str) -> str:
-    """`novaql admin …`: what it prints."""
+    """Run `novaql admin …`; return its output."""
     return novaql("admin", *arguments, "--data", str(data), settings=settings).stdout.strip()

@@ -63,7 +63,7 @@ def bits(value: float) -> bytes:
 
 
 def plain(batch: Batch) -> Plain:
-    """What a batch says, one sample at a time; the last of two equal times counts."""
+    """The content of a batch, one sample at a time; the last of two equal times counts."""
     sets = [tuple(sorted(labels.items())) for labels in batch.series]
     out: Plain = {}
     for row, time, value in zip(

@@ -65,7 +65,7 @@ def _samples(rng: random.Random, labels: list[dict[str, str]], part: int) -> tsd
 
 
 def _values(rng: random.Random, count: int) -> list[float]:
-    """A counter, few values with odd ones among them, or any; and staleness markers."""
+    """A counter, few values including special ones, or any values; and staleness markers."""
     kind = rng.randrange(3)
     found: list[float]
     if kind == 0:

@@ -14,7 +14,7 @@ from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 
 
 def files_of(disk: SimulatedDisk) -> Iterator[tuple[Path, bytes]]:
-    """Files whose bytes matter."""
+    """Files whose content is checked."""
     for path, content in sorted(disk.content().items()):
         if path.name != "LOCK":
             yield path, content
@@ -40,7 +40,7 @@ def pages(disk: SimulatedDisk, number: int, kind: str) -> list[tuple[int, int]]:
 
 
 def page_counts(disk: SimulatedDisk, number: int, kind: str) -> list[int]:
-    """How many numbers each page holds."""
+    """The number of values in each page."""
     counts: list[int] = np.diff(stream_of(disk, number, kind).first).tolist()
     return counts
 

@@ -1,4 +1,4 @@
-"""A store that refuses what is appended while it is told to."""
+"""A store whose appends can be made to fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from novaql.tsdb.model.samples import Batch
 
 
 class FailingAppends:
-    """Everything else is the store's own doing."""
+    """Appends fail while `fails` is true; all other calls reach the store."""
 
     def __init__(self, store: Any) -> None:
         self._store = store

@@ -1,7 +1,7 @@
-"""A process that writes to a store until it is killed, and what must be there afterwards.
+"""A process that writes to a store until it is killed, and the content that must remain.
 
-What it does is decided by a seed and a number, so that the process which kills it knows without
-being told. The only message is a file with a line for each operation that was acknowledged.
+A seed and a number determine each operation, so the process that kills it can compute them. The
+only message is a file with a line for each acknowledged operation.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import novaql.tsdb.database  # noqa: F401 - a process that is made from one which has it begins at once
+import novaql.tsdb.database  # noqa: F401 - forks of a process that has it start faster
 from novaql import tsdb
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 from tests.support.store.model import Labels, Sample, Stored, batch_of, bits, key_of
 from tests.support.store.stored_histograms import Native, simple
 
 STEP_MS = 1000
-"""Time between one operation and the next, by the clock of the samples."""
+"""Time between two operations, by the times of the samples."""
 
 Place = tuple[Labels, int]
 SERIES: list[Mapping[str, str]] = [
@@ -33,7 +33,7 @@ SERIES: list[Mapping[str, str]] = [
 
 @dataclass(frozen=True)
 class Append:
-    """Samples in one batch: a scrape, late ones, and times that have a value already."""
+    """Samples in one batch: a scrape, late samples, and times that already have a value."""
 
     samples: list[Sample]
 
@@ -48,7 +48,7 @@ class Delete:
 
 
 def operation(seed: int, number: int) -> Append | Delete:
-    """The operation of that number in the life with that seed."""
+    """The operation with this number in the sequence of a seed."""
     rng = random.Random(f"{seed} {number}")
     now = (number + 1) * STEP_MS
     if rng.random() < 0.03:
@@ -68,13 +68,13 @@ def _sample(labels: Mapping[str, str], time: int, rng: random.Random) -> Sample:
     return labels, time, rng.choice([rng.random(), float(rng.randint(0, 9))])
 
 
-def write(path: Path, seed: int, first: int, options: dict[str, Any], told: Path) -> None:
-    """Do one operation after the other, while another thread keeps the store in order."""
-    acknowledged = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def write(path: Path, seed: int, first: int, options: dict[str, Any], log: Path) -> None:
+    """Execute one operation after another, while another thread does maintenance."""
+    acknowledged = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         database = tsdb.open(path, **options)
         os.write(acknowledged, b"open\n")
-        upkeep = threading.Thread(target=_keep, args=(database, seed + first, acknowledged))
+        upkeep = threading.Thread(target=_maintain, args=(database, seed + first, acknowledged))
         upkeep.daemon = True
         upkeep.start()
         for number in range(first, first + 100_000):
@@ -93,8 +93,8 @@ def _do(database: tsdb.Database, what: Append | Delete) -> None:
     database.delete([matchers], what.start_ms, what.end_ms)
 
 
-def _keep(database: tsdb.Database, seed: int, acknowledged: int) -> None:
-    """Flush, merge, let go, clean and copy, in any order, all the time."""
+def _maintain(database: tsdb.Database, seed: int, acknowledged: int) -> None:
+    """Flush, compact, maintain, clean tombstones and sync in random order, without a pause."""
     rng = random.Random(seed)
     works: list[Callable[[], object]] = [
         database.flush, database.flush, database.compact, database.maintain, database.maintain,
@@ -110,9 +110,9 @@ def _keep(database: tsdb.Database, seed: int, acknowledged: int) -> None:
 
 @dataclass
 class Expected:
-    """What a store must hold.
+    """The data that a store must have.
 
-    values  place → every value that it was given since it was last deleted; the last one stands
+    values  place → every value written since its last deletion; the last one counts
     """
 
     retention_ms: int | None = None
@@ -120,7 +120,7 @@ class Expected:
     newest_ms: int = 0
 
     def take(self, what: Append | Delete) -> None:
-        """An operation that was acknowledged."""
+        """Apply an acknowledged operation."""
         if isinstance(what, Delete):
             for place in self._hit(what):
                 del self.values[place]
@@ -132,7 +132,8 @@ class Expected:
     def settle(
         self, under_way: Append | Delete, found: Mapping[Labels, list[tuple[int, Stored]]]
     ) -> None:
-        """An operation that nobody was told of may have been done, or not; of a batch, a part."""
+        """Apply the operation that was not acknowledged, as far as the store has it: whole, in part
+        (of a batch), or not at all."""
         left = {(key, time): value for key, samples in found.items() for time, value in samples}
         if isinstance(under_way, Delete):
             hit = [place for place in self._hit(under_way) if not self._may_go(place)]
@@ -146,7 +147,7 @@ class Expected:
                 self.newest_ms = max(self.newest_ms, time)
 
     def problem(self, found: Mapping[Labels, list[tuple[int, Stored]]]) -> str | None:
-        """Why a store may not hold this; None if it may."""
+        """The reason why a store must not contain this; None if it may."""
         left = {(key, time): value for key, samples in found.items() for time, value in samples}
         for place, values in self.values.items():
             value = left.pop(place, None)
@@ -168,7 +169,8 @@ class Expected:
 
 
 def _in_order(what: Append) -> list[Sample]:
-    """As the store counts them: the histograms of a batch are later than its floats."""
+    """The samples in the order of precedence: the histograms of a batch count as later than its
+    floats."""
     return sorted(what.samples, key=lambda sample: isinstance(sample[2], Native))
 
 

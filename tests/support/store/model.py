@@ -1,4 +1,4 @@
-"""A store as a dict: what a database must hold, kept in the plainest way."""
+"""A model of a store: the content that a database must have, as a dict."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Model:
             self.series.setdefault(key_of(labels), {})[time] = stored
 
     def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
-        """How many samples that were; both ends are included."""
+        """Delete samples, both ends included; return their number."""
         hit = self.select(matchers, start_ms, end_ms)
         for key, samples in hit.items():
             for time, _ in samples:
@@ -102,12 +102,12 @@ def read_all(
     end_ms: int = MAX_TIME_MS,
     read_errors: ReadErrors | None = None,
 ) -> dict[Labels, list[tuple[int, Stored]]]:
-    """What a source answers, in the form of `Model.select`."""
+    """All samples of a source, in the form of `Model.select`."""
     return read_all_of(source.select(matchers, start_ms, end_ms, Hints(read_errors=read_errors)))
 
 
 def read_all_of(selection: Selection) -> dict[Labels, list[tuple[int, Stored]]]:
-    """The same of a selection; it keeps its promises."""
+    """The same of a selection; also checks its invariants."""
     keys = [key_of(labels) for labels in selection.series]
     assert len(set(keys)) == len(keys), "a label set stands twice"
     found: dict[Labels, list[tuple[int, Stored]]] = {}

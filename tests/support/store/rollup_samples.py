@@ -18,7 +18,7 @@ values = st.one_of(
 
 @st.composite
 def scrapes(draw: st.DrawFn) -> list[Sample]:
-    """A stretch of some series, somewhere in two hours."""
+    """Scrapes of some series over a part of two hours."""
     first = draw(st.integers(0, 100)) * MINUTE + draw(st.sampled_from([0, 0, 1, 7]))
     names = draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True))
     return [
@@ -39,7 +39,7 @@ def bits_of(result: Result, *, zeros_are_equal: bool = False) -> dict[str, tuple
     """
     valid = np.ones(result.values.shape, bool) if result.valid is None else result.valid
     bits = np.where(valid, result.values, 0.0)
-    bits = np.where(np.isnan(bits), np.nan, bits)  # whichever NaN was the greatest
+    bits = np.where(np.isnan(bits), np.nan, bits)  # a maximum may be any of several NaNs
     if zeros_are_equal:
         bits = bits + 0.0
     return {

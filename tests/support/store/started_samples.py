@@ -1,4 +1,4 @@
-"""Samples with start timestamps, one by one, and what a source answers of them."""
+"""Samples with start timestamps, one by one, and those that a source returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Started = dict[tuple[Labels, int], tuple[int | Native, int]]
 
 
 def started_batch(samples: Sequence[StartedSample]) -> tuple[Batch, Started]:
-    """A batch of samples, and what of it stands: histograms count as the later ones."""
+    """A batch of samples, and those that have precedence: histograms count as later than floats."""
     floats = [s for s in samples if not isinstance(s[2], Native)]
     native = [s for s in samples if isinstance(s[2], Native)]
     batch = batch_of([(labels, time, value) for labels, time, value, _ in samples])
@@ -35,7 +35,7 @@ def started_batch(samples: Sequence[StartedSample]) -> tuple[Batch, Started]:
 
 
 def read_started(source: Source) -> Started:
-    """Everything that a source has."""
+    """All samples of a source."""
     selection = source.select([], MIN_TIME_MS, MAX_TIME_MS)
     keys = [key_of(labels) for labels in selection.series]
     found: Started = {}

@@ -1,4 +1,4 @@
-"""A source copied into a store on disk: some of its samples in blocks, some in the head."""
+"""Copies a source into a store on disk: some of its samples are in blocks, some in the head."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NONE = np.zeros(0, np.int64)
 
 
 def stored(source: Source, path: Path) -> tsdb.Database:
-    """A new store with what a source has; every third time is in a block, every third in the head,
-    the rest in a second block that lies across both."""
+    """A new store with the samples of a source. Every third time is in a block, every third in the
+    head, and the rest in a second block that overlaps both."""
     batch = batch_from(source)
     database = tsdb.open(path, sync="os")
     for third in (0, 1, 2):
@@ -29,7 +29,7 @@ def stored(source: Source, path: Path) -> tsdb.Database:
 
 
 def batch_from(source: Source) -> Batch:
-    """Everything that a source has."""
+    """All samples of a source."""
     selection = source.select([], MIN_TIME_MS, MAX_TIME_MS)
     views = [view.ragged() for view in selection.views()]
     rows, starts = [_NONE], [_NONE]

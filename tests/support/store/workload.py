@@ -1,8 +1,8 @@
-"""A random life of a store, and what must be left of it wherever it ends.
+"""Random operations on a store, and the content that must remain wherever they end.
 
-Every operation that a database offers is one method of `Workload`; a new one joins by a line in
-`OPERATIONS`. The history remembers for each series and time every value that it was ever given, and
-up to which of them the disk has been told to keep them.
+Every operation of a database is one method of `Workload`; a new one needs a line in `OPERATIONS`.
+The history records for each series and time every value that was written, and up to which operation
+they are durable.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MODES = ("always", "interval", "os")
 
 
 class Still:
-    """In place of a background thread: calls of the disk then come in one order."""
+    """Replaces a background thread, so that calls of the disk have one order."""
 
     def __init__(self, name: str, method: Callable[[], None], interval_s: float) -> None:
         pass
@@ -47,11 +47,11 @@ class Still:
 
 @dataclass
 class History:
-    """What was asked of a store.
+    """The operations on a store.
 
     events  place → (number of the operation, value; None: deleted), in order
-    safe    place → number of the operation up to which the disk has promised to keep it
-    failed  operations that raised: what they did may be there, or not
+    safe    place → number of the operation up to which its values are durable
+    failed  operations that raised: their effects may be in the store, or not
     """
 
     events: dict[Place, list[tuple[int, Stored | None]]] = field(default_factory=dict)
@@ -67,18 +67,18 @@ class History:
         self.events.setdefault(place, []).append((self.operation, value))
 
     def all_safe(self) -> None:
-        """Everything up to now is."""
+        """Record that all operations up to now are durable."""
         for place in self.events:
             self.safe[place] = self.operation
 
     def takes_over(self, found: Mapping[Labels, list[tuple[int, Stored]]]) -> None:
-        """Begin with a store that holds this, all of it safe."""
+        """Begin with a store that contains this; all of it is durable."""
         for labels, samples in found.items():
             for time, value in samples:
                 self.note((labels, time), value)
 
     def problem(self, found: Mapping[Labels, list[tuple[int, Stored]]]) -> str | None:
-        """Why a store that was never cut off may not hold this; None if it may."""
+        """The reason why a store without a power cut must not contain this; None if it may."""
         everything = dict.fromkeys(self.events, self.operation)
         return Moment(self, self.operation, everything).problem(found)
 
@@ -96,7 +96,7 @@ class Moment:
         return cls(history, history.operation, dict(history.safe))
 
     def problem(self, found: Mapping[Labels, list[tuple[int, Stored]]]) -> str | None:
-        """Why a store may not hold this; None if it may."""
+        """The reason why a store must not contain this; None if it may."""
         left = {(key, time): value for key, samples in found.items() for time, value in samples}
         for place, events in self.history.events.items():
             safe = self.safe.get(place, 0)
@@ -150,7 +150,7 @@ class Workload:
         return self.database
 
     def step(self) -> str:
-        """One operation; its name."""
+        """Execute one operation; return its name."""
         self.history.begin()
         names = list(OPERATIONS)
         (name,) = self.rng.choices(names, [OPERATIONS[n][0] for n in names])
@@ -221,9 +221,9 @@ class Workload:
         self.open().clean_tombstones()
 
     def snapshot(self) -> None:
-        """Into a directory of its own; what it holds is what the store held."""
+        """Take a snapshot in a new directory, and compare it with the store."""
         target = self.path
-        while self.disk.exists(target):  # an earlier life on this disk made some, too
+        while self.disk.exists(target):  # an earlier sequence on this disk made some, too
             self.snapshots += 1
             target = self.path.parent / f"{self.path.name}-{self.snapshots}"
         database = self.open()
@@ -235,7 +235,7 @@ class Workload:
         self.open()
 
     def kill(self) -> None:
-        """The process is gone; what it wrote is in the hands of the kernel."""
+        """End the process; the kernel has all bytes that it has written."""
         self.database = None
         self.disk.kill()
         self.open()
@@ -260,13 +260,13 @@ OPERATIONS: dict[str, tuple[float, Callable[[Workload], None]]] = {
     "reopen": (1, Workload.reopen),
     "kill": (0.7, Workload.kill),
 }
-"""Name → how often, and what is done."""
+"""Name → relative frequency, and the method."""
 
 
 def contents(
     disk: SimulatedDisk, path: Path = STORE, read_errors: ReadErrors | None = None
 ) -> dict[Labels, list[tuple[int, Stored]]]:
-    """What a store holds, read without writing to it. Nothing, where there is none."""
+    """The content of a store, read without writing to it; empty if there is no store."""
     try:
         with tsdb.open(path, disk=disk, read_only=True, cache_bytes=0) as database:
             return read_all(database, read_errors=read_errors)

@@ -35,7 +35,7 @@ NO_MARKERS = np.empty(0, np.int64)
 
 
 def ready(values: int = 0) -> bool:
-    """Whether the decoder is compiled and to be used. values: of a page that the caller will
+    """Whether the decoder is compiled and should be used. values: of a page that the caller will
     decode; where pages are decoded later, one by one, they are counted then."""
     return PAGES.ready(values) is not None
 
@@ -58,8 +58,9 @@ def decode_pages(
     places  [Q] where in `out` each piece goes; `starts` where it begins in its page; `lengths`
     times   pages of timestamps, not of values
 
-    Returns which pages were decoded [P] (of the others, anything may be at their places in `out`)
-    and where in `out` the staleness markers of the decoded ones are, or None if there are too many.
+    Returns which pages were decoded [P] (the places of other pages in `out` have undefined
+    contents) and where in `out` the staleness markers of the decoded ones are, or None if there are
+    too many.
     """
     states = np.empty(len(pages), np.int64)
     pieces = np.frombuffer(data, np.uint8), pages, places, starts, lengths

@@ -48,7 +48,7 @@ def table_of(
     nodes   [2 ** log] of each state: bits to read for the next one, that one's base << 8, bits of
             the offset << 24, and << 32 what the offset is added to, or the number of the bin,
             marked as such, where numbers have 64 bits
-    lowers  [bins] what the offset is added to
+    lowers  [bins] the number to which the offset is added
     counts  [bins] scratch
     """
     size = 1 << log

@@ -58,7 +58,7 @@ def drop(values: Any, at: Any) -> Any:
 def drop_of_pieces(
     numbers: Any, begins: Any, lengths: Any, holes: Any, offsets: Any, out: Any
 ) -> None:
-    """Copy pieces of `numbers` to `out`, one after the other, each without its holes.
+    """Copy pieces of `numbers` to `out`, one after another, each without its holes.
 
     holes    increasing positions in a piece; those of piece p are holes[offsets[p]:offsets[p + 1]]
     """

@@ -93,7 +93,7 @@ class OpenPage:
                 self.decoded[group] = values
 
     def values(self) -> Floats:
-        """All of them."""
+        """Decode and return all values of the page."""
         out = np.empty(self.count)
         self.place(out, _NOUGHT, _NOUGHT, np.array([self.count]))
         return out
@@ -108,8 +108,8 @@ _NOUGHT = np.zeros(1, np.int64)
 
 
 def open_rows(data: bytes, at: int, count: int, *, passing: bool) -> OpenPage | None:
-    """A page of `count` values; None for a page that is not as `encode_rows` writes it, which
-    `row_pages` decodes, or refuses. Raises `Undecodable`.
+    """A page of `count` values; None for a page that is not in the form of `encode_rows`, which
+    `row_pages` decodes or rejects. Raises `Undecodable`.
 
     passing  the page is used at once and not cached: its memory is reused by the thread's next one
     """
@@ -126,7 +126,7 @@ def open_rows(data: bytes, at: int, count: int, *, passing: bool) -> OpenPage | 
     if not good:
         return None
     word, values = int(table[-1, 3]), int(table[-1, 6])
-    size = word + values  # of the last column half of them may stay empty
+    size = word + values  # up to half of the words of the last column may remain unused
     words = scratch("open page", np.int64, size) if passing else BUFFERS.ints(size)
     return OpenPage(
         data, count, table, lengths, firsts, order, linked, exceptions, words,

@@ -1,6 +1,6 @@
 """The head of a page of rows (what precedes its columns), read in one call. For numba.
 
-`row_heads` reads it in Python, and raises what is wrong with a page that is damaged.
+`row_heads` reads it in Python, and raises the error of a damaged page.
 """
 
 from __future__ import annotations
@@ -184,5 +184,6 @@ def outline(data: Any, at: Any, count: Any) -> Any:
 def settle(
     count: Any, table: Any, lengths: Any, order: Any, linked: Any, exceptions: Any, end: Any
 ) -> bool:
-    """The checks that `outline` leaves until its lists are decoded. Returns whether they pass."""
+    """Do the checks that `outline` postpones until its lists are decoded. Returns whether they
+    pass."""
     return bool(_settle(count, table, lengths, order, linked, exceptions, end))

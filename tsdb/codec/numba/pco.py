@@ -1,11 +1,11 @@
 """Decode number columns that pcodec has written, many of them in one compiled call.
 
-pcodec's own decoder is as fast, but decodes one column per call, and each call releases and takes
-the interpreter's lock: with columns of a few microseconds, two threads are slower than one. The
-format is https://github.com/pcodec/pcodec/blob/main/docs/format.md. `decode` reads what this
-store's columns use: standalone files of one chunk of i32, i64 or f64, in classic mode or (integers)
-as multiples of a number, without deltas or with consecutive ones. It leaves anything else to
-pcodec.
+pcodec's own decoder is as fast, but decodes one column per call, and each call releases and
+acquires the interpreter's lock: with columns of a few microseconds, two threads are slower than
+one. The format is https://github.com/pcodec/pcodec/blob/main/docs/format.md. `decode` reads what
+this store's columns use: standalone files of one chunk of i32, i64 or f64, in classic mode or
+(integers) as multiples of a number, without deltas or with consecutive ones. It leaves anything
+else to pcodec.
 
 No input makes it read or write outside its arrays: states of the entropy decoder stay in the table
 that `table_of` makes, and each batch begins before the end of the file, so that it reads at most

@@ -138,7 +138,8 @@ def spread(
     begins[0] = 0
     for row in range(rows):
         begins[row + 1] = begins[row] + lengths[row]
-    # Of each row: type, decimal places, the first number of its column, and what is added to it.
+    # For each row: type, decimal places, the first number of its column, and the number added to
+    # it.
     kind, decimals, column = (
         np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
     )  # fmt: skip
@@ -204,7 +205,7 @@ def spread(
                 power = powers[decimals[row]]
                 for n in range(size):
                     here[n] /= power
-            # Exceptions replace numbers; of floats a marker is found below.
+            # Exceptions replace numbers; markers among floats are found below.
             if exceptions.shape[1]:
                 first = np.searchsorted(exceptions[0], start)
                 for number in range(first, exceptions.shape[1]):

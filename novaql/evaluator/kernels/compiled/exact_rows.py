@@ -83,7 +83,7 @@ def add_cut(part: Any, there: Any, whole: bool, high: Any, low: Any, scale: int)
 
 @inner
 def with_space(cells: Any, values: Any, count: int, more: int) -> Any:
-    """The same terms in arrays with space for so many more."""
+    """The same terms in arrays with space for more."""
     if count + more <= len(cells):
         return cells, values
     size = max(2 * len(cells), count + more)

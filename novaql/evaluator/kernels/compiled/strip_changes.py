@@ -1,4 +1,4 @@
-"""What happens between neighbouring samples: irate, idelta, resets, changes, the newest change.
+"""Functions of neighbouring samples: irate, idelta, resets, changes, the newest change.
 
 Shapes are those of `compiled.strips`.
 """
@@ -36,7 +36,7 @@ def strip_steps(strips: Any, is_rate: bool, begin: int, end: int, out: Any) -> N
 
 @kernel(STRIPS, FLAG, INT, INT, OUT_VECTOR)
 def strip_events(strips: Any, only_falls: bool, begin: int, end: int, out: Any) -> None:
-    """How often the value changed (from NaN to NaN is no change), or fell."""
+    """The number of changes of the value (NaN to NaN does not count), or of decreases."""
     values, offsets, grid, _, _, _, strip, lo, hi = strips
     before = np.empty(0, np.int64)  # events between the samples up to each
     at = 0

@@ -54,7 +54,7 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
         count = b - a
         j0 = first[grid[s]]
         p = place[s]
-        if count == 1:  # making arrays of it would cost more than adding it
+        if count == 1:  # creating arrays of it would cost more than adding it
             there_is = whole or (present[a] if shared else present[at])
             bits = bits_of(values[at]) & NOT_SIGN if there_is else 0  # as integers: by size
             now = scale[p]
@@ -92,7 +92,7 @@ def fold_sums(strip_cells: Any, scale: Any, added: Any, high: Any, low: Any, cou
                 numbers[k] += there[k]
         at += count
         complete = whole
-        # Values that no scale holds (very large, infinite, NaN) become terms.
+        # Values beyond every scale (very large, infinite, NaN) become terms.
         top = largest_bits(part, there, complete)
         if top >= LARGE:
             cells, terms = with_space(cells, terms, found, count)
@@ -147,7 +147,7 @@ def fold_extremes(strip_cells: Any, largest: bool, best: Any, seen: Any) -> None
 
 @kernel(STRIP_CELLS, OUT_MATRIX)
 def fold_counts(strip_cells: Any, counts: Any) -> None:
-    """How many values."""
+    """Add the number of values."""
     place, grid, first, strip, _, present, shared, _, begin, end = strip_cells
     present, counts = borrowed(present), borrowed(counts)
     at = 0
@@ -164,7 +164,7 @@ def fold_counts(strip_cells: Any, counts: Any) -> None:
 
 @kernel(STRIP_CELLS, OUT_MATRIX, OUT_FLAGS)
 def spread(strip_cells: Any, out: Any, valid: Any) -> None:
-    """Each series into a row of its own, [S, J]; cells that are not there stay as they are."""
+    """Copy each series into its own row, [S, J]; missing cells do not change."""
     place, grid, first, strip, values, present, shared, _, begin, end = strip_cells
     out, valid = borrowed(out), borrowed(valid)
     values, present = borrowed(values), borrowed(present)

@@ -37,7 +37,7 @@ more than a quarter of the window, finding one rank takes less than updating the
 
 @inner
 def _place(ordered: Any, count: int, value: float) -> int:
-    """How many of the first `count` are smaller."""
+    """The number of the first `count` values that are smaller."""
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2
@@ -71,9 +71,9 @@ def _sort(ordered: Any, count: int) -> None:
 
 @inner
 def _smaller_first(numbers: Any, low: int, high: int, pivot: float) -> int:
-    """Move those of low … high - 1 that are smaller than the pivot to the front; where they end.
+    """Move those of low … high - 1 that are smaller than the pivot to the front; return their end.
 
-    Without a branch that depends on a value: the processor would guess half of them wrong.
+    No branch depends on a value, because the processor would mispredict half of them.
     """
     end = low
     for k in range(low, high):
@@ -216,7 +216,7 @@ def _rank_alone(row: Any, ordered: Any, q: float) -> float:
 
 @inner
 def _insert(ordered: Any, count: int, value: float) -> None:
-    """Put a value into its place among the first `count`."""
+    """Insert a value at its place among the first `count`."""
     place = _place(ordered, count, value)
     for k in range(count, place, -1):
         ordered[k] = ordered[k - 1]
@@ -225,14 +225,14 @@ def _insert(ordered: Any, count: int, value: float) -> None:
 
 @inner
 def _remove(ordered: Any, count: int, value: float) -> None:
-    """Take a value that is there out of the first `count`."""
+    """Remove an existing value from the first `count`."""
     for k in range(_place(ordered, count, value), count - 1):
         ordered[k] = ordered[k + 1]
 
 
 @inner
 def _replace(ordered: Any, count: int, old: float, new: float) -> None:
-    """Put `new` in and take `old` out: only what lies between them moves."""
+    """Replace `old` by `new`: only the values between them move."""
     place = _place(ordered, count, old)
     while place + 1 < count and ordered[place + 1] < new:
         ordered[place] = ordered[place + 1]

@@ -1,4 +1,4 @@
-"""What each sample adds with the one before: the terms of `neighbours`, over a batch.
+"""The term of each sample with the one before: the terms of `neighbours`, over a batch.
 
 Shapes are those of `compiled.strips`.
 """

@@ -114,7 +114,7 @@ def _know(
     known: Any,
     ends_at: Any,
 ) -> None:
-    """What depends on times alone: seconds sampled, before and after them, the usual factor.
+    """Compute what depends only on times: seconds sampled, before and after them, the usual factor.
 
     Also twice the share of the second in the first, and the first and last sample of each window.
     """
@@ -157,7 +157,7 @@ def _usual(row: Any, ends_at: Any, known: Any, out: Any) -> int:
 
 @inner
 def _list_falls(row: Any, start: int, stop: int, places: Any) -> int:
-    """Write down the positions before each decrease in a part; returns how many there are."""
+    """List the positions before each decrease in a part; return their number."""
     fallen = 0
     for k in range(start, stop - 1):
         places[fallen] = k

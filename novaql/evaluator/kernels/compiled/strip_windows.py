@@ -46,7 +46,7 @@ def strip_sums(strips: Any, mean: bool, begin: int, end: int, out: Any) -> None:
                 at += 1
                 continue
             if start >= middle:
-                # All that is in the front has left: build a front of this window.
+                # All samples of the front have left: build a front of this window.
                 middle, entered = stop, stop
                 back, back_lost = 0.0, 0.0
                 sum_, error = 0.0, 0.0

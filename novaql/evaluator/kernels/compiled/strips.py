@@ -1,10 +1,11 @@
-"""Where the windows of a batch lie, and kernels that pick samples by their place in the window.
+"""The positions of the windows of a batch, and kernels that choose samples by their place in the
+window.
 
 A strip is the run of steps at which the windows of a series hold samples. Series of one grid share
 it: grid g has cells strip[g]:strip[g + 1], the first of them at step first[g]; `lo` and `hi` of a
 cell are positions from the series' own start, first and one past last (a window inside of a strip
 may be empty). `values`, `offsets`, `grid`, `times` and `grids` are the arrays of a `SeriesBatch`.
-What kernels compute of series `begin`…`end - 1` goes to `out`, strip after strip.
+Kernels write the results of series `begin`…`end - 1` to `out`, strip after strip.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def strip_alive(
 
 @kernel(STRIPS, VECTOR, INT, INT, OUT_VECTOR)
 def strip_repeat(strips: Any, of_cell: Any, begin: int, end: int, out: Any) -> None:
-    """What is the same for all series of a grid, written out for each of them."""
+    """Copy values that all series of a grid share to each of them."""
     _, _, grid, _, _, _, strip, _, _ = strips
     at = 0
     for s in range(begin, end):

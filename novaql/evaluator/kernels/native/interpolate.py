@@ -1,4 +1,4 @@
-"""What a histogram was between two of its samples."""
+"""The value of a histogram between two of its samples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Between:
 def between(
     a: Histograms, b: Histograms, share: Floats, *, counter: Bools | bool = True
 ) -> Between:
-    """a + (b - a) · share, pair by pair; a counter that was reset between starts from nothing.
+    """a + (b - a) · share, pair by pair; a counter that was reset in between starts from an empty
+    histogram.
 
     share: [N] 0 is a itself, 1 is b itself. counter: for all, or [N] for each.
     """

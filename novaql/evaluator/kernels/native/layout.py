@@ -1,7 +1,7 @@
-"""Where buckets lie, and how two histograms get the same layout.
+"""Layouts of buckets, and how two histograms get the same layout.
 
 The rules are those of Prometheus: of two resolutions the coarser one remains, of two zero buckets
-the wider one, of two sets of custom bounds what both have. Buckets are merged, never split.
+the wider one, of two sets of custom bounds the common bounds. Buckets are merged, never split.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def chosen(buckets: Buckets, mask: Bools) -> Buckets:
 
 
 def coarsened(h: Histograms, schema: NDArray[np.integer]) -> Histograms:
-    """Exponential rows at schema [N], where that is coarser than their own; others as they are."""
+    """Exponential rows at schema [N], if that is coarser than their own; others unchanged."""
     shift = np.where(h.is_custom, 0, np.maximum(h.schema.astype(np.int64) - schema, 0))
     if not shift.any():
         return h
@@ -214,7 +214,7 @@ def moved_index(index: Ints, rows: Ints, before: Histograms, after: Histograms) 
 def reconcile(a: Histograms, b: Histograms) -> tuple[Histograms, Histograms, Bools]:
     """Pairs in one layout, and [N] whether their custom bounds had differed.
 
-    Pairs that are not `compatible` stay as they are. Both results have the same custom_bounds.
+    Pairs that are not `compatible` do not change. Both results have the same custom_bounds.
     """
     alike = compatible(a, b)
     sets = BoundSets()

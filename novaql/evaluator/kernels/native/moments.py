@@ -1,6 +1,6 @@
-"""Mean, standard deviation and variance of what native histograms have observed.
+"""Mean, standard deviation and variance of the observations of native histograms.
 
-Each observation is taken to be in the middle of its bucket: the geometric middle, the arithmetic
+Each observation is assumed to be in the middle of its bucket: the geometric middle, the arithmetic
 one of a custom bucket, 0 in the zero bucket.
 """
 

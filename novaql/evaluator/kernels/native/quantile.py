@@ -1,7 +1,7 @@
 """Quantiles of native histograms, and the share of observations in a range.
 
-Where in a bucket the observations lie is not known. They are taken to be spread evenly in the zero
-bucket and in custom buckets, and on a logarithmic scale elsewhere, as in Prometheus
+The positions of observations inside a bucket are unknown. They are assumed to be spread evenly in
+the zero bucket and in custom buckets, and on a logarithmic scale elsewhere, as in Prometheus
 (`HistogramQuantile`, `HistogramFraction` in promql/quantile.go).
 """
 
@@ -81,7 +81,7 @@ def _quantiles(h: Histograms, q: Floats) -> Quantiles:
     settled = (bottom & (upper <= 0)) | top
     lower = np.where(bottom & ~settled, 0.0, lower)
 
-    count = np.where(below > h.count, h.count, below)  # rounding may have taken it past the whole
+    count = np.where(below > h.count, h.count, below)  # rounding may have made it larger than 1
     missed = ~settled & (count < rank)
     rank = np.where(upward, rank - (count - population), count - rank)
     values = _inside(lower, upper, rank / population, linear=custom | ((lower <= 0) & (upper >= 0)))

@@ -1,4 +1,5 @@
-"""How much histograms grew over windows: what rate, increase, delta, irate and idelta begin with.
+"""The growth of histograms over windows, from which rate, increase, delta, irate and idelta are
+computed.
 
 Extrapolation to the ends of a window is one more `scale`. For irate and idelta a window is the
 last two rows.

@@ -19,9 +19,9 @@ from novaql.tsdb.model.labels import Bools, Ints
 def detect_reset(previous: Histograms, current: Histograms) -> Bools:
     """[N] current[i] comes after a reset that previous[i] came before.
 
-    The hint of the current one decides; without a hint, and for gauges, a reset is whatever a
-    growing counter cannot do: fewer observations, altogether or in a bucket, a finer resolution, a
-    narrower zero bucket or one that cuts what was a populated bucket, exponential after custom
+    The hint of the current one decides; without a hint, and for gauges, a reset is a change that a
+    growing counter cannot have: fewer observations, altogether or in a bucket, a finer resolution,
+    a narrower zero bucket or one that cuts what was a populated bucket, exponential after custom
     buckets or the other way round. Of different custom bounds the common ones are compared.
     """
     reset: Bools = current.hint == ResetHint.RESET
@@ -61,7 +61,7 @@ def _lost_observations(previous: Histograms, current: Histograms) -> Bools:
     threshold = current.zero_threshold
     lost: Bools = past_populated(previous, threshold) > threshold
     lost |= current.zero_count < widened(previous, threshold).zero_count
-    # Buckets that the wider zero bucket takes are still part of what a coarser bucket held before.
+    # Buckets inside the wider zero bucket are still part of what a coarser bucket contained before.
     previous = coarsened(previous, current.schema)
     previous, current = _with_common_bounds(previous, current)
     for before, after in (

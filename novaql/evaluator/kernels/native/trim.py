@@ -1,8 +1,8 @@
 """Histograms without the observations below or above a value: the operators `</` and `>/`.
 
-A bucket that holds the value is divided as `histogram_quantile` would do it. What remains is
-counted again from the buckets, each observation in the middle of its bucket, unless nothing was
-removed (Prometheus: `TrimBuckets` in model/histogram/float_histogram.go).
+A bucket that holds the value is divided as `histogram_quantile` would do it. Count and sum are then
+computed from the buckets, each observation in the middle of its bucket, unless nothing was removed
+(Prometheus: `TrimBuckets` in model/histogram/float_histogram.go).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from novaql.tsdb.model.histograms import Buckets, Floats, Histograms
 from novaql.tsdb.model.labels import Bools
 
 _Divided = tuple[Floats, Floats]
-"""What remains of each bucket, and where its observations are taken to be."""
+"""The remaining population of each bucket, and the assumed position of its observations."""
 
 
 def trim_above(h: Histograms, cut: Floats | float) -> Histograms:
-    """`h </ cut`: only what lies below the cut ([N], or one for all)."""
+    """`h </ cut`: only the observations below the cut ([N], or one for all)."""
     return _trimmed(h, cut, _below_cut, _zero_below_cut)
 
 
 def trim_below(h: Histograms, cut: Floats | float) -> Histograms:
-    """`h >/ cut`: only what lies above the cut ([N], or one for all)."""
+    """`h >/ cut`: only the observations above the cut ([N], or one for all)."""
     return _trimmed(h, cut, _above_cut, _zero_above_cut)
 
 
@@ -161,7 +161,7 @@ def _share_below(
 
 
 def _middle(lower: Floats, upper: Floats, positive: bool, custom: Bools) -> Floats:
-    """Where the observations between two ends are taken to be."""
+    """The assumed position of the observations between two ends."""
     geometric = np.sqrt(np.abs(lower * upper))
     middle = np.where(custom, (lower + upper) / 2, geometric if positive else -geometric)
     middle = np.where(np.isinf(upper), lower, middle)

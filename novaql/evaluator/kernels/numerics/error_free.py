@@ -1,4 +1,4 @@
-"""Sums and products of floats as two floats: the result, and what rounding took from it."""
+"""Sums and products of floats as two floats: the rounded result, and the rounding error."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Ints = NDArray[np.int64]
 
 
 def two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """(rounded sum, what is lost): D. E. Knuth, The Art of Computer Programming 2, 4.2.2."""
+    """(rounded sum, rounding error): D. E. Knuth, The Art of Computer Programming 2, 4.2.2."""
     total = a + b
     of_b = total - a
     return total, (a - (total - of_b)) + (b - of_b)
 
 
 def two_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """(rounded product, what is lost), for products between 2^-960 and 2^960.
+    """(rounded product, rounding error), for products between 2^-960 and 2^960.
 
     T. J. Dekker, "A floating-point technique for extending the available precision", Numer. Math.
     18 (1971).

@@ -33,7 +33,8 @@ LOWEST = -1074
 LARGE = 2.0**900
 """Values that are not smaller are terms: to cut them would overflow."""
 UNCARRIED = 1 << 11
-"""So many low integers, each at most 2^51, add up before the sum is carried into `high`."""
+"""The number of low integers, each at most 2^51, that add up before the sum is carried into
+`high`."""
 HIGHEST = 1 << 61
 """Least absolute value of `high` at which the scale is raised."""
 
@@ -122,7 +123,7 @@ class ExactSums:
         self.high[groups] += carried
 
     def raise_to(self, groups: Ints, scale: Ints) -> None:
-        """Count in larger units. What is below the new unit becomes a term."""
+        """Count in larger units. Values below the new unit become terms."""
         steps = self.high.shape[1]
         bits = GRID_BITS * (scale - self.scale[groups])
         high, low = self.high[groups], self.low[groups]
@@ -188,10 +189,10 @@ class ExactSums:
         return not (self.terms or self.added.any() or (self.scale != EMPTY).any())
 
     def rounded(self, parts: int, exponent: int = 0) -> list[Floats]:
-        """The sums times 2^exponent, as so many numbers of decreasing size, [G, J] each.
+        """The sums times 2^exponent, as this many numbers of decreasing size, [G, J] each.
 
-        The first is the sum rounded to nearest, ties to even; each one after it is what is left,
-        rounded so.
+        The first is the sum rounded to nearest, ties to even; each later one is the remainder,
+        rounded likewise.
         """
         if self.added.any():
             self.carry()

@@ -48,10 +48,10 @@ class FullRange:
         self.add_integers(cell, whole, own.astype(np.int64) - 53 + exponent)
 
     def expansion(self, parts: int) -> list[Number]:
-        """The sums as so many numbers of decreasing size.
+        """The sums as this many numbers of decreasing size.
 
-        The first is the sum rounded to nearest, ties to even; each one after it is what is left,
-        rounded so. Changes the sums.
+        The first is the sum rounded to nearest, ties to even; each later one is the remainder,
+        rounded likewise. Changes the sums.
         """
         found: list[Number] = []
         cell = np.arange(len(self._digits))

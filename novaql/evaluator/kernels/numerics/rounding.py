@@ -12,13 +12,13 @@ EXACT = 1 << 53
 
 
 def expansion(high: Ints, low: Ints, unit: Ints, parts: int) -> list[Floats]:
-    """(high · 2^52 + low) · 2^unit as so many numbers of decreasing size, up to 3.
+    """(high · 2^52 + low) · 2^unit as this many numbers of decreasing size, up to 3.
 
     high, low  |high| < 2^61, |low| ≤ 2^51
     unit       exponent of the unit, broadcast against them; at least -1074, but for scaled sums
 
-    The first is the number rounded to nearest, ties to even; each one after it is what is left,
-    rounded so. With three of them nothing is left.
+    The first is the number rounded to nearest, ties to even; each later one is the remainder,
+    rounded likewise. Three numbers leave no remainder.
     """
     low_unit: Floats = np.ldexp(1.0, unit)
     high_unit: Floats = np.ldexp(1.0, unit + 52)

@@ -1,4 +1,5 @@
-"""Values that are added to cells at the end: what does not fit the integers of `ExactSums`."""
+"""Values that are added to cells at the end, because they do not fit the integers of
+`ExactSums`."""
 
 from __future__ import annotations
 

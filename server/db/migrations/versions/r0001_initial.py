@@ -1,4 +1,4 @@
-"""What every domain leans on."""
+"""Create the tables that every domain uses."""
 
 from __future__ import annotations
 
