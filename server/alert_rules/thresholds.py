@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from novaql import QueryError
 from novaql.language import Binary, Number, Paren, Unary, parse_core
 from novaql.server.alert_rules.schema import ThresholdOut
 
@@ -12,9 +13,13 @@ _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 @lru_cache(maxsize=4096)
 def thresholds_of(expr: str) -> tuple[ThresholdOut, ...]:
-    """The numbers in the comparisons of an expression, in order."""
+    """The numbers in the comparisons of an expression, in order; none if it does not parse, as an
+    expression that an earlier version stored."""
     found: list[ThresholdOut] = []
-    stack = [parse_core(expr)]
+    try:
+        stack = [parse_core(expr)]
+    except QueryError:
+        return ()
     while stack:
         node = stack.pop()
         if isinstance(node, Paren):

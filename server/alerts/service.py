@@ -36,7 +36,7 @@ def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, 
         raise invalid("/duration", "a duration is needed, or until_resolved")
     if body.until_resolved and alert.state not in ("pending", "firing"):
         raise Conflict("the alert is over, so it cannot resolve", code="alert_resolved")
-    row, new = repository.silence(
+    row, before = repository.silence(
         unit,
         matchers_of_alert(alert.labels),
         starts_at=unit.now(),
@@ -48,8 +48,8 @@ def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, 
     history.record(unit, alert, "silenced", reason)
     after = repository.snapshot(row)
     event = ("alert.silenced", {"alert": alert_payload(alert), "silence": after})
-    unit.audit("alert.silence", ("alert", alert.id), after=after, event=event)
-    return row, new
+    unit.audit("alert.silence", ("alert", alert.id), before=before, after=after, event=event)
+    return row, before is None
 
 
 def unsilence(unit: Unit, alert_id: str) -> list[str]:

@@ -70,8 +70,9 @@ that of the worst resource."""
 SLOWER = 2.0
 MUCH_SLOWER = 4.0
 QUIETER = 0.2
-BASELINE = "quantile_over_time(0.5, ({expr})[1d:15m] offset 15m)"
-"""The baseline of a signal: its median over the previous day."""
+BASELINE = "quantile_over_time(0.5, ({expr}\n)[1d:15m] offset 15m)"
+"""The baseline of a signal: its median over the previous day. The line ends since the expression
+may end in a comment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,12 @@ def silence(
     reason: str,
     alert: Alert | None = None,
     until_resolved: bool = False,
-) -> tuple[SilenceRow, bool]:
-    """Create a silence, or revise the one with these matchers. True if none was in force before."""
+) -> tuple[SilenceRow, dict[str, Any] | None]:
+    """Create a silence, or revise the one with these matchers.
+
+    Returns the row, and how it was before if it was pending or active, for the audit log. Raises
+    the 409 `silence_active` where an active silence would begin later.
+    """
     key = silence_id(unit.tenant_id, matchers)
     row = unit.find(SilenceRow, key, lock=True)
     by = unit.actor.name
@@ -75,13 +79,17 @@ def silence(
         taken = Conflict("it was silenced just now", code="silenced_already")
         with flushed_or(unit.session, taken):
             unit.session.add(row)
-        return row, True
+        return row, None
+    if known.is_active(unit.now()) and starts_at > unit.now():
+        message = "a silence with the same matchers is active; end it, or begin with it"
+        raise Conflict(message, code="silence_active")
+    before = None if new else snapshot(row)
     row.until_resolved = until_resolved
     if alert is not None:
         row.alert_id = alert.id
     _set(row, known.revised(starts_at, ends_at, reason, by))
     unit.touch(row)
-    return row, new
+    return row, before
 
 
 def lift(unit: Unit, row: SilenceRow) -> None:

@@ -53,7 +53,7 @@ def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> Sil
     """Silence every alert that all of the matchers match.
 
     201 for a new silence. 200 if a silence with the same matchers is pending or active: the request
-    changes it.
+    changes it. 409 if that would move the start of an active silence into the future.
 
     At least one matcher must not match the empty text; otherwise it would silence every alert.
     """
@@ -74,11 +74,13 @@ def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> Sil
     checked_duration(ends_at - starts_at, pointer)
     if ends_at <= unit.now():
         raise invalid(pointer, "the silence would be over already")
-    row, new = repository.silence(
+    row, before = repository.silence(
         unit, matchers, starts_at=starts_at, ends_at=ends_at, reason=reason
     )
-    unit.record(row, "silence.create", None, repository.snapshot, event="alert.silence_created")
-    if new:
+    after = repository.snapshot(row)
+    event = ("alert.silence_created", {"silence": after})
+    unit.audit("silence.create", ("silence", row.id), before=before, after=after, event=event)
+    if before is None:
         response.headers["Location"] = f"/v1/silences/{row.id}"
     else:
         response.status_code = 200

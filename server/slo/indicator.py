@@ -7,7 +7,7 @@ therefore whole numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -15,6 +15,11 @@ from novaql.language import ValueType, VectorSelector, format_expr, parse, type_
 from novaql.tsdb import Matcher, MatchOp
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+
+
+Windowed = Callable[[str], str]
+"""Returns an expression for a window. No text is replaced in the expression of a user, whose label
+values may look like any placeholder."""
 
 
 class InvalidIndicator(ValueError):
@@ -35,19 +40,16 @@ class Numbers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Expressions that count. `[WINDOW]` and `OFFSET` are placeholders for a window.
+    """Expressions that count, each for a window such as `5m`.
 
     bad, good  one of them is None: it is the difference between the other and the total
     first      the time of the oldest sample in the window, in Unix seconds
     """
 
-    total: str
-    bad: str | None
-    good: str | None
-    first: str
-
-    def at(self, expr: str, seconds: int) -> str:
-        return expr.replace("WINDOW", f"{seconds}s")
+    total: Windowed
+    bad: Windowed | None
+    good: Windowed | None
+    first: Windowed
 
 
 class Indicator(Protocol):
@@ -89,10 +91,7 @@ class Latency:
     threshold: float
 
     def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:
-        base = _selector("histogram", self.histogram)
-        assert base.name is not None
-        bucket = replace(base, name=base.name + "_bucket")
-        count = format_expr(replace(base, name=base.name + "_count"))
+        bucket, count = self.part("_bucket"), format_expr(self.part("_count"))
         bounds = [
             m.labels.get("le", "") for m in numbers.vector(f"count by (le) ({format_expr(bucket)})")
         ]
@@ -104,17 +103,35 @@ class Latency:
             le = exact[0] if exact else repr(self.threshold)
             at_most = replace(bucket, matchers=(*bucket.matchers, Matcher("le", MatchOp.EQUAL, le)))
             return Counting(_summed(count), None, _summed(format_expr(at_most)), _first(count)), ()
-        inside = f"sum by (le) (increase({format_expr(bucket)}[WINDOW] anchored))"
-        good = f"{_summed(count)} * histogram_fraction(-Inf, {self.threshold!r}, {inside})"
-        return Counting(_summed(count), None, good, _first(count)), (
+        buckets, total = format_expr(bucket), _summed(count)
+
+        def good(window: str) -> str:
+            inside = f"sum by (le) (increase({buckets}[{window}] anchored))"
+            return f"{total(window)} * {self._share(inside)}"
+
+        return Counting(total, None, good, _first(count)), (
             "threshold_is_no_bucket_bound_and_was_interpolated",
         )
 
+    def part(self, ending: str) -> VectorSelector:
+        """The selector of one metric of a classic histogram, such as `_bucket`."""
+        base = _selector("histogram", self.histogram)
+        assert base.name is not None
+        return replace(base, name=base.name + ending)
+
     def _native(self) -> Counting:
-        inside = f"sum(increase({self.histogram}[WINDOW] anchored))"
-        total = f"histogram_count({inside})"
-        good = f"{total} * histogram_fraction(-Inf, {self.threshold!r}, {inside})"
+        summed = _summed(self.histogram)
+
+        def total(window: str) -> str:
+            return f"histogram_count({summed(window)})"
+
+        def good(window: str) -> str:
+            return f"{total(window)} * {self._share(summed(window))}"
+
         return Counting(total, None, good, _first(self.histogram))
+
+    def _share(self, inside: str) -> str:
+        return f"histogram_fraction(-Inf, {self.threshold!r}, {inside})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,42 +143,60 @@ class Threshold:
     threshold: float
 
     def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
-        points = f"(({self.expr}) {self.op} bool {self.threshold!r})[WINDOW:1m]"
-        every = f"(({self.expr}) * 0 + 1)[WINDOW:1m]"
+        points = f"(({self.expr}) {self.op} bool {self.threshold!r})"
+        every = f"(({self.expr}) * 0 + 1)"
         return (
             Counting(
-                total=f"sum(sum_over_time({every}))",
+                total=lambda window: f"sum(sum_over_time({every}[{window}:1m]))",
                 bad=None,
-                good=f"sum(sum_over_time({points}))",
-                first=f"min(ts_of_first_over_time({every}))",
+                good=lambda window: f"sum(sum_over_time({points}[{window}:1m]))",
+                first=lambda window: f"min(ts_of_first_over_time({every}[{window}:1m]))",
             ),
             (),
         )
 
 
 def read_indicator(fields: Mapping[str, Any]) -> Indicator:
-    """Parse an indicator from JSON fields. Raises `InvalidIndicator` and `QueryError`."""
+    """Parse an indicator from JSON fields. Its expressions are formatted: they can be part of
+    others, since they have no comments. Raises `InvalidIndicator` and `QueryError`."""
     match fields.get("type"):
         case "ratio":
             good, bad = fields.get("good"), fields.get("bad")
             if (good is None) == (bad is None):
                 raise InvalidIndicator("good", "set either good or bad, beside total")
-            for name in ("total", "good", "bad"):
-                if fields.get(name) is not None:
-                    _selector(name, fields[name])
-            return Ratio(fields["total"], good, bad)
+            texts = {
+                name: format_expr(_selector(name, fields[name]))
+                for name in ("total", "good", "bad")
+                if fields.get(name) is not None
+            }
+            return Ratio(**texts)
         case "latency":
             selector = _selector("histogram", fields["histogram"])
             if selector.name is None:
                 raise InvalidIndicator("histogram", "name the histogram")
-            return Latency(fields["histogram"], float(fields["threshold"]))
+            return Latency(format_expr(selector), float(fields["threshold"]))
         case "threshold":
-            kind = type_of(parse(fields["expr"]))
+            tree = parse(fields["expr"])
+            kind = type_of(tree)
             if kind not in (ValueType.VECTOR, ValueType.SCALAR):
                 raise InvalidIndicator("expr", f"returns a {kind.value}, not a number")
-            return Threshold(fields["expr"], fields["op"], float(fields["threshold"]))
+            return Threshold(format_expr(tree), fields["op"], float(fields["threshold"]))
         case other:
             raise InvalidIndicator("type", f"{other!r} is no type: ratio, latency, threshold")
+
+
+class _NoData:
+    def number(self, expr: str) -> None: ...
+
+    def vector(self, expr: str) -> list[Any]:  # noqa: ARG002
+        return []
+
+
+def counting_expressions(fields: Mapping[str, Any]) -> list[str]:
+    """The expressions that count the events of an indicator in some window."""
+    counting, _ = read_indicator(fields).counting(_NoData())
+    every = (counting.total, counting.bad, counting.good, counting.first)
+    return [expr("1d") for expr in every if expr is not None]
 
 
 def _selector(field: str, text: str) -> VectorSelector:
@@ -178,12 +213,12 @@ def _selector(field: str, text: str) -> VectorSelector:
     return found
 
 
-def _summed(selector: str) -> str:
-    return f"sum(increase({selector}[WINDOW] anchored))"
+def _summed(selector: str) -> Windowed:
+    return lambda window: f"sum(increase({selector}[{window}] anchored))"
 
 
-def _first(selector: str) -> str:
-    return f"min(ts_of_first_over_time({selector}[WINDOW]))"
+def _first(selector: str) -> Windowed:
+    return lambda window: f"min(ts_of_first_over_time({selector}[{window}]))"
 
 
 def _number(text: str) -> float | None:

@@ -120,18 +120,19 @@ def posture(slo: Slo, meter: Meter) -> Posture:
 
 def _count(counting: Counting, seconds: int, meter: Meter) -> Counts:
     """Count the events of the last `seconds`. A missing series counts as 0."""
-    total = meter.number(counting.at(counting.total, seconds)) or 0.0
+    window = f"{seconds}s"
+    total = meter.number(counting.total(window)) or 0.0
     if counting.bad is not None:
-        bad = meter.number(counting.at(counting.bad, seconds)) or 0.0
+        bad = meter.number(counting.bad(window)) or 0.0
         return Counts.of(bad, total) or _NOTHING
     assert counting.good is not None
-    good = meter.number(counting.at(counting.good, seconds)) or 0.0
+    good = meter.number(counting.good(window)) or 0.0
     exact = Counts.of(good, total)
     return _NOTHING if exact is None else Counts(exact.total - exact.bad, exact.total)
 
 
 def _coverage(counting: Counting, seconds: int, meter: Meter, now: datetime) -> float:
-    first = meter.number(counting.at(counting.first, seconds))
+    first = meter.number(counting.first(f"{seconds}s"))
     if first is None:
         return 0.0
     return round(min(1.0, max(0.0, (now.timestamp() - first) / seconds)), 4)

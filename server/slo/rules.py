@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from novaql.language import format_expr
 from novaql.server.slo.burn import BURN_WINDOWS, Pair, Severity, pairs_of
 from novaql.server.slo.indicator import Latency, Ratio, Threshold, read_indicator
 from novaql.server.slo.objective import Objective
@@ -31,7 +32,7 @@ def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
             events = f"sum(rate({total}[{window}]))"
             return f"1 - (sum(rate({good}[{window}])) or 0 * {events}) / {events}"
         case Latency(histogram=histogram, threshold=threshold):
-            bucket = _with_ending(histogram, "_bucket")
+            bucket = format_expr(found.part("_bucket"))
             classic = f"sum by (le) (rate({bucket}[{window}]))"
             native = f"sum(rate({histogram}[{window}]))"
             good = " or ".join(
@@ -46,16 +47,17 @@ def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
 
 def events(indicator: Mapping[str, Any], window: str) -> str:
     """PromQL for the number of events in a window."""
-    match read_indicator(indicator):
+    found = read_indicator(indicator)
+    match found:
         case Ratio(total=total):
             return f"sum(increase({total}[{window}]))"
         case Latency(histogram=histogram):
-            count = _with_ending(histogram, "_count")
+            count = format_expr(found.part("_count"))
             native = f"histogram_count(sum(increase({histogram}[{window}])))"
             return f"(sum(increase({count}[{window}])) or {native})"
         case Threshold(expr=expr):
             return f"sum(sum_over_time((({expr}) * 0 + 1)[{window}:1m]))"
-        case found:
+        case _:
             raise TypeError(f"{type(found).__name__} has no events")
 
 
@@ -143,8 +145,3 @@ def prometheus_rules(slo: Slo) -> str:
 def _days(seconds: int) -> str:
     days, rest = divmod(seconds, 86_400)
     return f"{seconds // 3600}h" if rest or not days else f"{days}d"
-
-
-def _with_ending(selector: str, ending: str) -> str:
-    name, brace, rest = selector.partition("{")
-    return name.strip() + ending + brace + rest

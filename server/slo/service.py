@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql import QueryError
+from novaql.language import parse
 from novaql.server.catalog.lookup import service_named
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
@@ -15,7 +17,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Detail, InvalidRequest, not_found
 from novaql.server.escalation_model.lookup import check_policy
 from novaql.server.ids import new_id
-from novaql.server.slo.indicator import InvalidIndicator, read_indicator
+from novaql.server.slo.indicator import InvalidIndicator, counting_expressions, read_indicator
 from novaql.server.slo.objective import InvalidObjective, Objective
 from novaql.server.slo.posture import window_of
 from novaql.server.slo.rules import alert_rules
@@ -56,7 +58,19 @@ def checked(service: str, body: SetSlo) -> Checked:
     if isinstance(body.window, str):
         columns["window"] = {"rolling": body.window}
     check(columns["objective"], columns["window"], columns["indicator"])
-    return Checked(columns, body.version, alert_rules(Slo(service=service, **columns)))
+    rules = alert_rules(Slo(service=service, **columns))
+    try:
+        # An expression that just parses may be too deeply nested as a part of these.
+        for expr in (
+            *(rule["expr"] for rule in rules),
+            *counting_expressions(columns["indicator"]),
+        ):
+            parse(expr)
+    except QueryError as problem:
+        field = {"ratio": "total", "latency": "histogram"}.get(columns["indicator"]["type"], "expr")
+        reason = f"cannot be part of the expressions of an objective: {problem.message}"
+        raise _invalid(f"/indicator/{field}", ValueError(reason)) from None
+    return Checked(columns, body.version, rules)
 
 
 def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[Slo, bool]:

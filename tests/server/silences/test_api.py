@@ -252,3 +252,33 @@ def test_a_pending_silence_begins_later(one: AlertRig) -> None:
     one.step(60, a=0.0)
 
     assert one.alert()["silenced"] is False
+
+
+def test_an_active_silence_does_not_begin_later(one: AlertRig) -> None:
+    fired(one)
+    matchers = [{"name": "instance", "value": "a"}]
+    active = {"matchers": matchers, "duration": "1h", "reason": "now"}
+    made = one.post("/v1/silences", active)
+    later = {**active, "starts_at": "2026-05-01T12:00:00Z"}
+    answer = one.ask("POST", "/v1/silences", later)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "silence_active")
+    assert one.get(f"/v1/silences/{made['id']}")["state"] == "active"
+    assert one.alert()["silenced"] is True
+
+
+def test_the_audit_log_has_the_silence_before_its_change(one: AlertRig) -> None:
+    fired(one)
+    matchers = [{"name": "instance", "value": "a"}]
+    one.post("/v1/silences", {"matchers": matchers, "duration": "1h", "reason": "one"})
+    one.post("/v1/silences", {"matchers": matchers, "duration": "2h", "reason": "two"}, 200)
+    alert = one.alert()["id"]
+    one.post(f"/v1/alerts/{alert}/silence", {"duration": "1h", "reason": "three"})
+    one.post(f"/v1/alerts/{alert}/silence", {"duration": "2h", "reason": "four"}, 200)
+
+    entries = one.get("/v1/audit?limit=4")["data"]
+    reasons = [
+        (entry["before"] and entry["before"]["reason"], entry["after"]["reason"])
+        for entry in reversed(entries)
+    ]
+    assert reasons == [(None, "one"), ("one", "two"), (None, "three"), ("three", "four")]

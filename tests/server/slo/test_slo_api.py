@@ -374,3 +374,66 @@ def test_every_other_name_can_be_reached(shared: LocalServer, name: str) -> None
     path, headers = f"/v1/slo/api/{name}", shared.bearer()
     assert shared.client.get(f"{path}/history", headers=headers).status_code == 200
     assert shared.client.delete(path, headers=headers).status_code == 204
+
+
+def test_label_values_that_look_like_placeholders(server: LocalServer) -> None:
+    for code, count in (("200", 900), ("500", 100)):
+        _counter(server, code, _growing(count, 30 * DAY), os="WINDOWS")
+        _counter(server, code, _growing(count, 30 * DAY), os="linux")
+    bad = 'requests_total{os="WINDOWS",code="500"}'
+    made = _set(
+        server, {"objective": "0.99", "indicator": {**RATIO, "bad": bad}, "name": "of-windows"}
+    )
+
+    assert made.json()["attainment"] == 0.95
+    assert made.json()["status"] == "breached"
+
+
+def _lists_answer(server: LocalServer) -> None:
+    for path in (
+        "/v1/slo",
+        "/v1/alert-rules",
+        "/prometheus/api/v1/rules",
+        "/v1/services/api/health",
+    ):
+        answer = server.client.get(path, headers=server.bearer())
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+
+
+@pytest.mark.parametrize(
+    "indicator",
+    [
+        {
+            "type": "latency",
+            "histogram": '{"http.server.duration",service="api"}',
+            "threshold": 0.5,
+        },
+        {"type": "ratio", "bad": "bad_total # some", "total": "http_total # all requests"},
+        {"type": "threshold", "expr": "up # now", "op": "<", "threshold": 1},
+    ],
+)
+def test_expressions_that_are_parts_of_others(
+    server: LocalServer, indicator: dict[str, Any]
+) -> None:
+    made = _set(server, {"objective": "0.99", "indicator": indicator})
+
+    assert made.status_code == 201, made.text
+    server.run_jobs()
+    _lists_answer(server)
+    (found,) = server.client.get("/v1/slo/api", headers=server.bearer()).json()["slos"]
+    assert not any("cannot be evaluated" in text for text in found["warnings"])
+    exported = server.client.get(f"/v1/slo/api/{found['name']}/rules", headers=server.bearer())
+    assert read_rules(exported.text, "rules.yml").groups
+
+
+@pytest.mark.parametrize("depth", [90, 96, 97, 98, 99, 120])
+def test_deep_expressions_are_refused_or_can_be_evaluated(server: LocalServer, depth: int) -> None:
+    expr = "-(" * depth + "up" + ")" * depth
+    threshold = {"type": "threshold", "expr": expr, "op": "<", "threshold": 1}
+    made = _set(server, {"objective": "0.99", "indicator": threshold})
+
+    assert made.status_code in (201, 400, 422), made.text
+    found = server.client.get("/v1/slo/api", headers=server.bearer()).json()["slos"]
+    assert len(found) == (made.status_code == 201)
+    server.run_jobs()
+    _lists_answer(server)
