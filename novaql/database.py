@@ -16,9 +16,9 @@ from novaql.api import query
 from novaql.duck import session
 from novaql.errors import ArgumentError, InputError, StorageUnavailable
 from novaql.inputs.addresses import is_url
+from novaql.inputs.database_folders import is_database
 from novaql.inputs.http.client import without_credentials
 from novaql.inputs.importer import ImportReport, import_into
-from novaql.inputs.opened import is_database
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.resolve import default_path
 from novaql.language.check import did_you_mean

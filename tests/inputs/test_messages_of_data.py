@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import novaql
 from novaql import InputError, frame, query
 
 TIMES = pd.date_range("2026-01-01", periods=3, freq="1min")
@@ -45,6 +46,14 @@ def test_rows_as_dictionaries() -> None:
 def test_addresses_and_paths_in_one_list() -> None:
     both = ["up.csv", "http://127.0.0.1:1"]
     assert message(both).endswith("; an address is read alone, not in a list")
+
+
+def test_a_database_beside_other_data(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    novaql.open(place).close()
+    (tmp_path / "a.csv").write_text("time,up\n1,1\n")
+    for data in ([place, tmp_path / "a.csv"], [tmp_path / "a.csv", str(place)], [place]):
+        assert message(data).startswith(f"{place} is a database, which is read alone: ")
 
 
 def test_a_generator_of_frames() -> None:
