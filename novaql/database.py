@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +16,9 @@ from novaql.api import query
 from novaql.duck import session
 from novaql.errors import ArgumentError, InputError, StorageUnavailable
 from novaql.inputs.addresses import is_url
+from novaql.inputs.database_folders import is_database
 from novaql.inputs.http.client import without_credentials
 from novaql.inputs.importer import ImportReport, import_into
-from novaql.inputs.opened import is_database
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.resolve import default_path
 from novaql.language.check import did_you_mean
@@ -180,9 +181,11 @@ class Database:
 
         Accepts the same data as `query`; `frame` names columns. Appends nothing if any of the data
         cannot be read. Exception: of a large stream that can be read only once, the part before the
-        error remains. Raises `InputError`.
+        error remains. Raises `InputError`, and `StorageUnavailable` if the database is closed or opened
+        for reading only, or a write fails.
         """
-        return import_into(self.store, data, **options)
+        with _store_failures():
+            return import_into(self.store, data, **options)
 
     def save(
         self,
@@ -213,7 +216,8 @@ class Database:
     def close(self) -> None:
         """Finish writing and release the folder. A second call does nothing."""
         if isinstance(self._source, tsdb.Database):
-            self._source.close()
+            with _store_failures():
+                self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -241,6 +245,15 @@ class Database:
     def _kind(self) -> str:
         has_folder = hasattr(self._source, "folder")
         return "a data directory of Prometheus" if has_folder else "a server"
+
+
+@contextmanager
+def _store_failures() -> Iterator[None]:
+    """Errors of the store become `StorageUnavailable`."""
+    try:
+        yield
+    except tsdb.StoreError as problem:
+        raise StorageUnavailable(str(problem)) from problem
 
 
 def open(

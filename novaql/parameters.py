@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,6 +131,8 @@ def _literal(value: object, place: _Place) -> str:
         return _label_value(value, pattern=place.previous.endswith("~"))
     if isinstance(value, list | tuple | set | frozenset):
         raise ArgumentError("", "is a list, which only =~ and !~ take")
+    if isinstance(value, Decimal):
+        value = _float_of(value)
     if "[" in place.brackets[-1:] or _is_offset(place):
         return duration_text(duration_ms(value))  # type: ignore[arg-type]  # it checks the type
     if place.previous == "@":
@@ -141,16 +145,26 @@ def _literal(value: object, place: _Place) -> str:
         case np.datetime64() | datetime() | date():
             number = to_ms(value) / 1000
         case int() | float() | np.integer() | np.floating():
-            try:
-                number = float(value)
-            except OverflowError:
-                raise ArgumentError("", "is too large for a 64-bit float") from None
+            number = _float_of(value)
         case _:
             raise ArgumentError("", f"is {type(value).__name__}: pass a text, a number or a time")
     literal = number_text(number)
     # -1 ^ 2 would be -(1 ^ 2).
     power = literal.startswith("-") and place.rest.lstrip().startswith("^")
     return f"({literal})" if power else literal
+
+
+def _float_of(value: Any) -> float:
+    """The nearest float of a number of any type."""
+    if isinstance(value, Decimal) and value.is_nan():
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isinf(number) and value not in (math.inf, -math.inf):
+        raise ArgumentError("", "is too large for a 64-bit float")
+    return number
 
 
 def _is_offset(place: _Place) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import io
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -146,3 +148,59 @@ def test_a_file_is_no_database_and_the_error_says_what_reads_it(tmp_path: Path) 
         novaql.open(page)
     with pytest.raises(novaql.StorageUnavailable, match="holds other files and no store"):
         novaql.open(tmp_path)
+
+
+def query_async(database: novaql.Database) -> object:
+    return asyncio.run(database.query_async("up"))
+
+
+READS: dict[str, Callable[[novaql.Database], object]] = {
+    "query": lambda database: database.query("up"),
+    "query_async": query_async,
+    "sql": lambda database: database.sql("FROM up"),
+    "metrics": lambda database: database.metrics(),
+    "labels": lambda database: database.labels(),
+    "label_values": lambda database: database.label_values("job"),
+    "series": lambda database: database.series(),
+    "time_range": lambda database: database.time_range(),
+    "cardinality": lambda database: database.cardinality(),
+    "save": lambda database: database.save(io.BytesIO(), format="csv"),
+}
+WRITES: dict[str, Callable[[novaql.Database], object]] = {
+    "load": lambda database: database.load(frame()),
+}
+FUNCTIONS: dict[str, Callable[[novaql.Database], object]] = {
+    "estimate": lambda database: novaql.estimate("rate(up)", database),
+    "analyze": lambda database: novaql.analyze("up", database),
+    "why_empty": lambda database: novaql.why_empty("up", database),
+    "promql": lambda database: novaql.sql(
+        "FROM promql('up', time := '2026-03-01T12:00:00Z')", database
+    ),
+}
+
+
+def test_all_methods_are_below() -> None:
+    methods = {name for name, _ in inspect.getmembers(novaql.Database, inspect.isfunction)}
+    # The store has its own errors; a second call of close does nothing.
+    assert {name for name in methods if name[0] != "_"} == {*READS, *WRITES, "close"}
+
+
+@pytest.mark.parametrize("name", [*READS, *WRITES, *FUNCTIONS])
+def test_a_closed_database_is_an_error_of_novaql(name: str, tmp_path: Path) -> None:
+    database = novaql.open(tmp_path / "data")
+    database.load(frame())
+    database.close()
+    database.close()
+    with pytest.raises(novaql.StorageUnavailable, match="this database is closed"):
+        (READS | WRITES | FUNCTIONS)[name](database)
+
+
+def test_a_read_only_database_refuses_only_writes(tmp_path: Path) -> None:
+    with novaql.open(tmp_path / "data") as database:
+        database.load(frame())
+    with novaql.open(tmp_path / "data", read_only=True) as database:
+        for read in (READS | FUNCTIONS).values():
+            read(database)
+        for write in WRITES.values():
+            with pytest.raises(novaql.StorageUnavailable, match="opened for reading only"):
+                write(database)

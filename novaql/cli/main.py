@@ -178,6 +178,9 @@ def _names_data_without_option(problem: click.ClickException) -> bool:
 
 def main() -> None:
     """The console script."""
+    if sys.stdout is None:
+        report(OSError("standard output is closed"))
+        sys.exit(1)
     # A terminal that lacks a character shows an escape instead of stopping the program.
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -13,13 +14,14 @@ from typing import Any
 
 import click
 
-from novaql import cardinality, evaluate, query_options, warmup
+from novaql import cardinality, evaluate, parse, query_options, warmup
 from novaql.cli.columns import echo_rows
 from novaql.cli.failures import note
 from novaql.cli.options import DURATION, TIME, data_argument, data_option, now_ms
 from novaql.cli.progress import progress_bar
 from novaql.cli.suggest import files
 from novaql.errors import NovaqlError
+from novaql.inputs.addresses import is_address
 from novaql.inputs.resolve import as_source
 from novaql.options import QueryOptions
 from novaql.rules import read_rule_file
@@ -99,6 +101,11 @@ def command(
     novaql bench novaql-data -q 'sum by (job) (rate(http_requests_total[5m]))'
     novaql bench /var/lib/prometheus --queries alerts.yml --start -6h
     """
+    for word in named:
+        if _is_query(word):
+            raise click.UsageError(
+                f"{printable(word)}: there is no such file or folder; a query is given by -q"
+            )
     source = as_source(data_argument((*named, *data)))
     queries = [*texts, *(text for file in files for text in queries_of(file))] or usual(source)
     options = _range(source, start, end, step)
@@ -112,6 +119,15 @@ def command(
         _show(timings)
     if any(timing.error for timing in timings):
         ctx.exit(1)
+
+
+def _is_query(word: str) -> bool:
+    """Whether an argument names no data, and is the text of a query."""
+    try:
+        parse(word)
+    except NovaqlError:
+        return False
+    return not is_address(word) and not os.path.exists(word)
 
 
 def queries_of(file: Path) -> list[str]:

@@ -16,16 +16,16 @@ from click.shell_completion import CompletionItem
 
 from novaql.errors import NovaqlError
 from novaql.inputs.addresses import is_url
+from novaql.inputs.database_folders import is_database
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS, Source
 
 if TYPE_CHECKING:
     from novaql import complete
-    from novaql.inputs import opened, resolve
+    from novaql.inputs import resolve
 else:  # only a completion needs them
     complete = lazy_module("novaql.complete")
-    opened = lazy_module("novaql.inputs.opened")
     resolve = lazy_module("novaql.inputs.resolve")
 
 MOST_BYTES = 32 << 20
@@ -56,7 +56,7 @@ def label_names(context: click.Context, _: click.Parameter, typed: str) -> list[
 def _source(data: Sequence[str] | str | None) -> Source | None:
     """The data of a command line; None if a completion does not read it."""
     given = [data] if isinstance(data, str) else list(data or ())
-    if not given and not opened.is_database(resolve.default_path()):
+    if not given and not is_database(resolve.default_path()):
         return None
     try:
         if any(is_url(one) or one == "-" or _size(Path(one)) > MOST_BYTES for one in given):
@@ -68,7 +68,7 @@ def _source(data: Sequence[str] | str | None) -> Source | None:
 
 def _size(path: Path) -> int:
     """The size of a file, or of those in a folder; 0 for a database, which is not read as files."""
-    if opened.is_database(path):
+    if is_database(path):
         return 0
     if path.is_dir():
         return sum(_size(Path(entry)) for entry in os.scandir(path))

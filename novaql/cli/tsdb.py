@@ -18,7 +18,7 @@ from novaql.cli.columns import echo_rows
 from novaql.cli.failures import note
 from novaql.cli.options import FOLDER, window_options
 from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
-from novaql.inputs.opened import is_database
+from novaql.inputs.database_folders import is_database
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.resolve import default_path
 from novaql.lazy_exports import lazy_module

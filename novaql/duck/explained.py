@@ -11,6 +11,7 @@ from novaql.diagnosis.nearest import nearest
 from novaql.duck.metric_tables import folded
 from novaql.duck.problems import SqlProblem
 
+_NO_BASE_TABLE = re.compile(r"can only [\w ]+ base table", re.I)
 _MISSING = re.compile(
     r'Table with name (?P<name>.+?) does not exist!(?:\nDid you mean "(?P<near>[^"]*)"\?)?'
 )
@@ -25,12 +26,18 @@ def explained(problem: duckdb.Error, names: Sequence[str], lost: Collection[str]
     text = str(problem)
     found = _MISSING.search(text)
     if found is None:
+        if _NO_BASE_TABLE.search(text):
+            text += "\nMetrics are read-only; CREATE TABLE … AS copies their rows."
         return SqlProblem(text)
     name = found["name"]
     if name in lost:
         return SqlProblem(
             f"a view or macro cannot use {name}, which is a table of one statement only: copy its "
             f"rows by CREATE TABLE … AS"
+        )
+    if name in names:  # reads find it
+        return SqlProblem(
+            f"{name} is a table of metrics, which are read-only; CREATE TABLE … AS copies its rows"
         )
     alike = [f'"{one}"' for one in names if folded(one) == folded(name)]
     if len(alike) > 1:

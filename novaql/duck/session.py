@@ -14,11 +14,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from novaql.duck.problems import SqlNote, SqlProblem
-from novaql.errors import ArgumentError
+from novaql.errors import ArgumentError, StorageUnavailable
 from novaql.inputs.resolve import as_source
 from novaql.lazy_exports import lazy_module
 from novaql.options import time_window
 from novaql.timeparse import TimeLike
+from novaql.tsdb.errors import StoreError
 
 if TYPE_CHECKING:
     import duckdb
@@ -179,9 +180,9 @@ def prepare(
 
     # Strings may be SQL or names, as in `query_table('up')`.
     words = words.union(*map(_METRIC.findall, texts))
-    tables = metric_tables.MetricTables(connection, source, window)
-    variables = {} if frame is None else _variables(frame, words.difference(tables.names))
     try:
+        tables = metric_tables.MetricTables(connection, source, window)
+        variables = {} if frame is None else _variables(frame, words.difference(tables.names))
         used = tables.used(words)
         for name in [name for name in used if name in variables]:
             del (used if metric_tables.can_scan(variables[name]) else variables)[name]
@@ -196,6 +197,8 @@ def prepare(
             notes += [("info", text) for text in result.infos]
     except duckdb.Error as problem:  # the connection has an unfinished answer or transaction
         raise SqlProblem(str(problem)) from None
+    except StoreError as failure:
+        raise StorageUnavailable(f"reading the data failed: {failure}") from failure
     pieces = places.pieces_of(final.text)
     return Prepared(connection, pieces, final.params, variables, used, views, tables.names, notes)
 

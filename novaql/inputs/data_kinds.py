@@ -21,9 +21,9 @@ from novaql.inputs.addresses import (
     is_url,
     path_of,
 )
+from novaql.inputs.database_folders import is_database
 from novaql.inputs.opened import (
     databases,
-    is_database,
     prometheus_folders,
     table_files,
 )

@@ -64,11 +64,12 @@ def read_file_object(data: Any, options: ReadOptions) -> BatchStream:
 
 
 def _is_parquet(data: Any) -> bool:
-    if isinstance(data, io.TextIOBase) or not _seekable(data):
-        return False
-    with _position_restored(data):
-        data.seek(0)
-        return bool(data.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC)
+    with _failures(data):
+        if isinstance(data, io.TextIOBase) or not _seekable(data):
+            return False
+        with _position_restored(data):
+            data.seek(0)
+            return bool(data.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC)
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def _as_path(data: Any) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="novaql-") as folder:
         path = Path(folder) / Path(_name_of(data)).name
         parquet = _is_parquet(data)
-        with _position_restored(data), path.open("wb") as copy:
+        with _failures(data), _position_restored(data), path.open("wb") as copy:
             if parquet:
                 data.seek(0)
             if isinstance(data, io.TextIOBase):
@@ -85,6 +86,15 @@ def _as_path(data: Any) -> Iterator[Path]:
             else:
                 shutil.copyfileobj(data, copy)
         yield path
+
+
+@contextmanager
+def _failures(data: Any) -> Iterator[None]:
+    """What a closed or broken file raises becomes `InputError`."""
+    try:
+        yield
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{_name_of(data)}: {problem}") from problem
 
 
 @contextmanager

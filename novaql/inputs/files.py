@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress
+from novaql.inputs.database_folders import is_database
 from novaql.inputs.file_formats import (
     BY_KIND,
     FileFormat,
@@ -107,6 +108,11 @@ def _steps(path: Path, options: ReadOptions) -> list[_Step]:
 
 
 def _folder_steps(folder: Path, options: ReadOptions) -> list[_Step]:
+    if is_database(folder):
+        raise InputError(
+            f"{folder} is a database, which is read alone: it cannot be combined with other data; "
+            "novaql export writes its samples to a file"
+        )
     steps = _steps_inside(folder, options)
     if not steps:
         raise InputError(f"{folder}: the folder is no database and holds no file of metrics")

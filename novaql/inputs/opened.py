@@ -31,19 +31,11 @@ else:
     column_roles = lazy_module("novaql.inputs.tables.column_roles")
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
 
-_MANIFESTS = ("MANIFEST", "MANIFEST.copy")  # every database has the first, unless it is damaged
 _CSV_SUFFIXES = (".csv",)  # a text file may take the time of reading
 LARGE_BYTES = 4 << 20
 """Parquet files with more bytes are read selector by selector."""
 
 _MOST_CACHED_SAMPLES = 10_000_000
-
-
-def is_database(path: Path) -> bool:
-    """Whether a path is the folder of a database."""
-    if any((path / name).is_file() for name in _MANIFESTS):
-        return True
-    return (path / "LOCK").is_file() and all((path / name).is_dir() for name in ("wal", "blocks"))
 
 
 class OpenedFolders:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from novaql.errors import InputError
 from novaql.inputs.data_kinds import kind_of
-from novaql.inputs.opened import databases, is_database
+from novaql.inputs.database_folders import is_database
+from novaql.inputs.opened import databases
 from novaql.inputs.tables.table_source import TableSource
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import SeriesTable

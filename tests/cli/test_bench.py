@@ -105,3 +105,13 @@ def test_data_without_series_is_an_error(
 
     assert run(["bench", str(tmp_path / "store")]) == 1
     assert "has no series" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("query", ["sum(up)", "rate(up[5m])", "up / up" + " + up" * 100])
+def test_a_query_in_place_of_data_is_an_error(
+    query: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", store, query]) == 2
+    assert capsys.readouterr().err.endswith(
+        f"{query}: there is no such file or folder; a query is given by -q\n"
+    )

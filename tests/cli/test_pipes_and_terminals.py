@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -157,3 +158,10 @@ def test_a_time_zone_of_sql(monkeypatch: pytest.MonkeyPatch, capfd: Text) -> Non
     assert capfd.readouterr().out == "t\n2023-11-15 07:13:20+09\n"
     assert run(["query", "1", "--tz", "Mars/Base"]) == 2
     assert "no time zone" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["query 1", "export --format csv"])
+def test_standard_output_that_is_closed(command: str) -> None:
+    line = f"{shlex.quote(sys.executable)} -m novaql {command} >&-"
+    done = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: standard output is closed\n")

@@ -228,3 +228,21 @@ def test_what_is_wrong_is_said() -> None:
             sql("SELECT * FROM nope", database)
         with pytest.raises(ArgumentError):
             sql("  ", database)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO up VALUES (1)",
+        "UPDATE up SET value = 1",
+        "DELETE FROM up",
+        "DROP TABLE samples",
+        "ALTER TABLE up ADD COLUMN more INT",
+        "CREATE INDEX it ON up (value)",
+    ],
+)
+def test_metrics_are_read_only(statement: str) -> None:
+    with tsdb.memory() as database:
+        fleet(database)
+        with pytest.raises(SqlProblem, match=r"read-only; CREATE TABLE … AS copies"):
+            sql(statement, database)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
+import novaql
 from novaql import InputError, frame, query
 
 TIMES = pd.date_range("2026-01-01", periods=3, freq="1min")
@@ -45,6 +49,14 @@ def test_rows_as_dictionaries() -> None:
 def test_addresses_and_paths_in_one_list() -> None:
     both = ["up.csv", "http://127.0.0.1:1"]
     assert message(both).endswith("; an address is read alone, not in a list")
+
+
+def test_a_database_beside_other_data(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    novaql.open(place).close()
+    (tmp_path / "a.csv").write_text("time,up\n1,1\n")
+    for data in ([place, tmp_path / "a.csv"], [tmp_path / "a.csv", str(place)], [place]):
+        assert message(data).startswith(f"{place} is a database, which is read alone: ")
 
 
 def test_a_generator_of_frames() -> None:
@@ -126,3 +138,30 @@ def test_an_array_of_numpy() -> None:
     assert message(np.ones((3, 2))).endswith(
         "an array has no columns: pandas.DataFrame(…) names them"
     )
+
+
+@pytest.mark.parametrize("content", [b"up 1\n", b"PAR1"])
+def test_a_closed_file(content: bytes) -> None:
+    file = io.BytesIO(content)
+    file.close()
+    assert message(file) == "BytesIO: I/O operation on closed file."
+    text = io.StringIO()
+    text.close()
+    assert message(text) == "StringIO: I/O operation on closed file"
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.prom").write_bytes(b'up{job="\xff"} 1\n')
+    with (tmp_path / "a.prom").open(encoding="utf-8") as file:
+        assert message(file).startswith(f"{file.name}: 'utf-8' codec can't decode byte 0xff")
+
+
+def test_frames_that_cannot_be_computed() -> None:
+    lazy = pl.LazyFrame({"time": TIMES, "up": 1.0})
+    assert "polars LazyFrame: " in message(lazy.select("nope"))
+    assert "polars LazyFrame 0: " in message([lazy.select("nope")])
+    broken = duckdb.sql("SELECT 1 AS time, error('it broke')::DOUBLE AS up")
+    assert message(broken) == "duckdb DuckDBPyRelation: Invalid Input Error: it broke"
+    with pytest.raises(InputError) as caught:
+        query("up", lazy.select("nope"))
+    assert isinstance(caught.value.__cause__, pl.exceptions.ColumnNotFoundError)

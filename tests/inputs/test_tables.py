@@ -305,22 +305,6 @@ def test_frame_names_columns() -> None:
     ]
 
 
-def test_csv_in_other_dialects(tmp_path: Path) -> None:
-    path = tmp_path / "german.csv"
-    path.write_text("time;host;cpu;load\n2025-06-01T12:00:00Z;a;0.5;\n2025-06-01T12:00:01Z;b;;2\n")
-    assert read(path) == {
-        (("__name__", "cpu"), ("host", "a")): {1_748_779_200_000: bits(0.5)},
-        (("__name__", "load"), ("host", "b")): {1_748_779_201_000: bits(2.0)},
-    }
-
-
-def test_csv_labels_stay_as_they_are_written(tmp_path: Path) -> None:
-    path = tmp_path / "buckets.csv"
-    path.write_text("timestamp,__name__,le,value\n1,b,0.50,1\n1,b,007,NaN\n")
-    found = read(path)
-    assert set(found) == {(("__name__", "b"), ("le", "0.50")), (("__name__", "b"), ("le", "007"))}
-
-
 def two_columns_of_one_name() -> pa.Table:
     numbers = pa.array([1])
     return pa.Table.from_arrays([numbers, numbers, numbers], names=["time", "a", "a"])

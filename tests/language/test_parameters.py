@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,12 @@ def store() -> tsdb.Database:
         ("up @ $x", "2026-03-01T12:00:00.5Z", "up @ 1772366400.5"),
         ("up > $x", 1.5, "up > 1.5"),
         ("up > $x", np.float32(0.5), "up > 0.5"),
+        ("up > $x", Decimal("3.5"), "up > 3.5"),
+        ("$x ^ 2", Decimal("-0.10"), "(-0.1) ^ 2"),
+        ("up < $x", Decimal("-Infinity"), "up < -Inf"),
+        ("up < $x", Decimal("sNaN"), "up < NaN"),
+        ("rate(up[$x])", Decimal(300), "rate(up[5m])"),
+        ("up @ $x", Decimal("1772366400.5"), "up @ 1772366400.5"),
         ("up != $x", -1, "up != -1"),
         ("$x ^ 2", -3, "(-3) ^ 2"),
         ("2-$x", -3, "2--3"),
@@ -131,6 +138,7 @@ def test_a_whole_number_may_have_too_many_digits() -> None:
         ("up{host=$x}", 10**5000, "is too long for a label"),
         ("up{host=~$x}", [10**5000], "is too long for a label"),
         ("up > $x", 10**401, "is too large for a 64-bit float"),
+        ("up > $x", Decimal("1e400"), "is too large for a 64-bit float"),
         ("up > $x", -(10**5000), "is too large for a 64-bit float"),
         ("up offset $x", 10**401, "1000+….* is too long"),
         ("up @ $x", 10**5000, "a number of 16610 bits is outside the years"),

@@ -14,7 +14,7 @@ from novaql.inputs.tables.arrow_labels import (
     label_column,
     map_columns,
 )
-from novaql.inputs.tables.arrow_numpy import numbers_of, valid_of
+from novaql.inputs.tables.arrow_numpy import nearest_floats, valid_of
 from novaql.inputs.tables.arrow_time import TimeColumn
 from novaql.inputs.tables.column_roles import Columns, Layout, find_layout
 from novaql.inputs.tables.histogram_column import read_histograms
@@ -173,12 +173,10 @@ def number_column(array: pa.Array[Any], column: str) -> tuple[Floats, Bools | No
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
     try:
-        floats = array.cast(pa.float64(), safe=False)
+        floats = nearest_floats(array)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
         raise InputError(f"column {column}: {array.type} cannot be read as numbers") from problem
-    if floats.null_count == 0:
-        return numbers_of(floats), None
-    return numbers_of(floats), valid_of(floats)
+    return floats, None if array.null_count == 0 else valid_of(array)
 
 
 def _rejoined(parts: Iterable[pa.RecordBatch], names: list[str]) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.sample_times import REASON, first_outside
-from novaql.inputs.tables.arrow_numpy import numbers_of, valid_of
+from novaql.inputs.tables.arrow_numpy import nearest_floats, numbers_of, valid_of
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
@@ -72,7 +72,7 @@ class TimeColumn:
                 raise InputError(f"column {self.column}: {problem}") from problem
             return self._scaled(whole, self._settle(whole), first_row)
         if types.is_floating(kind) or types.is_decimal(kind):
-            return self._from_floats(numbers_of(array.cast(pa.float64())), first_row)
+            return self._from_floats(nearest_floats(array), first_row)
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
             return self._from_text(array.cast(pa.string()), first_row)
         if "pandas.period" in str(kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,15 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.tables.arrow_table import read_arrow
-from novaql.inputs.tables.column_roles import NAME_NAMES, TIME_NAMES, VALUE_NAMES, Columns
+from novaql.inputs.tables.column_roles import (
+    NAME_NAMES,
+    TIME_NAMES,
+    VALUE_NAMES,
+    Columns,
+    find_layout,
+)
 from novaql.lazy_exports import lazy_module
+from novaql.model.sample_notation import parse_float
 from novaql.tsdb.model.samples import Batch
 
 if TYPE_CHECKING:
@@ -23,15 +31,18 @@ else:  # loaded at the first use
     pacsv = lazy_module("pyarrow.csv")
 
 _BLOCK = 16 << 20
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
 
 
 def read_csv(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch]:
     """Batches of samples. An empty field is no sample, NaN is a value. Raises `InputError`.
 
     In long form every column but time and value is text as it is written: le="0.50" stays "0.50".
-    In wide form columns of numbers are metrics. Commas, semicolons or tabs separate fields.
+    In wide form columns of numbers are metrics. Commas, semicolons or tabs separate fields. The
+    first line names the columns, blanks around a name do not count.
     """
     header, delimiter = _header(path)
+    types = _types([name.strip() for name in header], columns)
     with open_plain(path, progress) as file:
         try:
             reader = pacsv.open_csv(
@@ -39,11 +50,15 @@ def read_csv(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch
                 pacsv.ReadOptions(block_size=_BLOCK),
                 pacsv.ParseOptions(delimiter=delimiter),
                 pacsv.ConvertOptions(
-                    column_types=_types(header, columns),
+                    column_types={n: types[n.strip()] for n in header if n.strip() in types},
                     null_values=["", "null", "NULL"],
                 ),
             )
-            yield from read_arrow(reader, reader.schema, columns, str(path))
+            names = [name.strip() for name in reader.schema.names]
+            schema = pa.schema(list(zip(names, reader.schema.types, strict=True)))
+            _need_names(schema, columns, str(path))
+            parts = (part.rename_columns(names) for part in reader)
+            yield from read_arrow(parts, schema, columns, str(path))
         except pa.ArrowInvalid as problem:
             raise InputError(f"{path}: {problem}") from problem
 
@@ -59,6 +74,25 @@ def _header(path: Path) -> tuple[list[str], str]:
         return next(csv.reader([line], delimiter=delimiter)), delimiter
     except (UnicodeDecodeError, csv.Error) as problem:
         raise InputError(f"{path}: the first line does not name columns: {problem}") from problem
+
+
+def _need_names(schema: pa.Schema, columns: Columns, what: str) -> None:
+    """Raises `InputError` for a table whose first line has values instead of names.
+
+    A time is no name. A number is one, as in wide tables of numbered columns, if there is a column
+    of times.
+    """
+    try:
+        wrong = [name for name in find_layout(schema, columns, what).used if _TIME.fullmatch(name)]
+    except InputError:
+        wrong = [n for n in schema.names if _TIME.fullmatch(n) or parse_float(n) is not None]
+        if not wrong or any(_sounds_like_time(name) for name in schema.names):
+            raise
+    if wrong:
+        kind = "a time" if _TIME.fullmatch(wrong[0]) else "a number"
+        raise InputError(
+            f"{what}: the first line must name the columns, and {wrong[0]!r} is {kind}"
+        )
 
 
 def _types(header: list[str], columns: Columns) -> dict[str, pa.DataType]:

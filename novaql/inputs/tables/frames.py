@@ -16,6 +16,7 @@ from novaql.lazy_exports import lazy_module
 
 if TYPE_CHECKING:
     import pandas
+    import polars
     import pyarrow as pa
 else:  # loaded at the first use
     pandas = lazy_module("pandas")
@@ -32,22 +33,35 @@ def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -
     if is_pandas(data):
         data = _from_pandas(data, what)
     elif is_lazy_polars(data):
-        data = data.collect()
+        data = _collected(data, what)
     parts: Iterable[pa.RecordBatch]
     if isinstance(data, pa.Table):
         schema, parts = data.schema, data.to_batches(max_chunksize=ROWS_AT_ONCE)
     else:
         try:
             reader = pa.RecordBatchReader.from_stream(data)
-        except (pa.ArrowException, OSError) as problem:
+        except Exception as problem:  # also those of functions of the caller
             if "non-struct" not in str(problem):
-                raise InputError(f"{what}: {problem}") from problem
+                raise _failure(what, problem) from problem
             raise InputError(
                 f"{what}: is one column; pass a table with a column of times and one of values, "
                 f"or a dict of such columns"
             ) from problem
         schema, parts = reader.schema, readable(reader, what)
     return BatchStream(read_arrow(parts, schema, columns, what))
+
+
+def _collected(frame: polars.LazyFrame, what: str) -> polars.DataFrame:
+    try:
+        return frame.collect()
+    except Exception as problem:  # also those of functions of the caller
+        raise _failure(what, problem) from problem
+
+
+def _failure(what: str, problem: Exception) -> InputError:
+    """The error for a frame that cannot be computed; `problem` has the details."""
+    first, *_ = str(problem).splitlines() or [type(problem).__name__]
+    return InputError(f"{what}: {first}")
 
 
 def readable(parts: Iterable[pa.RecordBatch], what: str) -> Iterator[pa.RecordBatch]:

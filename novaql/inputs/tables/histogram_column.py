@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.tables.arrow_labels import label_column
+from novaql.inputs.tables.arrow_numpy import nearest_floats
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histogram_buckets import upper_bounds
@@ -215,7 +216,7 @@ def _numbers(array: pa.Array[Any], part: str, rows: Ints) -> Floats:
     if _any_null(array, rows):
         raise InputError(f"column {HISTOGRAM_NAME}: {part} is null in a histogram")
     try:
-        found: Floats = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        found: Floats = nearest_floats(array)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
         raise InputError(f"column {HISTOGRAM_NAME}: {part} is {array.type}") from problem
     return found[rows]
