@@ -368,6 +368,7 @@ class Database:
         try:
             if state.log is not None:
                 self._flusher.flush_before_close()
+                self._compactor.remove_unused()
         finally:
             with state.write_lock:
                 state.closed = True

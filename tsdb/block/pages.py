@@ -18,12 +18,12 @@ from novaql.tsdb.block.format import (
     TIME_PAGE,
     cell_page,
 )
+from novaql.tsdb.block.open_files import BlockFile
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers
 from novaql.tsdb.codec.numba.decoder import OpenPage
 from novaql.tsdb.codec.pages import decode_times, decode_values, open_values
 from novaql.tsdb.codec.starts import decode_starts
 from novaql.tsdb.disk.checksum import checksum
-from novaql.tsdb.disk.vfs import ReadFile
 from novaql.tsdb.errors import Corrupted, Unreadable
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints
@@ -54,7 +54,7 @@ class Pages:
     coded     whether these are pages of format 3
     """
 
-    file: ReadFile
+    file: BlockFile
     path: Path
     identity: bytes
     kind: bytes
@@ -114,7 +114,7 @@ class Pages:
         """Return the bytes of these pages, and `more` bytes after them if the file has them."""
         offset = int(self.offset[begin])
         try:
-            return self.file.pread(offset, int(self.offset[end]) - offset + more)
+            return self.file.opened().pread(offset, int(self.offset[end]) - offset + more)
         except OSError as problem:
             raise Unreadable(self.path, self._place(begin), problem) from problem
 

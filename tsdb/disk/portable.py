@@ -1,10 +1,11 @@
 """Calls of the operating system that are not the same everywhere: macOS has no `fdatasync`, Windows
-no `fcntl`, no reads at an offset, and no directories that can be opened."""
+no `fcntl`, no reads at an offset, no limit of open files, and no directories that can be opened."""
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,7 +20,7 @@ def _module(name: str) -> Any:
         return None
 
 
-fcntl, msvcrt = _module("fcntl"), _module("msvcrt")
+fcntl, msvcrt, resource = _module("fcntl"), _module("msvcrt"), _module("resource")
 BINARY = getattr(os, "O_BINARY", 0)
 _LOCKED_BYTE = 1 << 30
 """A place that no file of a lock has: other processes cannot read what `msvcrt` locks."""
@@ -38,6 +39,18 @@ def lock(fd: int) -> None:
         if problem.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
             raise BlockingIOError(*problem.args) from None
         raise
+
+
+_OPEN_FILES_OF_WINDOWS = 2048
+"""Its C library permits 8192 open files."""
+
+
+def most_open_files() -> int:
+    """Return the number of files that the process may open, as its limit is now."""
+    if resource is None:
+        return _OPEN_FILES_OF_WINDOWS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else int(soft)
 
 
 def sync(fd: int) -> None:

@@ -6,10 +6,13 @@ import contextlib
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from novaql.lazy_exports import lazy_module
+from novaql.tsdb.block.open_files import BlockFile
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.compaction.policy import Group, expired, next_group, to_downsample
 from novaql.tsdb.directory.store_directory import Files
@@ -36,7 +39,7 @@ class Compactor:
     """Rewrites blocks. `Database` describes the public methods.
 
     One thread at a time compacts. Readers and writers continue meanwhile: a new block replaces
-    others in one step, and readers of the old ones hold their files open.
+    others in one step, and the files of old ones are removed when no reader has them.
 
     evict  removes cached data of blocks
     """
@@ -46,6 +49,8 @@ class Compactor:
     ) -> None:
         self._state, self._flusher, self._evict = state, flusher, evict
         self._unreadable: set[str] = set()  # names of blocks that no rewrite can read
+        self._replaced: dict[Path, weakref.ref[BlockFile]] = {}
+        """Files of blocks that the store has no longer."""
         self.stopping = threading.Event()
         """Ends a rewrite at its next page."""
 
@@ -63,6 +68,7 @@ class Compactor:
         return next(((entry,) for entry in found if not entry.downsampled_ms), None)
 
     def maintain(self) -> None:
+        self.remove_unused()
         self.apply_retention()
         if self._state.options.compaction:
             self._compact(lambda entries, skip: self._next(entries, skip, everything=False))
@@ -189,16 +195,18 @@ class Compactor:
             with state.write_lock:
                 old = state.replace_blocks(names, [state.block(entry) for entry in added])
         self._evict(old)
-        self._remove(old)
+        self._replaced.update((block.path, weakref.ref(block.file)) for block in old)
+        old.clear()
+        self.remove_unused()
         return True
 
-    def _remove(self, blocks: Sequence[Block]) -> None:
-        """Remove files of blocks. Opens them first, since a reader may be about to read them. A
-        file that cannot be opened or removed remains until the store is opened again."""
-        assert self._state.files is not None
-        for block in blocks:
-            try:
-                block.hold()
-                self._state.files.disk.unlink(block.path)
-            except (OSError, *DAMAGE) as problem:
-                logger.warning("a block that is no longer needed was not removed: %s", problem)
+    def remove_unused(self) -> None:
+        """Remove the files of replaced blocks that no reader has any more: a reader may open a file
+        again by its name. A file that cannot be removed stays until the store is opened again."""
+        files = self._state.files
+        for path, file in list(self._replaced.items()):
+            if file() is None and files is not None and self._replaced.pop(path, None) is not None:
+                try:
+                    files.disk.unlink(path)
+                except OSError as problem:
+                    logger.warning("a block that is no longer needed was not removed: %s", problem)
