@@ -43,14 +43,21 @@ class Deleter:
             # A deletion removes whole cells of a downsampled block, also those whose only sample
             # is outside of the range.
             if found.samples or unreadable or state.downsampled_range(start_ms, end_ms):
-                self._apply(deletion)
-                state.note_change(start_ms, end_ms)
+                blocks = state.current.blocks
+                hit = frozenset(b.entry.name for b in blocks if _may_match(b, deletion))
+                if found.samples or not hit <= self._hidden_in(deletion):
+                    self._apply(deletion, hit)
+                    state.note_change(start_ms, end_ms)
         return found
 
-    def _apply(self, deletion: Deletion) -> None:
+    def _hidden_in(self, deletion: Deletion) -> frozenset[str]:
+        """Names of the blocks to which an equal deletion applies already."""
+        equal = (one for one in self._state.current.tombstones if one.deletion == deletion)
+        return frozenset[str]().union(*(tombstone.blocks for tombstone in equal))
+
+    def _apply(self, deletion: Deletion, hit: frozenset[str]) -> None:
         state, current = self._state, self._state.current
         if state.files is not None and state.log is not None:
-            hit = frozenset(b.entry.name for b in current.blocks if _may_match(b, deletion))
             # The rotation ends the segments that contain the samples of all heads, so that the
             # tombstone applies to them and not to later appends.
             state.files.commit_tombstone(Tombstone(deletion, hit, state.log.rotate()))
