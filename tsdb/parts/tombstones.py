@@ -19,6 +19,11 @@ from novaql.tsdb.index.match import LabelIndex, match_any
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
+MOST_TOMBSTONES, MOST_BYTES = 10_000, 8 << 20
+"""Of a store: how many, and their bytes in the manifest, which each deletion writes again."""
+MOST_DELETION_BYTES = 1 << 20
+"""Of one deletion."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
@@ -195,6 +200,21 @@ class Intervals:
         nth = order - np.searchsorted(place, place)
         rounds = [np.flatnonzero(nth == n) for n in range(int(nth.max(initial=-1)) + 1)]
         return [(place[some], begins[some], stops[some]) for some in rounds]
+
+
+def fullness(tombstones: Iterable[Tombstone]) -> float:
+    """Return the share of the tombstones that a store may have; above 1: there are too many."""
+    sizes = [len(tombstone.encoded) for tombstone in tombstones]
+    return max(len(sizes) / MOST_TOMBSTONES, sum(sizes) / MOST_BYTES)
+
+
+def with_tombstone(tombstones: Sequence[Tombstone], new: Tombstone) -> tuple[Tombstone, ...]:
+    """Return the tombstones with a new one, which replaces those of an equal deletion: the same
+    deletion once an hour is one tombstone."""
+    equal = [one for one in tombstones if one.deletion == new.deletion]
+    blocks = new.blocks.union(*(one.blocks for one in equal))
+    others = (one for one in tombstones if one.deletion != new.deletion) if equal else tombstones
+    return (*others, replace(new, blocks=blocks))
 
 
 def by_block(tombstones: Iterable[Tombstone]) -> dict[str, tuple[Deletion, ...]]:
