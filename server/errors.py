@@ -45,6 +45,7 @@ from novaql import (
 )
 from novaql.tsdb import (
     InvalidBatch,
+    InvalidDeletion,
     PatternTooCostly,
     ReadOnly,
     StorageFull,
@@ -211,6 +212,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     InputError: Kind(400, "invalid_input", "bad_data"),
     StorageUnavailable: Kind(503, "storage_unavailable", "internal", 500),
     InvalidBatch: Kind(400, "invalid_input", "bad_data"),
+    InvalidDeletion: Kind(400, "validation_error", "bad_data"),
     WriteFailed: Kind(503, "storage_unavailable", "unavailable", retry_after_s=5),
     StorageFull: Kind(503, "storage_full", "unavailable", retry_after_s=5),
     ReadOnly: Kind(503, "storage_read_only", "unavailable", retry_after_s=60),

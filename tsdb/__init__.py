@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.disk.vfs import Disk
     from novaql.tsdb.errors import Corrupted as Corrupted
     from novaql.tsdb.errors import InvalidBatch as InvalidBatch
+    from novaql.tsdb.errors import InvalidDeletion as InvalidDeletion
     from novaql.tsdb.errors import NotAStore as NotAStore
     from novaql.tsdb.errors import ReadFailed as ReadFailed
     from novaql.tsdb.errors import ReadOnly as ReadOnly
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from novaql.tsdb.errors import StoreLocked as StoreLocked
     from novaql.tsdb.errors import StoreNotFound as StoreNotFound
     from novaql.tsdb.errors import TargetInUse as TargetInUse
+    from novaql.tsdb.errors import TooManyDeletions as TooManyDeletions
     from novaql.tsdb.errors import UnknownFormat as UnknownFormat
     from novaql.tsdb.errors import WriteFailed as WriteFailed
     from novaql.tsdb.index.cardinality import cardinality as cardinality
@@ -95,9 +97,9 @@ else:
             "database": "Database",
             "directory.manifest": "blocks_on_disk",
             "errors": (
-                "Corrupted InvalidBatch NotAStore ReadFailed ReadOnly ReadOnlyDisk StorageFull "
-                "StoreClosed StoreError StoreLocked StoreNotFound TargetInUse UnknownFormat "
-                "WriteFailed"
+                "Corrupted InvalidBatch InvalidDeletion NotAStore ReadFailed ReadOnly ReadOnlyDisk "
+                "StorageFull StoreClosed StoreError StoreLocked StoreNotFound TargetInUse "
+                "TooManyDeletions UnknownFormat WriteFailed"
             ),
             "index.cardinality": "cardinality",
             "maintenance.backup": "Copied backup restore snapshot",

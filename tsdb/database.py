@@ -63,8 +63,8 @@ class Database:
         self._state = StoreState(files, head, options)
         self._reader = Reader(self._state)
         self._flusher = Flusher(self._state)
-        self._deleter = Deleter(self._state)
         self._compactor = Compactor(self._state, self._flusher, self._reader.evict)
+        self._deleter = Deleter(self._state, self._compactor.apply_tombstones)
         self._tasks: list[PeriodicTask] = []
         self._writer = Writer(self._state, self._flusher)
         if self._state.log is not None:
@@ -223,7 +223,8 @@ class Database:
         dry_run  change nothing, and return what would be deleted
 
         Raises `ValueError` for no matchers at all or a range that ends before it begins,
-        `ReadOnly`, `StoreClosed`, and `WriteFailed`, after which nothing is deleted.
+        `InvalidDeletion` for matchers of more than 1 MiB, `ReadOnly`, `StoreClosed`, and
+        `WriteFailed` (`TooManyDeletions`), after which nothing is deleted.
         """
         return self._deleter.delete(matcher_sets, start_ms, end_ms, dry_run=dry_run)
 
@@ -266,7 +267,7 @@ class Database:
         return self._compactor.clean_tombstones()
 
     def maintain(self) -> None:
-        """Apply retention and, with `compaction`, merge small blocks. A thread calls this."""
+        """Apply retention, many deletions and, with `compaction`, merges. A thread calls this."""
         self._compactor.maintain()
 
     def apply_retention(self, now_ms: int | None = None) -> list[str]:

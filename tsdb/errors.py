@@ -9,9 +9,11 @@ StoreError
 ├── ReadOnly          a write to a store that was opened for reading
 │   └── ForkedStore   … or before a fork, by the parent of this process
 ├── InvalidBatch      the batch breaks the contract of `Batch`; nothing of it was stored
+├── InvalidDeletion   the matchers of a deletion are too long; nothing was deleted
 ├── WriteFailed       the disk refused a write; it is not acknowledged, trying again is right
 │   ├── StorageFull   … because there is no space left
-│   └── ReadOnlyDisk  … because the file system is mounted read-only
+│   ├── ReadOnlyDisk  … because the file system is mounted read-only
+│   └── TooManyDeletions  … by the store itself: earlier deletions have to be applied first
 ├── ReadFailed        the disk refused a read
 │   └── Unreadable    … of one place in a file, which it names
 └── Corrupted         bytes on disk are not what was written: names the file and the place
@@ -110,6 +112,10 @@ class InvalidBatch(StoreError, ValueError):
     """A batch that cannot be stored. Nothing of it was stored."""
 
 
+class InvalidDeletion(StoreError, ValueError):
+    """A deletion whose matchers are too long. Nothing was deleted."""
+
+
 class WriteFailed(StoreError):
     """The disk refused a write. The data of the call is not stored; the call may be repeated."""
 
@@ -120,6 +126,15 @@ class StorageFull(WriteFailed):
 
 class ReadOnlyDisk(WriteFailed):
     """The file system is mounted read-only. The store can be opened with `read_only=True`."""
+
+
+class TooManyDeletions(WriteFailed):
+    """The store has as many tombstones as it may have: 10 000, in 8 MiB of its manifest.
+
+    A deletion beyond that rewrites their blocks first. This error means that another thread
+    rewrites blocks at the moment, or that blocks cannot be rewritten, since they are damaged or
+    have only rollups.
+    """
 
 
 class ReadFailed(StoreError):

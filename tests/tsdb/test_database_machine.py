@@ -80,6 +80,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.path = self.folder / "store"
         self.database = self.open(self.path)
         self.model = Model()
+        self.deleted: tuple[list[Matcher], int, int] | None = None
         self.crashes = self.copies = 0
 
     def open(self, path: Path) -> tsdb.Database:
@@ -121,6 +122,23 @@ class DatabaseMachine(RuleBasedStateMachine):
     def delete(self, matchers: list[Matcher], start: int, length: int) -> None:
         self.database.delete([matchers], start, start + length)
         self.model.delete(matchers, start, start + length)
+        self.deleted = matchers, start, start + length
+
+    @rule()
+    def delete_again(self) -> None:
+        """An equal deletion, of what came since; one tombstone has both."""
+        if self.deleted is not None:
+            matchers, start, end = self.deleted
+            self.database.delete([matchers], start, end)
+            self.model.delete(matchers, start, end)
+            tombstones = self.database._state.current.tombstones
+            assert len({one.deletion for one in tombstones}) == len(tombstones)
+
+    @rule()
+    def apply_tombstones(self) -> None:
+        """As a store with very many deletions does."""
+        self.database._compactor.apply_tombstones()
+        assert self.database._state.current.tombstones == ()
 
     @rule()
     def compact(self) -> None:

@@ -211,3 +211,22 @@ def test_options_that_make_no_sense() -> None:
         tsdb.StoreOptions(retention_ms=DAY, rollup_retention_ms=2 * DAY)
     with pytest.raises(ValueError, match="longer than retention_ms"):
         tsdb.StoreOptions(retention_ms=DAY, rollup_retention_ms=DAY, rollups_ms=(HOUR,))
+
+
+def test_a_deletion_that_hides_nothing_more_is_not_written(
+    kept: tsdb.Database, tmp_path: Path
+) -> None:
+    """No sample is counted in the cells of a downsampled block, whether one is hidden or not."""
+    manifest = tmp_path / "store" / "MANIFEST"
+    before, version = manifest.read_bytes(), kept.version
+
+    kept.delete([[Matcher("n", MatchOp.EQUAL, "of no series")]])
+
+    assert manifest.read_bytes() == before
+    assert kept.version == version
+    a = [[Matcher("n", MatchOp.EQUAL, "a")]]
+    kept.delete(a, 0, 2 * DAY)
+    after = manifest.read_bytes()
+    assert after != before
+    kept.delete(a, 0, 2 * DAY)
+    assert manifest.read_bytes() == after

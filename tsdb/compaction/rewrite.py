@@ -15,7 +15,7 @@ from novaql.tsdb.compaction.flush import rewritten_name
 from novaql.tsdb.compaction.merge import merged_content
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.parts.part import Part, PartWithTombstones
-from novaql.tsdb.parts.tombstones import Tombstone, of_block
+from novaql.tsdb.parts.tombstones import Tombstone, by_block
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 CACHE_BYTES = 64 << 20
@@ -47,8 +47,9 @@ def rewrite(
     blocks = [Block(disk, folder, entry, cache) for entry in group]
     try:
         parts: list[Part] = []
+        deleted = by_block(tombstones)
         for block in blocks:
-            deletions = of_block(tombstones, block.entry.name)
+            deletions = deleted.get(block.entry.name)
             parts.append(PartWithTombstones(block, deletions) if deletions else block)
         content = merged_content(parts)
         if content is None:

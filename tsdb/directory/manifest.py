@@ -7,7 +7,8 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
@@ -91,24 +92,28 @@ def encode(manifest: Manifest) -> bytes:
         "log_start": manifest.log_start,
         "next_block": manifest.next_block,
         "blocks": [_described(entry) for entry in manifest.blocks],
-        "metadata": {name: astuple(entry) for name, entry in manifest.metadata.items()},
+        "metadata": {
+            name: (entry.type, entry.help, entry.unit) for name, entry in manifest.metadata.items()
+        },
     }
-    if manifest.tombstones:
-        fields["tombstones"] = tombstones.encode(manifest.tombstones)
     if manifest.log_end is not None:
         fields["log_end"] = manifest.log_end
     fields["generation"] = manifest.generation
     fields["segments"] = sorted((manifest.segments or {}).items())
     if manifest.lost:
         fields["lost"] = manifest.lost
-    body = json.dumps(fields, indent=1).encode()
+    # A line for each value, without `indent`, with which Python 3.11 encodes in Python code.
+    body = json.dumps(fields, separators=(",\n", ": ")).encode()
+    if manifest.tombstones:
+        lines = b",\n".join(tombstone.encoded for tombstone in manifest.tombstones)
+        body = body[:-1] + b',\n"tombstones": [\n' + lines + b"\n]}"
     crc = checksum(manifest.store, _KIND, LATEST, body)
     line = b"%s %d %s %08x\n" % (_WORD, LATEST, manifest.store.hex().encode(), crc)
     return line + body
 
 
 def _described(entry: BlockEntry) -> dict[str, object]:
-    fields = asdict(entry)
+    fields = {one.name: getattr(entry, one.name) for one in fields_of(entry)}
     if entry.level == 0:  # since format 3
         del fields["level"]
     downsampled_ms = fields.pop("downsampled_ms")

@@ -19,7 +19,7 @@ from novaql.tsdb.head.exemplar_buffer import ExemplarRing
 from novaql.tsdb.head.head import HeadPart
 from novaql.tsdb.model.source import Metadata
 from novaql.tsdb.options import OpenReport
-from novaql.tsdb.parts.tombstones import Tombstone, carry_over, needed
+from novaql.tsdb.parts.tombstones import Tombstone, carry_over, needed, with_tombstone
 from novaql.tsdb.wal.record import encode_metadata
 from novaql.tsdb.wal.writer import Log, Position, segment_name, segment_numbers
 
@@ -102,7 +102,7 @@ class Files:
 
     def commit_tombstone(self, tombstone: Tombstone) -> None:
         """Make a deletion durable, completely or not at all. Raises `WriteFailed`."""
-        tombstones = *self.manifest.tombstones, tombstone
+        tombstones = with_tombstone(self.manifest.tombstones, tombstone)
         self._replace_manifest("writing a deletion down", tombstones=tombstones)
 
     def commit_blocks(

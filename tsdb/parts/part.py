@@ -117,6 +117,7 @@ class PartWithTombstones:
     def __init__(self, part: Part, deletions: Sequence[Deletion]) -> None:
         self._part, self.deletions = part, tuple(deletions)
         self._deleted: Intervals | None = None
+        self._fresh = self.deletions  # those that are not in `_deleted`
         self.identity = part.identity  # the index rows are the same
         self.origin = part.origin
         self.first_ms, self.last_ms = part.first_ms, part.last_ms
@@ -135,9 +136,20 @@ class PartWithTombstones:
 
     def deleted(self) -> Intervals | None:
         """Computed at first use, since it reads the index."""
-        if self._deleted is None:
-            self._deleted = Intervals.of(self._part.index(), self.deletions)
+        if fresh := self._fresh:
+            self._deleted = Intervals.of(self._part.index(), fresh, self._deleted)
+            self._fresh = ()
         return self._deleted
+
+    def with_more(self, deletions: tuple[Deletion, ...]) -> PartWithTombstones:
+        """Return the part with `deletions`. If they begin with those of this object, only the
+        others are looked up in the index: there may be thousands."""
+        made = PartWithTombstones(self._part, deletions)
+        count = len(self.deletions)
+        if deletions[:count] == self.deletions:
+            fresh = self._fresh  # read first: another thread sets `_deleted` first
+            made._deleted, made._fresh = self._deleted, fresh + deletions[count:]
+        return made
 
 
 def series_bounds(part: Part, rows: Ints) -> tuple[Ints, Ints]:

@@ -8,14 +8,21 @@ until they are rewritten, and readers skip what `Intervals` covers.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from novaql.tsdb.index.match import LabelIndex, match_any
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.matchers import Matcher, MatchOp
+
+MOST_TOMBSTONES, MOST_BYTES = 10_000, 8 << 20
+"""Of a store: how many, and their bytes in the manifest, which each deletion writes again."""
+MOST_DELETION_BYTES = 1 << 20
+"""Of one deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class DeleteResult:
     samples: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tombstone:
     """A deletion that is not yet applied everywhere.
 
@@ -54,6 +61,22 @@ class Tombstone:
     deletion: Deletion
     blocks: frozenset[str]
     log_before: int
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """A JSON object on one line, as in FORMAT.md, "Manifest". Every write of the manifest has
+        the same bytes until the tombstone is replaced, so they are computed once."""
+        fields = {
+            "matchers": [
+                [[m.name, m.op.value, m.value] for m in matchers]
+                for matchers in self.deletion.matcher_sets
+            ],
+            "start_ms": self.deletion.start_ms,
+            "end_ms": self.deletion.end_ms,
+            "blocks": sorted(self.blocks),
+            "log_before": self.log_before,
+        }
+        return json.dumps(fields).encode()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +92,13 @@ class Intervals:
     ends: Ints
 
     @classmethod
-    def of(cls, index: LabelIndex, deletions: Iterable[Deletion]) -> Intervals:
-        """Return the deleted time of the series of an index."""
+    def of(
+        cls, index: LabelIndex, deletions: Iterable[Deletion], known: Intervals | None = None
+    ) -> Intervals:
+        """Return the deleted time of the series of an index, and what is `known` of it."""
         none = np.zeros(0, np.int64)
-        rows, starts, ends = [none], [none], [none]
+        known = known or cls(none, none, none)
+        rows, starts, ends = [known.rows], [known.starts], [known.ends]
         for deletion in deletions:
             some = deletion.rows(index)
             rows.append(some)
@@ -176,9 +202,28 @@ class Intervals:
         return [(place[some], begins[some], stops[some]) for some in rounds]
 
 
-def of_block(tombstones: Sequence[Tombstone], name: str) -> tuple[Deletion, ...]:
-    """Return the deletions that apply to a block, oldest first."""
-    return tuple(tombstone.deletion for tombstone in tombstones if name in tombstone.blocks)
+def fullness(tombstones: Iterable[Tombstone]) -> float:
+    """Return the share of the tombstones that a store may have; above 1: there are too many."""
+    sizes = [len(tombstone.encoded) for tombstone in tombstones]
+    return max(len(sizes) / MOST_TOMBSTONES, sum(sizes) / MOST_BYTES)
+
+
+def with_tombstone(tombstones: Sequence[Tombstone], new: Tombstone) -> tuple[Tombstone, ...]:
+    """Return the tombstones with a new one, which replaces those of an equal deletion: the same
+    deletion once an hour is one tombstone."""
+    equal = [one for one in tombstones if one.deletion == new.deletion]
+    blocks = new.blocks.union(*(one.blocks for one in equal))
+    others = (one for one in tombstones if one.deletion != new.deletion) if equal else tombstones
+    return (*others, replace(new, blocks=blocks))
+
+
+def by_block(tombstones: Iterable[Tombstone]) -> dict[str, tuple[Deletion, ...]]:
+    """Return the deletions that apply to each block with any, oldest first."""
+    found: dict[str, list[Deletion]] = {}
+    for tombstone in tombstones:
+        for name in tombstone.blocks:
+            found.setdefault(name, []).append(tombstone.deletion)
+    return {name: tuple(deletions) for name, deletions in found.items()}
 
 
 def carry_over(
@@ -192,15 +237,16 @@ def carry_over(
     Tombstones that are not in `applied` and hide something of a removed block hide it in the new
     ones.
     """
-    done = {(tombstone.deletion, name) for tombstone in applied for name in tombstone.blocks}
+    done = {(one.deletion, name) for one in applied for name in one.blocks.intersection(gone)}
     out = []
     for tombstone in tombstones:
-        blocks = tombstone.blocks.difference(gone)
-        if any(
-            (tombstone.deletion, name) not in done for name in tombstone.blocks.intersection(gone)
-        ):
-            blocks = blocks.union(added)
-        out.append(replace(tombstone, blocks=blocks))
+        hidden = tombstone.blocks.intersection(gone)
+        if hidden:
+            blocks = tombstone.blocks.difference(gone)
+            if any((tombstone.deletion, name) not in done for name in hidden):
+                blocks = blocks.union(added)
+            tombstone = replace(tombstone, blocks=blocks)
+        out.append(tombstone)
     return tuple(out)
 
 
@@ -213,25 +259,8 @@ def needed(tombstones: Iterable[Tombstone], log_start: int) -> tuple[Tombstone, 
     )
 
 
-def encode(tombstones: Iterable[Tombstone]) -> list[dict[str, object]]:
-    """Return JSON values as in FORMAT.md, "Tombstones"."""
-    return [
-        {
-            "matchers": [
-                [[m.name, m.op.value, m.value] for m in matchers]
-                for matchers in tombstone.deletion.matcher_sets
-            ],
-            "start_ms": tombstone.deletion.start_ms,
-            "end_ms": tombstone.deletion.end_ms,
-            "blocks": sorted(tombstone.blocks),
-            "log_before": tombstone.log_before,
-        }
-        for tombstone in tombstones
-    ]
-
-
 def decode(entries: Iterable[dict[str, object]]) -> tuple[Tombstone, ...]:
-    """Return what `encode` encoded."""
+    """Return the tombstones of decoded JSON objects; see `Tombstone.encoded`."""
     return tuple(_decoded(**entry) for entry in entries)  # type: ignore[arg-type]
 
 

@@ -19,7 +19,7 @@ from novaql.tsdb.directory.store_directory import Files
 from novaql.tsdb.errors import write_failure
 from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.options import CompactionResult
-from novaql.tsdb.parts.tombstones import Tombstone
+from novaql.tsdb.parts.tombstones import Tombstone, fullness
 from novaql.tsdb.runtime.freed_memory import FREED_BYTES, return_freed_memory
 from novaql.tsdb.store.flusher import Flusher
 from novaql.tsdb.store.state import StoreState
@@ -67,9 +67,36 @@ class Compactor:
         found = (entry for entry in entries if entry.name in hiding and entry.name not in skip)
         return next(((entry,) for entry in found if not entry.downsampled_ms), None)
 
+    def apply_tombstones(self) -> None:
+        """Apply all tombstones, except those of blocks that cannot be rewritten: flush the heads
+        for those of the log, then rewrite blocks. Does nothing while another thread compacts."""
+        state, files = self._state, self._state.files
+        if files is None or not state.compact_lock.acquire(blocking=False):
+            return
+        try:
+            if any(one.log_before > files.manifest.log_start for one in state.current.tombstones):
+                self._flusher.flush(empty=True)
+            self._rewrite(files, self._with_deletions)
+        finally:
+            state.compact_lock.release()
+
+    def _has_many_tombstones(self) -> bool:
+        """Whether those that can be applied take half of what the others leave."""
+        state, files = self._state, self._state.files
+        tombstones = state.current.tombstones
+        if files is None or not tombstones:
+            return False
+        log_start, blocks = files.manifest.log_start, state.current.blocks
+        fixed = {block.entry.name for block in blocks if block.downsampled_ms} | self._unreadable
+        stay = [t for t in tombstones if t.log_before <= log_start and t.blocks <= fixed]
+        go = [t for t in tombstones if t.log_before > log_start or not t.blocks <= fixed]
+        return bool(go) and 2 * fullness(go) >= 1 - fullness(stay)
+
     def maintain(self) -> None:
         self.remove_unused()
         self.apply_retention()
+        if self._has_many_tombstones():
+            self.apply_tombstones()
         if self._state.options.compaction:
             self._compact(lambda entries, skip: self._next(entries, skip, everything=False))
 
@@ -121,27 +148,33 @@ class Compactor:
         return next_group(entries, options.block_ms, most_ms, everything=everything, skip=skip)
 
     def _compact(self, choose: Choice, *, downsampled_ms: int = 0) -> CompactionResult:
-        """Rewrite groups of blocks until `choose` returns None or `stopping` is set."""
-        state, files, result = self._state, self._state.files, CompactionResult()
+        """Rewrite groups of blocks, one thread at a time."""
+        files = self._state.files
         if files is None:
-            return result
-        with state.compact_lock:
-            state.require_writable()
-            while not self.stopping.is_set():
-                entries = [block.entry for block in state.current.blocks]
-                group = choose(entries, self._unreadable)
-                if group is None:
-                    break
-                # A deletion during the rewrite is not applied to it; `_replace` then carries its
-                # tombstone over to the new block.
-                applied = state.current.tombstones
-                added = self._rewritten(files, group, applied, downsampled_ms)
-                if added is None or not self._replace(group, added, applied):
-                    continue
-                result = result.plus(group, added)
-                if downsampled_ms:
-                    with state.write_lock:
-                        state.note_change(group[0].first_ms, group[0].last_ms)
+            return CompactionResult()
+        with self._state.compact_lock:
+            return self._rewrite(files, choose, downsampled_ms)
+
+    def _rewrite(self, files: Files, choose: Choice, downsampled_ms: int = 0) -> CompactionResult:
+        """Rewrite groups of blocks until `choose` returns None or `stopping` is set. The caller
+        has `compact_lock`."""
+        state, result = self._state, CompactionResult()
+        state.require_writable()
+        while not self.stopping.is_set():
+            entries = [block.entry for block in state.current.blocks]
+            group = choose(entries, self._unreadable)
+            if group is None:
+                break
+            # A deletion during the rewrite is not applied to it; `_replace` then carries its
+            # tombstone over to the new block.
+            applied = state.current.tombstones
+            added = self._rewritten(files, group, applied, downsampled_ms)
+            if added is None or not self._replace(group, added, applied):
+                continue
+            result = result.plus(group, added)
+            if downsampled_ms:
+                with state.write_lock:
+                    state.note_change(group[0].first_ms, group[0].last_ms)
         if 8 * result.samples_read >= FREED_BYTES:
             return_freed_memory()
         return result

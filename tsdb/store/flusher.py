@@ -121,11 +121,12 @@ class Flusher:
                 return False
         return log.is_safe
 
-    def flush(self, only: Head | None = None) -> None:
+    def flush(self, only: Head | None = None, *, empty: bool = False) -> None:
         """Flush all heads.
 
         only  a head that should be flushed; later ones stay, since the caller may have waited for
               another flush that wrote it
+        empty  drop the log also if the head is empty
         """
         state = self._state
         with state.flush_lock:
@@ -136,7 +137,7 @@ class Flusher:
             with state.write_lock:
                 state.require_writable()
                 if only is None or only is state.current.head:
-                    self._freeze()
+                    self._freeze(empty=empty)
             # Readers see a frozen head until its blocks replace it in `current`, in one step.
             freed = 0
             while state.current.frozen:
@@ -161,10 +162,10 @@ class Flusher:
             self.appended_bytes = 0
             self._give_back()
 
-    def _freeze(self) -> None:
+    def _freeze(self, *, empty: bool) -> None:
         """Install a new head and start a new segment of the log, under `write_lock`."""
         state, current, log = self._state, self._state.current, self._state.log
-        if current.head.appended == 0:
+        if current.head.appended == 0 and not empty:
             return
         assert log is not None
         log_start = log.rotate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -20,7 +20,7 @@ from novaql.tsdb.options import StoreOptions
 from novaql.tsdb.parts.part import Part, PartWithTombstones
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.parts.time_ordered import TimeOrdered
-from novaql.tsdb.parts.tombstones import Tombstone, of_block
+from novaql.tsdb.parts.tombstones import Deletion, Tombstone, by_block
 from novaql.tsdb.runtime.lru_cache import ByteCache
 from novaql.tsdb.store.change_log import ChangeLog
 from novaql.tsdb.wal.writer import Log
@@ -46,6 +46,11 @@ class PartSet:
     def by_time(self) -> TimeOrdered[Block]:
         """The blocks, to look up by time."""
         return TimeOrdered(self.blocks)
+
+    @cached_property
+    def deletions(self) -> Mapping[str, tuple[Deletion, ...]]:
+        """Those that apply to each block with any, by its name."""
+        return by_block(self.tombstones)
 
     @property
     def heads(self) -> list[Head]:
@@ -155,17 +160,17 @@ class StoreState:
                 break
             with self.swap_lock:  # wait until the deletion is complete
                 pass
-        visible = partial(self._visible, current.tombstones) if current.tombstones else None
+        visible = partial(self._visible, current.deletions) if current.tombstones else None
         return PartList(current.by_time, heads, visible)
 
-    def _visible(self, tombstones: Sequence[Tombstone], block: Block) -> Part:
+    def _visible(self, deleted: Mapping[str, tuple[Deletion, ...]], block: Block) -> Part:
         """A block without its deleted samples. Cached: readers cache by the identity of parts."""
-        deletions = of_block(tombstones, block.entry.name)
+        deletions = deleted.get(block.entry.name)
         if not deletions:
             return block
         known = self._with_tombstones.get(block.entry.name)
         if known is None or known.deletions != deletions:
-            known = PartWithTombstones(block, deletions)
+            known = known.with_more(deletions) if known else PartWithTombstones(block, deletions)
             self._with_tombstones[block.entry.name] = known
         return known
 

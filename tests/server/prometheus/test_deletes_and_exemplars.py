@@ -162,3 +162,26 @@ def test_operators_may_not_delete(beside: LocalServer) -> None:
     url = "/prometheus/api/v1/admin/tsdb/delete_series"
     headers = beside.bearer(Role.OPERATOR)
     assert beside.client.post(url, data={"match[]": "m"}, headers=headers).status_code == 403
+
+
+def test_a_deletion_that_is_too_long_or_one_too_many_is_refused(tmp_path: Path) -> None:
+    """Too many: while the earlier ones cannot be applied."""
+    store = tsdb.open(tmp_path / "store")
+    with local_server(store, max_body_bytes=4 << 20) as server:
+        server.write([({"__name__": "m", "i": str(i)}, [(1000, 1.0)]) for i in range(10)])
+
+        def delete(number: int, selectors: int = 1) -> httpx.Response:
+            text = f'm{{i="{number}",other!="{"x" * 900_000}"}}'
+            return post(server, "admin/tsdb/delete_series", {"match[]": [text] * selectors})
+
+        found = delete(0, selectors=2)
+        assert (found.status_code, found.json()["errorType"]) == (400, "bad_data")
+        assert "use several deletions" in found.json()["error"]
+        with store._state.compact_lock:
+            assert [delete(i).status_code for i in range(9)] == [204] * 9
+            found = delete(9)
+        assert (found.status_code, found.json()["errorType"]) == (503, "unavailable")
+        assert found.headers["retry-after"] == "5"
+        assert "9 deletions wait until their blocks are rewritten" in found.json()["error"]
+        assert delete(9).status_code == 204
+        assert server.prometheus("query", query="count(m)", time=2).json()["data"]["result"] == []

@@ -15,11 +15,10 @@ from novaql.tsdb.parts.tombstones import (
     Deletion,
     Intervals,
     Tombstone,
+    by_block,
     carry_over,
     decode,
-    encode,
     needed,
-    of_block,
 )
 
 ROWS, TIMES = 5, 30
@@ -95,7 +94,7 @@ def test_tombstones_come_back_from_json() -> None:
         Tombstone(deletion(0), frozenset(), 9),
     )
 
-    assert decode(json.loads(json.dumps(encode(stones)))) == stones
+    assert decode(json.loads(stone.encoded) for stone in stones) == stones
 
 
 def test_blocks_that_replace_others_take_over_what_was_not_carried_out() -> None:
@@ -121,4 +120,8 @@ def test_tombstones_are_needed_while_a_block_or_the_log_has_samples() -> None:
 
     assert needed([in_block, in_log], 4) == (in_block, in_log)
     assert needed([in_block, in_log], 5) == (in_block,)
-    assert of_block([in_block, in_log], "a") == (deletion(1),)
+    both = Tombstone(deletion(3), frozenset("ab"), 6)
+    assert by_block([in_block, in_log, both]) == {
+        "a": (deletion(1), deletion(3)),
+        "b": (deletion(3),),
+    }
