@@ -181,8 +181,8 @@ class Database:
 
         Accepts the same data as `query`; `frame` names columns. Appends nothing if any of the data
         cannot be read. Exception: of a large stream that can be read only once, the part before the
-        error remains. Raises `InputError`, and `StorageUnavailable` if the database is closed or opened
-        for reading only, or a write fails.
+        error remains. Raises `InputError`, and `StorageUnavailable` if the database is closed or
+        opened for reading only, or a write fails.
         """
         with _store_failures():
             return import_into(self.store, data, **options)

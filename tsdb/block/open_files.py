@@ -66,9 +66,10 @@ class OpenFiles:
             else:
                 closed.append(self._recent.pop(number, None))  # of another thread
                 self._recent[number] = file
-            excess = max(0, len(self._recent) + len(self._held) - most)
-            oldest = list(itertools.islice(self._recent, excess))
-            closed += [self._recent.pop(one, None) for one in oldest]
+            for _ in range(len(self._recent) + len(self._held) - most):
+                if not self._recent:  # `remove` takes no lock
+                    break
+                closed.append(self._recent.popitem(last=False)[1])
 
     def remove(self, number: int) -> None:
         """Close a file when the last read of it ends. Takes no lock: a collection of garbage may
