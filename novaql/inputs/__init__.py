@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from novaql.inputs.remote_write.histograms import Side as Side
     from novaql.inputs.remote_write.histograms import WireHistogram as WireHistogram
     from novaql.inputs.remote_write.histograms import columns_of as columns_of
+    from novaql.inputs.remote_write.histograms import need_ascending as need_ascending
+    from novaql.inputs.remote_write.histograms import need_equal as need_equal
+    from novaql.inputs.remote_write.histograms import need_zero_threshold as need_zero_threshold
     from novaql.inputs.remote_write.v2 import Message2 as Message2
     from novaql.inputs.remote_write.v2 import Places as Places
     from novaql.inputs.remote_write.write_request import WriteRequest as WriteRequest
@@ -46,7 +49,9 @@ else:
             "read_options": "ExposedOptions",
             "relabelling": "RelabelRule relabelled",
             "remote_write.decoder": "RemoteWriteDecoder",
-            "remote_write.histograms": "Side WireHistogram columns_of",
+            "remote_write.histograms": (
+                "Side WireHistogram columns_of need_ascending need_equal need_zero_threshold"
+            ),
             "remote_write.v2": "Message2 Places",
             "remote_write.write_request": "WriteRequest",
             "replaced_samples": "overwritten",

@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from novaql.server.ingest.otlp_values import Message, float_of
+from novaql.server.ingest.otlp_values import Message, float_of, unrecorded
 from novaql.tsdb import MIN_SCHEMA
 
 Key = tuple[str, str, frozenset[tuple[str, str]]]
@@ -90,7 +90,7 @@ class DeltaRequest:
         if began > time:
             raise DeltaProblem("it starts behind its own time")
         before = self._changed[key] if key in self._changed else self._sums.get(key)
-        if int(point.get("flags", 0)) & 1:  # the series has ended
+        if unrecorded(point):  # the series has ended
             self._growth -= 0 if before is None else _weight(key, before)
             self._changed[key] = None
             return point

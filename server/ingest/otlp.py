@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -13,15 +13,15 @@ import orjson
 from novaql import InputError
 from novaql.inputs import USUAL_LIMITS, LabelLimits, Side, WireHistogram, columns_of, out_of_range
 from novaql.server.ingest.delta import DeltaProblem, DeltaRequest, buckets
+from novaql.server.ingest.otlp_checks import check_point
 from novaql.server.ingest.otlp_names import label_name, metric_name, unit_words
-from novaql.server.ingest.otlp_values import Message, float_of
-from novaql.text import excerpt
+from novaql.server.ingest.otlp_values import Message, float_of, unrecorded
+from novaql.text import excerpt, number_text
 from novaql.tsdb import (
     FIRST_SAMPLE_MS,
     LAST_SAMPLE_MS,
     MAX_SCHEMA,
     METRIC_NAME,
-    MIN_SCHEMA,
     STALE,
     Batch,
     HistogramSamples,
@@ -29,11 +29,14 @@ from novaql.tsdb import (
     SeriesTable,
 )
 
-_NO_VALUE = 1
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
 _CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
+_KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
 _IDENTITY = ("service.name", "service.namespace", "service.instance.id")
 Labels = dict[str, str]
+Samples = list[tuple[Labels, float | WireHistogram]]
+"""The samples of a point, with the labels of their series."""
+_Floats = Iterator[tuple[Labels, Any]]
 _SHAPELESS = (AttributeError, TypeError, ValueError, KeyError, OverflowError, RecursionError)
 
 
@@ -51,18 +54,35 @@ class Converted:
     rejected: int = 0
     reason: str = ""
 
-    def add(self, labels: Labels, time_ms: int, value: float, start_ms: int) -> None:
-        self.samples.append((self.row(labels), time_ms, value, start_ms))
+    def check(self, samples: Samples) -> list[tuple[frozenset[tuple[str, str]], Labels]]:
+        """Return the keys and the labels of the series. Raises `InputError` for labels that are
+        too large."""
+        found = []
+        for labels, _ in samples:
+            nonempty = {name: value for name, value in labels.items() if value}
+            key = frozenset(nonempty.items())
+            if key not in self.series:
+                self.limits.check(nonempty)
+            found.append((key, nonempty))
+        return found
 
-    def row(self, labels: Labels) -> int:
-        nonempty = {name: value for name, value in labels.items() if value}
-        row = self.series.setdefault(frozenset(nonempty.items()), len(self.labels))
-        if row == len(self.labels):
-            self.limits.check(nonempty)
-            self.labels.append(nonempty)
-            self.names.update(nonempty)
-            self.limits.check_table(len(self.labels), len(self.names))
-        return row
+    def add(self, samples: Samples, time_ms: int, start_ms: int) -> None:
+        """Add the samples of a point. Raises `InputError`, and adds none of them, if the labels of
+        one are too large."""
+        for (key, labels), (_, value) in zip(self.check(samples), samples, strict=True):
+            row = self.series.setdefault(key, len(self.labels))
+            if row == len(self.labels):
+                self.labels.append(labels)
+                self.names.update(labels)
+                self.limits.check_table(len(self.labels), len(self.names))
+            if isinstance(value, WireHistogram):
+                self.histograms.append((row, value, start_ms))
+            else:
+                self.samples.append((row, time_ms, value, start_ms))
+
+    def reject(self, points: int, reason: str) -> None:
+        self.rejected += points
+        self.reason = self.reason or excerpt(reason)
 
     def batch(self) -> Batch:
         rows, times, values, starts = zip(*self.samples, strict=True) if self.samples else ((),) * 4
@@ -89,19 +109,18 @@ class Converted:
 def convert(
     request: Message, deltas: DeltaRequest | None = None, limits: LabelLimits = USUAL_LIMITS
 ) -> Converted:
-    """Convert all points of a request.
+    """Convert all points of a request. Rejects points that cannot be stored.
 
     deltas  sums for points of delta temporality; None: these points are rejected
 
-    Raises `LimitExceeded`, and `InputError` for a request that is not valid OTLP.
+    Raises `LimitExceeded`, and `InputError` for a request that is not valid OTLP or has a time out
+    of range.
     """
     out = Converted(limits=limits)
     try:
         for of_resource in request.get("resourceMetrics", ()):
             _resource(of_resource, out, deltas)
     except _SHAPELESS as problem:
-        if isinstance(problem, InputError):
-            raise
         reason = excerpt(str(problem))
         raise InputError(f"the request is not of OTLP's shape: {reason}") from problem
     return out
@@ -114,34 +133,48 @@ def _resource(message: Message, out: Converted, deltas: DeltaRequest | None) -> 
         "job": f"{namespace}/{name}" if namespace and name else name,
         "instance": attributes.get("service.instance.id", ""),
     }
-    before = len(out.samples), len(out.histograms)
-    for scope in message.get("scopeMetrics", ()):
-        for metric in scope.get("metrics", ()):
-            _metric(metric, identity, out, deltas)
     others = {k: v for k, v in attributes.items() if k not in _IDENTITY}
+    target: Samples = []
+    if others and any(identity.values()):
+        target = [({METRIC_NAME: "target_info", **_labels(others), **identity}, 1.0)]
+    scopes = message.get("scopeMetrics", ())
+    metrics = [metric for scope in scopes for metric in scope.get("metrics", ())]
+    try:
+        out.check(target)
+    except InputError as problem:
+        points = sum(len(_points_of(metric)[1].get("dataPoints", ())) for metric in metrics)
+        out.reject(points, f"the resource: {problem}")
+        return
+    before = len(out.samples), len(out.histograms)
+    for metric in metrics:
+        _metric(metric, identity, out, deltas)
     times = [s[1] for s in out.samples[before[0] :]]
     times += [h[1].time for h in out.histograms[before[1] :]]
-    if others and any(identity.values()) and times:
-        labels = {METRIC_NAME: "target_info", **_labels(others), **identity}
-        out.add(labels, max(times), 1.0, 0)
+    if target and times:
+        out.add(target, max(times), 0)
         out.metadata["target_info"] = Metadata("gauge", "Target metadata")
 
 
+def _points_of(metric: Message) -> tuple[str, Message]:
+    """The kind of a metric, and the message with its points; empty for an unknown kind."""
+    kind = next((kind for kind in _KINDS if kind in metric), "")
+    return kind, metric.get(kind, {})
+
+
 def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequest | None) -> None:
-    kinds = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
-    kind = next((k for k in kinds if k in metric), None)
-    if kind is None:
-        return
-    data = metric[kind]
+    kind, data = _points_of(metric)
     points = data.get("dataPoints", ())
+    if not metric.get("name"):
+        out.reject(len(points), "a metric has no name")
+        return
     temporality = data.get("aggregationTemporality")
     differs = kind in ("sum", "histogram", "exponentialHistogram")
     if differs and temporality not in (*_CUMULATIVE, *_DELTA):
-        _reject(out, len(points), f"{metric.get('name')}: its temporality is unspecified")
+        out.reject(len(points), f"{metric['name']}: its temporality is unspecified")
         return
     sums = deltas if differs and temporality in _DELTA else None
     if differs and temporality in _DELTA and sums is None:
-        _reject(out, len(points), f"{metric.get('name')}: only cumulative values are stored")
+        out.reject(len(points), f"{metric['name']}: only cumulative values are stored")
         return
     counter = kind == "sum" and bool(data.get("isMonotonic"))
     gauge = kind == "gauge" or (kind == "sum" and not counter)
@@ -151,109 +184,101 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
         "histogram"
     )  # fmt: skip
     words = unit_words(unit.partition("/")[0])
-    out.metadata[name] = Metadata(type_, metric.get("description", ""), words)
+    metadata = Metadata(type_, metric.get("description", ""), words)
     for given in points:
-        point = given
+        point, times = given, _times(given)
         labels = identity
         if "attributes" in point:
             labels = _labels(_attributes(point["attributes"])) | identity
-        scale = int(point.get("scale", 0))
-        if kind == "exponentialHistogram" and scale < MIN_SCHEMA:  # before it changes a sum
-            _reject(out, 1, f"{name}: the scale {scale} is below {MIN_SCHEMA}")
-            continue
-        if sums is not None:
-            try:
+        try:
+            check_point(kind, point)
+            if sums is not None:
+                out.check(_samples(kind, name, point, labels))  # before it changes a sum
                 point = sums.cumulative((name, kind, frozenset(labels.items())), kind, point)
-            except DeltaProblem as problem:
-                _reject(out, 1, f"{name}: {problem}")
-                continue
-        if kind in ("gauge", "sum"):
-            _number(name, point, labels, out)
-        elif kind == "histogram":
-            _classic(name, point, labels, out)
-        elif kind == "summary":
-            _summary(name, point, labels, out)
+                times = _times(point)
+            out.add(_samples(kind, name, point, labels), *times)
+        except (InputError, DeltaProblem) as problem:
+            out.reject(1, f"{name}: {problem}")
         else:
-            _exponential(name, point, labels, out)
+            out.metadata[name] = metadata
 
 
-def _number(name: str, point: Message, labels: Labels, out: Converted) -> None:
-    value = point["asDouble"] if "asDouble" in point else int(point.get("asInt", 0))
-    out.add({**labels, METRIC_NAME: name}, *_timed(point, value))
+def _samples(kind: str, name: str, point: Message, labels: Labels) -> Samples:
+    """The samples of a point; staleness markers, if it has no value."""
+    ended = unrecorded(point)
+    if kind in _ONE_SAMPLE:
+        return [({**labels, METRIC_NAME: name}, STALE if ended else _ONE_SAMPLE[kind](point))]
+    return [
+        ({**labels, **more}, STALE if ended else float_of(value))
+        for more, value in _SEVERAL_SAMPLES[kind](name, point)
+    ]
 
 
-def _classic(name: str, point: Message, labels: Labels, out: Converted) -> None:
+def _number(point: Message) -> float:
+    return float_of(point["asDouble"]) if "asDouble" in point else float(int(point.get("asInt", 0)))
+
+
+def _classic(name: str, point: Message) -> _Floats:
     bounds = [float_of(bound) for bound in point.get("explicitBounds", ())]
-    counts = [int(count) for count in point.get("bucketCounts", ())]
-    if counts and len(counts) != len(bounds) + 1:
-        raise InputError(f"{name}: {len(counts)} buckets do not fit {len(bounds)} bounds")
     so_far = 0
-    for bound, count in zip(bounds, counts, strict=False):
-        so_far += count
-        le = {"le": _plain(bound), METRIC_NAME: f"{name}_bucket"}
-        out.add({**labels, **le}, *_timed(point, so_far))
-    whole = int(point.get("count", 0))
-    le = {"le": "+Inf", METRIC_NAME: f"{name}_bucket"}
-    out.add({**labels, **le}, *_timed(point, whole))
-    _sum_and_count(name, point, labels, out)
+    for bound, count in zip(bounds, point.get("bucketCounts", ()), strict=False):
+        so_far += int(count)
+        if bound < np.inf:
+            yield {"le": _plain(bound), METRIC_NAME: f"{name}_bucket"}, so_far
+    yield {"le": "+Inf", METRIC_NAME: f"{name}_bucket"}, int(point.get("count", 0))
+    yield from _sum_and_count(name, point)
 
 
-def _summary(name: str, point: Message, labels: Labels, out: Converted) -> None:
+def _summary(name: str, point: Message) -> _Floats:
     for found in point.get("quantileValues", ()):
-        quantile = {"quantile": _plain(float_of(found.get("quantile", 0))), METRIC_NAME: name}
-        out.add({**labels, **quantile}, *_timed(point, found.get("value", 0)))
-    _sum_and_count(name, point, {**labels}, out)
+        quantile = _plain(float_of(found.get("quantile", 0)))
+        yield {"quantile": quantile, METRIC_NAME: name}, found.get("value", 0)
+    yield from _sum_and_count(name, point)
 
 
-def _sum_and_count(name: str, point: Message, labels: Labels, out: Converted) -> None:
+def _sum_and_count(name: str, point: Message) -> _Floats:
     if "sum" in point:
-        out.add({**labels, METRIC_NAME: f"{name}_sum"}, *_timed(point, point["sum"]))
-    count = int(point.get("count", 0))
-    out.add({**labels, METRIC_NAME: f"{name}_count"}, *_timed(point, count))
+        yield {METRIC_NAME: f"{name}_sum"}, point["sum"]
+    yield {METRIC_NAME: f"{name}_count"}, int(point.get("count", 0))
 
 
-def _exponential(name: str, point: Message, labels: Labels, out: Converted) -> None:
+def _exponential(point: Message) -> WireHistogram:
     scale = min(int(point.get("scale", 0)), MAX_SCHEMA)
-    time_ms, total, start_ms = _timed(point, point.get("sum", 0))
-    if _unrecorded(point):
-        out.add({**labels, METRIC_NAME: name}, time_ms, STALE, start_ms)
-        return
     positive, negative = (_side(point, side, scale) for side in ("positive", "negative"))
-    histogram = WireHistogram(
-        time_ms, scale, 0, float(int(point.get("count", 0))), total,
-        float(int(point.get("zeroCount", 0))), float_of(point.get("zeroThreshold", 0)),
-        negative, positive, (), stale=False,
+    return WireHistogram(
+        _times(point)[0], scale, 0, float(int(point.get("count", 0))),
+        float_of(point.get("sum", 0)), float(int(point.get("zeroCount", 0))),
+        float_of(point.get("zeroThreshold", 0)), negative, positive, (), stale=False,
     )  # fmt: skip
-    out.histograms.append((out.row({**labels, METRIC_NAME: name}), histogram, start_ms))
+
+
+_ONE_SAMPLE: dict[str, Callable[[Message], float | WireHistogram]] = {
+    "gauge": _number,
+    "sum": _number,
+    "exponentialHistogram": _exponential,
+}
+_SEVERAL_SAMPLES = {"histogram": _classic, "summary": _summary}
 
 
 def _side(point: Message, side: str, scale: int) -> Side:
     """Convert buckets: Prometheus numbers a bucket by its upper bound, OTLP by its lower one."""
-    given = point.get(side, {})
-    offset = int(given.get("offset", 0))
-    if not -(2**31) <= offset < 2**31 - len(given.get("bucketCounts", ())):
-        raise InputError(f"the offset {offset} of buckets is out of range")
     found = buckets(point, side, scale).items()
     return sorted((number + 1, float(count)) for number, count in found)
 
 
-def _timed(point: Message, value: Any) -> tuple[int, float, int]:
-    """Time, value and start of a point; the value of a point without one is the staleness
-    marker."""
+def _times(point: Message) -> tuple[int, int]:
+    """Time and start of a point. Raises `InputError`."""
     time_ms = int(point.get("timeUnixNano", 0)) // 1_000_000
     start_ms = int(point.get("startTimeUnixNano", 0)) // 1_000_000
     for one in (time_ms, start_ms):
         if not FIRST_SAMPLE_MS <= one <= LAST_SAMPLE_MS:
             raise out_of_range(one)
-    return time_ms, STALE if _unrecorded(point) else float_of(value), start_ms
-
-
-def _unrecorded(point: Message) -> bool:
-    return bool(int(point.get("flags", 0)) & _NO_VALUE)
+    return time_ms, start_ms
 
 
 def _plain(number: float) -> str:
-    return f"{Decimal(repr(number)).normalize():f}" if np.isfinite(number) else "+Inf"
+    finite = np.isfinite(number)
+    return f"{Decimal(repr(number)).normalize():f}" if finite else number_text(number)
 
 
 def _labels(attributes: Mapping[str, str]) -> Labels:
@@ -293,8 +318,3 @@ def _data(value: Message) -> Any:
     if "intValue" in value:
         return int(value["intValue"])
     return next(iter(value.values()), None)
-
-
-def _reject(out: Converted, points: int, reason: str) -> None:
-    out.rejected += points
-    out.reason = out.reason or excerpt(reason)

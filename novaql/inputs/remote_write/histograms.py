@@ -96,7 +96,7 @@ def read_histogram(data: bytes, start: int, stop: int) -> WireHistogram:
         _take(raw, data, number, kind, first, last)
     try:
         return _histogram(raw)
-    except ValueError as problem:
+    except InputError as problem:
         raise InputError(f"byte {start}: native histogram: {problem}") from problem
 
 
@@ -129,16 +129,18 @@ def _histogram(raw: _Raw) -> WireHistogram:
     if raw.sum_bits == STALE_BITS:
         return WireHistogram(time, 0, 0, 0.0, total, 0.0, 0.0, [], [], (), stale=True)
     if not (MIN_SCHEMA <= schema <= MAX_SCHEMA or schema == CUSTOM_SCHEMA):
-        raise ValueError(f"its schema is {schema}")
+        raise InputError(f"its schema is {schema}")
     if hint > _LAST_HINT:
-        raise ValueError(f"its reset hint is {hint}")
+        raise InputError(f"its reset hint is {hint}")
     negative, positive = (_side(raw, at, floating=floating) for at in range(2))
     bounds = tuple(raw.counts[_CUSTOM_VALUES])
     if floating:
         count, zero_count = doubles.get(_COUNT_FLOAT, 0.0), doubles.get(_ZERO_COUNT_FLOAT, 0.0)
     else:
         counted, near_zero = numbers.get(_COUNT_INT, 0), numbers.get(_ZERO_COUNT_INT, 0)
-        _need_equal(counted, near_zero, raw, total)
+        need_equal(
+            counted, near_zero + sum(sum(accumulate(raw.deltas[which])) for which in _DELTAS), total
+        )
         count, zero_count = float(counted), float(near_zero)
     found = WireHistogram(
         time, schema, hint, count, total, zero_count, zero,
@@ -154,48 +156,59 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
     if not floating:
         populations = list(map(float, accumulate(deltas)))
     elif deltas:
-        raise ValueError("it has populations as floats and as differences")
+        raise InputError("it has populations as floats and as differences")
     if sum(length for _, length in spans) != len(populations) or len(populations) > _MOST_BUCKETS:
-        raise ValueError(f"its spans do not have {len(populations)} buckets")
+        raise InputError(f"its spans do not have {len(populations)} buckets")
     places: list[int] = []
     index = 0
     for number, (distance, length) in enumerate(spans):
         if number and distance < 0:
-            raise ValueError(f"span {number} goes back by {-distance}")
+            raise InputError(f"span {number} goes back by {-distance}")
         index += distance
         places += range(index, index + length)
         index += length
     if places and not -(2**31) <= places[0] <= places[-1] < 2**31:
-        raise ValueError(f"it has a bucket number {places[-1]}")
+        raise InputError(f"it has a bucket number {places[-1]}")
     if populations and min(populations) < 0:
-        raise ValueError("a bucket has a negative population")
+        raise InputError("a bucket has a negative population")
     cells = list(zip(places, populations, strict=True))
     return [cell for cell in cells if cell[1] != 0] if 0 in populations else cells
 
 
-def _need_equal(count: int, zero_count: int, raw: _Raw, total: float) -> None:
-    """Raises `ValueError`. Observations of NaN are counted, but in no bucket."""
-    inside = zero_count + sum(sum(accumulate(raw.deltas[which])) for which in _DELTAS)
+def need_equal(count: int, inside: int, total: float) -> None:
+    """Raises `InputError` for a histogram whose count is not that of its buckets, which is
+    `inside`. Observations of NaN, which make the sum `total` NaN, are counted, but in no bucket."""
     if count != inside and not (math.isnan(total) and count > inside):
-        raise ValueError(f"it counts {count} observations, its buckets {inside}")
+        raise InputError(f"it counts {count} observations, its buckets {inside}")
+
+
+def need_ascending(bounds: Sequence[float]) -> None:
+    """Raises `InputError` for bounds of buckets that are not strictly increasing numbers."""
+    if any(map(math.isnan, bounds)) or any(a >= b for a, b in pairwise(bounds)):
+        raise InputError("its bounds do not ascend")
+
+
+def need_zero_threshold(threshold: float) -> None:
+    """Raises `InputError` for one that is negative or NaN."""
+    if not threshold >= 0:
+        raise InputError(f"its zero threshold is {threshold}")
 
 
 def _need_sound(h: WireHistogram) -> None:
     if h.count < 0 or h.zero_count < 0:
-        raise ValueError("it has a negative count")
+        raise InputError("it has a negative count")
     if h.schema != CUSTOM_SCHEMA:
         if h.bounds:
-            raise ValueError("it has custom bounds, which belong to schema -53")
-        if not h.zero_threshold >= 0:
-            raise ValueError(f"its zero threshold is {h.zero_threshold}")
+            raise InputError("it has custom bounds, which belong to schema -53")
+        need_zero_threshold(h.zero_threshold)
         return
     if h.negative or h.zero_count or h.zero_threshold:
-        raise ValueError("with custom bounds there is no zero bucket and no negative one")
-    finite = all(math.isfinite(bound) for bound in h.bounds)
-    if not finite or any(a >= b for a, b in pairwise(h.bounds)):
-        raise ValueError("its custom bounds do not ascend, or are not finite")
+        raise InputError("with custom bounds there is no zero bucket and no negative one")
+    if not all(map(math.isfinite, h.bounds)):
+        raise InputError("its custom bounds are not finite")
+    need_ascending(h.bounds)
     if h.positive and not 0 <= h.positive[0][0] <= h.positive[-1][0] <= len(h.bounds):
-        raise ValueError("it has a bucket outside its custom bounds")
+        raise InputError("it has a bucket outside its custom bounds")
 
 
 def columns_of(found: Sequence[WireHistogram]) -> Histograms:

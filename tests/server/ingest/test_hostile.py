@@ -234,13 +234,6 @@ def json_of(labels: dict[str, str]) -> bytes:
     return json.dumps({"metric": labels, "value": 1}, separators=(",", ":")).encode() + b"\n"
 
 
-def otlp_of(labels: dict[str, str]) -> bytes:
-    attributes = [{"key": k, "value": {"stringValue": v}} for k, v in labels.items()]
-    point = {"timeUnixNano": "1", "asInt": "1", "attributes": attributes}
-    metric = {"name": "m", "gauge": {"dataPoints": [point]}}
-    return as_protobuf({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]})
-
-
 def first_of(labels: dict[str, str]) -> bytes:
     return snappy(message_of([(labels, [(1, 1.0)])]).SerializeToString())
 
@@ -256,12 +249,11 @@ LABELLED: list[tuple[str, dict[str, str], Callable[[dict[str, str]], bytes]]] = 
         RW2,
         lambda labels: snappy(write_2_message([(labels, [(1, 1.0)])]).SerializeToString()),
     ),
-    (OTLP_PATH, OTLP, otlp_of),
     (INGEST, TEXT, text_of),
     (INGEST, INFLUX, influx_of),
     (INGEST, JSON, json_of),
 ]
-"""Path, headers, and a body with one series of these labels."""
+"""Path, headers, and a body with one series of these labels. OTLP: test_otlp_points.py."""
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ CLASSES = message_classes(
             ("bucket_counts", 6, _FIXED, 3, ""),
             ("explicit_bounds", 7, _DOUBLE, 3, ""),
             _attributes(9),
+            ("flags", 10, _UINT, 1, ""),
         ],
         "Buckets": [("offset", 1, _SINT, 1, ""), ("bucket_counts", 2, _UINT, 3, "")],
         "ExponentialPoint": [
@@ -57,6 +58,9 @@ CLASSES = message_classes(
             ("scale", 6, _SINT, 1, ""),
             ("zero_count", 7, _FIXED, 1, ""),
             ("positive", 8, _MESSAGE, 1, "Buckets"),
+            ("negative", 9, _MESSAGE, 1, "Buckets"),
+            ("flags", 10, _UINT, 1, ""),
+            ("zero_threshold", 14, _DOUBLE, 1, ""),
         ],
         "Quantile": [("quantile", 1, _DOUBLE, 1, ""), ("value", 2, _DOUBLE, 1, "")],
         "SummaryPoint": [
