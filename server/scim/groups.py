@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, delete, select
 from novaql.server.db.batches import batches
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
-from novaql.server.scim.rows import Related, ScimRows, check_length, given_attributes
+from novaql.server.scim.rows import Related, ScimRows, check_length, check_name, given_attributes
 from novaql.server.scim.tables import ScimGroup, ScimMember
 from novaql.server.scim.users import GONE
 from novaql.text import excerpt
@@ -169,6 +169,6 @@ def _parts(resource: Resource[Any]) -> tuple[dict[str, Any], dict[str, dict[str,
 
 
 def _fill(row: ScimGroup, attributes: dict[str, Any]) -> None:
-    check_length("displayName", attributes.get("displayName"))
-    row.name_key = str(attributes.get("displayName", "")).casefold()
+    check_name("displayName", attributes.get("displayName"))
+    row.name_key = str(attributes["displayName"]).casefold()
     row.attributes = attributes

@@ -117,6 +117,13 @@ def check_length(name: str, text: str | None, most: int = MOST_KEY) -> None:
         raise InvalidValueException(detail=detail)
 
 
+def check_name(name: str, text: str | None, most: int = MOST_KEY) -> None:
+    """Raise SCIM's 400 for a name that is absent, blank or too long for an index."""
+    if text is None or not text.strip():
+        raise InvalidValueException(detail=f"{name} is required and must not be blank")
+    check_length(name, text, most)
+
+
 def etag(version: int) -> str:
     """The row version as an ETag."""
     return f'W/"{version}"'

@@ -20,6 +20,7 @@ from novaql.server.scim.rows import (
     Related,
     ScimRows,
     check_length,
+    check_name,
     given_attributes,
 )
 from novaql.server.scim.tables import ScimGroup, ScimMember
@@ -128,7 +129,7 @@ class ScimUsers(ScimRows[User]):
 
 
 def _fill(row: User, attributes: dict[str, Any]) -> None:
-    check_length("userName", attributes["userName"], MOST_NAME)
+    check_name("userName", attributes.get("userName"), MOST_NAME)
     check_length("externalId", attributes.get("externalId"))
     row.email = str(attributes["userName"])
     row.email_key = row.email.casefold()

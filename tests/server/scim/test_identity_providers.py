@@ -368,3 +368,25 @@ def test_a_failed_operation_of_a_bulk_request_leaves_the_others(idp: Idp) -> Non
 
     assert statuses == ["201", "409", "201"]
     assert idp.get("/Users")["totalResults"] == 3
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t\n"])
+def test_names_are_not_blank(idp: Idp, name: str) -> None:
+    """RFC 7643 4.1.1 and 4.2."""
+    user, group = idp.user("bob@x.io"), idp.group("g", [])
+    for path, resource, attribute in (
+        ("/Users", user, "userName"),
+        ("/Groups", group, "displayName"),
+    ):
+        here, total = f"{path}/{resource['id']}", idp.get(path)["totalResults"]
+        replace = {"op": "replace", "path": attribute, "value": name}
+        for answer in (
+            idp.ask("POST", path, {"schemas": resource["schemas"], attribute: name}),
+            idp.ask("PUT", here, resource | {attribute: name}),
+            idp.patch(here, replace),
+            idp.patch(here, {"op": "replace", "value": {attribute: name}}),
+        ):
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["scimType"] == "invalidValue"
+        assert idp.get(here)[attribute] == resource[attribute]
+        assert idp.get(path)["totalResults"] == total
