@@ -216,15 +216,13 @@ class Database:
 
         When this returns no read finds them, and no crash or power cut restores them, in every
         `sync` mode. Samples that are appended later are not affected, even with the same times.
-        Disk space becomes free when blocks are rewritten: by compaction, or at once by
-        `clean_tombstones`. Where only rollups are left, each cell with a sample in the range is
-        deleted as a whole.
+        Disk space becomes free when blocks are rewritten: by compaction or `clean_tombstones`.
+        Where only rollups are left, each cell with a sample in the range is deleted as a whole.
 
         dry_run  change nothing, and return what would be deleted
 
-        Raises `ValueError` for no matchers at all or a range that ends before it begins,
-        `InvalidDeletion` for matchers of more than 1 MiB, `ReadOnly`, `StoreClosed`, and
-        `WriteFailed` (`TooManyDeletions`), after which nothing is deleted.
+        Raises `ValueError` (no matchers, no range), `InvalidDeletion` (matchers of more than 1 MiB),
+        `ReadOnly`, `StoreClosed`, and `WriteFailed`, after which nothing is deleted.
         """
         return self._deleter.delete(matcher_sets, start_ms, end_ms, dry_run=dry_run)
 

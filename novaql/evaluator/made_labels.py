@@ -9,6 +9,7 @@ import re2
 from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.span import Span
+from novaql.text.go_text import quote
 from novaql.text.unicode import is_utf8, valid_text
 from novaql.tsdb.model.matchers import PatternTooCostly, full_match
 
@@ -38,8 +39,7 @@ class MadeLabels:
         """Reject a label name that is not valid Unicode (`EvaluationError`) or too long
         (`LimitExceeded`)."""
         if not is_utf8(name):
-            message = f"invalid label name in {self._function}(): {name}"
-            raise EvaluationError(message, self._span)
+            raise EvaluationError(f"invalid label name {quote(name)}", self._span)
         if self._limit and _bytes(name) > self._limit:
             raise LimitExceeded(
                 f"{self._function}() would write a label with a name of more than "

@@ -133,4 +133,4 @@ def test_names_of_labels(rig: AlertRig, query: str) -> None:
     answer = rig.server.client.post("/v1/novaql", json={"query": query}, headers=headers)
 
     assert answer.status_code == 422, answer.text
-    assert answer.json()["error"]["message"].endswith("\ufffd")
+    assert "invalid" in answer.json()["error"]["message"]

@@ -200,16 +200,3 @@ def test_times_beyond_the_calendar_are_a_400_and_nothing_is_stored(
         assert answer.status_code == 400, (path, kind, answer.text)
         assert "out of range" in answer.text, (path, kind, answer.text)
     assert empty.prometheus("labels").json()["data"] == []
-
-
-def test_an_offset_of_buckets_beyond_any_is_a_400(empty: LocalServer) -> None:
-    point = {
-        "timeUnixNano": str(T * 10**9),
-        "count": 1,
-        "positive": {"offset": 10**12, "bucketCounts": [1]},
-    }
-    data = {"dataPoints": [point], "aggregationTemporality": 2}
-    metric = {"name": "m", "exponentialHistogram": data}
-    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
-    answer = post(empty, "/api/v1/otlp/v1/metrics", json.dumps(body).encode(), "application/json")
-    assert answer.status_code == 400
