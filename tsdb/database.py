@@ -221,7 +221,7 @@ class Database:
 
         dry_run  change nothing, and return what would be deleted
 
-        Raises `ValueError` (no matchers, no range), `InvalidDeletion` (matchers of more than 1 MiB),
+        Raises `ValueError` (no matchers, no range), `InvalidDeletion` (matchers above 1 MiB),
         `ReadOnly`, `StoreClosed`, and `WriteFailed`, after which nothing is deleted.
         """
         return self._deleter.delete(matcher_sets, start_ms, end_ms, dry_run=dry_run)
