@@ -21,6 +21,8 @@ from novaql.tsdb.parts.sorted_run import RunDirectory
 BLOCK_MS = 2 * 3600 * 1000
 _LADDER = (1, 3, 9, 27, 81)
 """Multiples of `block_ms` that a block may cover: the widths of compacted blocks."""
+_WIDER = 4
+"""Ratio of successive widths beyond, for samples that are far apart."""
 _MOST_BLOCKS = 512
 SUFFIX = ".block"
 
@@ -41,6 +43,17 @@ def sequence_of(name: str) -> int | None:
     return int(number) if name.endswith(SUFFIX) and number.isdecimal() else None
 
 
+def flushed_widths(block_ms: int) -> Iterator[int]:
+    """Yield every width of blocks that a flush writes. Each is a multiple of the one before, so of
+    two windows one contains the other, or they have no time in common."""
+    for n in _LADDER:
+        yield block_ms * n
+    width = block_ms * _LADDER[-1]
+    while True:
+        width *= _WIDER
+        yield width
+
+
 def block_width(runs: Sequence[RunDirectory], block_ms: int) -> int:
     """Return the time that a block should cover: `block_ms`, or a multiple if the data spans far
     more.
@@ -52,13 +65,12 @@ def block_width(runs: Sequence[RunDirectory], block_ms: int) -> int:
     first = np.concatenate([run.grid_first[whole(run.grid_of)] for run in runs])
     last = np.concatenate([run.grid_last[whole(run.grid_of)] for run in runs])
     span = int(np.quantile(last, 0.98) - np.quantile(first, 0.02))
-    width = next(
-        (block_ms * n for n in _LADDER if span <= 2 * block_ms * n), block_ms * _LADDER[-1]
-    )
     total = int(last.max()) - int(first.min())
-    while total // width > _MOST_BLOCKS:
-        width *= 4
-    return width
+    return next(
+        width
+        for width in flushed_widths(block_ms)
+        if (span <= 2 * width or width >= block_ms * _LADDER[-1]) and total // width <= _MOST_BLOCKS
+    )
 
 
 def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.compaction.flush import flushed_widths
 from novaql.tsdb.parts.time_ordered import TimeOrdered
 
 FACTOR = 3
@@ -53,7 +54,7 @@ def next_group(
     usable = [entry for entry in entries if entry.name not in left]
     ranges = widths(block_ms, most_ms)
     found = (
-        _overlapping(usable, ranges[-1], everything=everything)
+        _overlapping(usable, ranges, everything=everything)
         or _full_range(usable, ranges, everything=everything)
         or _single_flushed(usable, ranges[0], everything=everything)
     )
@@ -85,29 +86,58 @@ def _overlap(one: BlockEntry, other: BlockEntry) -> bool:
 
 
 def _overlapping(
-    entries: Sequence[BlockEntry], most_ms: int, *, everything: bool
+    entries: Sequence[BlockEntry], ranges: Sequence[int], *, everything: bool
 ) -> list[BlockEntry] | None:
-    """Return a block and the later ones that overlap it, if they justify that it is rewritten."""
+    """Return a block and the smaller ones that overlap it, if they justify that it is rewritten.
+
+    The merged block covers at most the largest of `ranges`, or the window of the block as a flush
+    cut it. So the blocks of flushes that are wider than any range, since their samples are far
+    apart, do not accumulate; a narrow block is not merged with a wide one of fewer samples.
+    """
     by_size = sorted(entries, key=lambda entry: -entry.samples)
     by_time = TimeOrdered(by_size)
     smaller = {entry.name for entry in by_size}
     for entry in by_size:
         smaller.remove(entry.name)
+        first_ms, last_ms = _window(entry, ranges)
         late = [
             other
             for other in by_time.overlapping(entry.first_ms, entry.last_ms)
             if other.name in smaller
             and (everything or _overlap(other, entry))
-            and _span([other, entry]) <= max(most_ms, entry.last_ms - entry.first_ms + 1)
+            and (
+                _span([other, entry]) <= ranges[-1]
+                or (first_ms <= other.first_ms and other.last_ms <= last_ms)
+            )
         ]
         share = sum(other.samples for other in late) * LATE_SHARE
         if late and (everything or share >= entry.samples or len(late) > LATE_BLOCKS):
-            return [entry, *late]
+            group = [entry, *late]
+            if (first_ms, last_ms) == (entry.first_ms, entry.last_ms) or _is_alone(group, entries):
+                return group
     return None
 
 
 def _span(entries: Sequence[BlockEntry]) -> int:
     return max(e.last_ms for e in entries) - min(e.first_ms for e in entries) + 1
+
+
+def _window(entry: BlockEntry, ranges: Sequence[int]) -> tuple[int, int]:
+    """Return the first and last time of the window of a flush that contains a block; those of the
+    block if it is narrower than `ranges`, or in no window."""
+    if _span([entry]) > ranges[-1] and (entry.first_ms < 0) == (entry.last_ms < 0):
+        for width in flushed_widths(ranges[0]):
+            begin = entry.first_ms // width * width
+            if entry.last_ms < begin + width:
+                return begin, begin + width - 1
+    return entry.first_ms, entry.last_ms
+
+
+def _is_alone(group: Sequence[BlockEntry], entries: Sequence[BlockEntry]) -> bool:
+    """Whether few samples of other blocks must be rewritten with a group. Wide blocks of few
+    samples may have every narrow block of their time between them in `sequence`."""
+    whole = sum(entry.samples for entry in closure(group, entries))
+    return whole <= LATE_SHARE * sum(entry.samples for entry in group)
 
 
 def _full_range(

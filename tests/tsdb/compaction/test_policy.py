@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 from hypothesis import given
 
@@ -191,3 +193,38 @@ def test_the_blocks_of_the_narrowest_range_are_merged_when_it_is_complete() -> N
     group = next_group([*cut, block(3, 2, 3)], BLOCK, 18 * HOUR)
     assert group is not None
     assert names(group) == [1, 2]
+
+
+WINDOW_H = 162 * 4**8
+"""Hours of a window of a flush whose samples are years apart."""
+
+
+def test_wide_blocks_of_a_window_are_merged() -> None:
+    """Those of successive flushes, of which each begins and ends a little later."""
+    entries = [
+        block(64 * n + window, window * WINDOW_H + n + 1, (window + 1) * WINDOW_H - 9 + n, 2)
+        for n in range(6)
+        for window in range(20)
+    ]
+    rewritten = 0
+    while (group := next_group(entries, BLOCK, 240 * HOUR)) is not None and len(group) > 1:
+        names_gone = {entry.name for entry in group}
+        first_h = min(entry.first_ms for entry in group) / HOUR
+        last_h = (max(entry.last_ms for entry in group) + 1) / HOUR
+        samples = sum(entry.samples for entry in group)
+        rewritten += samples
+        made = block(group[-1].sequence, first_h, last_h, samples, 1)
+        left = [entry for entry in entries if entry.name not in names_gone]
+        entries = sorted([*left, made], key=lambda entry: entry.sequence)
+    assert len(entries) == 20
+    assert rewritten == 6 * 20 * 2
+
+
+def test_narrow_blocks_do_not_become_part_of_wide_ones() -> None:
+    """Neither as blocks that overlap them, nor as blocks between them in `sequence`."""
+    wide = [block(1, 1, WINDOW_H - 9, 2), block(4, 2, WINDOW_H - 8, 2)]
+    narrow = [block(2, 0, 2, level=1), block(3, 2, 4, level=1), block(5, 4, 6, level=1)]
+    entries = sorted([*wide, *narrow], key=lambda entry: entry.sequence)
+    while (group := next_group(entries, BLOCK, 2 * HOUR)) is not None:
+        assert len(group) == 1
+        entries = [replace(entry, level=1) if entry == group[0] else entry for entry in entries]
