@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from unittest import mock
 
@@ -136,3 +138,17 @@ def test_the_plain_decoder_has_no_series_once_compiled_code_reads() -> None:
     assert len(decoder._plain._known) == 100
     decoder.decode_message(message(0, 100))
     assert len(decoder._plain._known) == 0
+
+
+def test_a_replaced_decoder_is_freed_without_a_collection() -> None:
+    """The first messages of a server fill the plain decoder, which the compiled one replaces."""
+    decoder = PlainDecoder()
+    decoder.decode(message(0, 10))
+    known = weakref.ref(decoder._known)
+    gc.collect()
+    gc.disable()
+    try:
+        del decoder
+        assert known() is None
+    finally:
+        gc.enable()

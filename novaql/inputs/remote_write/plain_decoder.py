@@ -7,6 +7,8 @@ samples of a message are decoded together, as arrays. Series of an invalid messa
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from novaql.errors import InputError
@@ -45,7 +47,10 @@ class PlainDecoder:
 
     def _clear(self) -> None:
         self._known = KnownSeries()
-        self._numbers = SeriesTexts(self._read_labels, self._known)  # label bytes → number
+        # Label bytes → number. A bound method would be a cycle, and would delay the release of the
+        # cached series until the next full garbage collection.
+        read_labels = partial(_read_labels, self._limits, self._new_names)
+        self._numbers = SeriesTexts(read_labels, self._known)
         self._follower: dict[int, tuple[int, bytes]] = {}
         self._common = SeriesTable.unlabelled(0)
         self._names: set[str] = set()
@@ -125,15 +130,6 @@ class PlainDecoder:
             raise InputError(f"byte {at}: a time series has wire type {kind}")
         return stop
 
-    def _read_labels(self, labels: bytes) -> dict[str, str]:
-        """The label set of label bytes that are new."""
-        found = label_set(labels, self._limits.labels)
-        need_metric_name(found)
-        self._limits.check(found)
-        self._new_names.update(found)
-        self._limits.check_names(len(self._new_names))
-        return found
-
     def _table_of(self, numbers: Ints, learned: bool) -> tuple[SeriesTable, Ints]:
         """A table with these series, and the row of each series by number.
 
@@ -150,3 +146,13 @@ class PlainDecoder:
                 return table, row_of
             self._common = SeriesTable.from_dicts(self._known.label_sets)
         return self._common, np.arange(len(self._common))
+
+
+def _read_labels(limits: LabelLimits, new_names: set[str], labels: bytes) -> dict[str, str]:
+    """The label set of label bytes that are new. Its names are added to `new_names`."""
+    found = label_set(labels, limits.labels)
+    need_metric_name(found)
+    limits.check(found)
+    new_names.update(found)
+    limits.check_names(len(new_names))
+    return found
