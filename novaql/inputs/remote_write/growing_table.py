@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from novaql.tsdb.model.flat_arrays import grown
 from novaql.tsdb.model.key_table import KeyTable, TokenColumn, Tokens, random_source
 from novaql.tsdb.model.labels import Codes, Ints, LabelColumn, SeriesTable
 
@@ -19,6 +20,7 @@ class GrowingTable:
     def __init__(self) -> None:
         self._family = object()
         self._columns: dict[int, _Column] = {}
+        self._codes = _TextCodes()
         self._keys = KeyTable()
         self._random = random_source()
         self._table = SeriesTable(0, {}, self._family)
@@ -63,7 +65,8 @@ class GrowingTable:
             number = int(by_name[first, 1])
             column = self._columns.get(number)
             if column is None:
-                column = self._columns[number] = _Column(texts[number], self._random)
+                column = _Column(texts[number], len(self._columns), self._codes, self._random)
+                self._columns[number] = column
             owners = by_name[first:last, 0]  # each once
             codes = column.codes_of(by_name[first:last, 2], texts)
             keys[owners] += column.tokens.of(codes)
@@ -86,27 +89,63 @@ class GrowingTable:
         return self._table
 
 
+class _TextCodes:
+    """The codes of texts in the columns that have them as values.
+
+    Most texts are values of one label. Their codes are in arrays, which take a tenth of the memory
+    of a dictionary; the codes of a text in further columns are in dictionaries.
+    """
+
+    def __init__(self) -> None:
+        self._column: Codes = np.full(64, -1, np.int32)
+        self._code: Codes = np.zeros(64, np.int32)
+        self._further: dict[tuple[int, int], int] = {}
+
+    def of(self, column: int, texts: Ints) -> Codes:
+        """Return the codes of texts, by number, in a column; -1: not a value of it yet."""
+        most = int(texts.max(initial=-1)) + 1
+        self._column, self._code = grown(self._column, most, -1), grown(self._code, most, 0)
+        owners = self._column[texts]
+        codes = np.where(owners == column, self._code[texts], np.int32(-1))
+        if self._further:
+            for at in np.flatnonzero((owners != column) & (owners >= 0)).tolist():
+                codes[at] = self._further.get((column, int(texts[at])), -1)
+        return codes
+
+    def add(self, column: int, texts: Ints, first: int) -> None:
+        """Give new values of a column the codes from `first` on. `of` was called for them."""
+        codes = np.arange(first, first + len(texts), dtype=np.int32)
+        alone = self._column[texts] < 0
+        self._column[texts[alone]] = column
+        self._code[texts[alone]] = codes[alone]
+        for text, code in zip(texts[~alone].tolist(), codes[~alone].tolist(), strict=True):
+            self._further[column, text] = code
+
+
 class _Column:
-    def __init__(self, name: str, random: np.random.Generator) -> None:
+    def __init__(
+        self, name: str, number: int, codes: _TextCodes, random: np.random.Generator
+    ) -> None:
         self.name = name
         self.tokens = TokenColumn(random)
+        self._number = number
+        self._code_of = codes
         self._codes: Codes = np.zeros(64, np.int32)
         self._values: list[str] = [""]
-        self._code_of: dict[int, int] = {EMPTY: 0}
         self._frozen: tuple[str, ...] = ("",)
 
     def codes_of(self, values: Ints, texts: Sequence[str]) -> Codes:
-        """Return codes of texts by number; new texts get new codes."""
+        """Return codes of texts by number, none of them empty; new texts get new codes."""
         distinct, which = np.unique(values, return_inverse=True)
-        codes = []
-        code_of, known = self._code_of, self._values
-        for text in distinct.tolist():
-            code = code_of.setdefault(text, len(known))
-            if code == len(known):
-                known.append(texts[text])
-            codes.append(code)
-        self.tokens.reserve(len(known))
-        return np.array(codes, np.int32)[which]
+        codes, known = self._code_of.of(self._number, distinct), self._values
+        (fresh,) = np.nonzero(codes < 0)
+        if len(fresh):
+            first = len(known)
+            self._code_of.add(self._number, distinct[fresh], first)
+            known.extend([texts[text] for text in distinct[fresh].tolist()])
+            codes[fresh] = np.arange(first, len(known))
+            self.tokens.reserve(len(known))
+        return codes[which]
 
     def put(self, rows: Ints, codes: Codes) -> None:
         """Enter the codes of new rows."""
