@@ -30,6 +30,7 @@ from novaql.tsdb.read.histogram_batches import plan_mixed
 from novaql.tsdb.read.sliding_plans import SlidingPlan, SlidingPlans, sliding_plan, wider_ranges
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
+NO_SERIES = SeriesTable.unlabelled(0)
 Found = TypeVar("Found")
 
 
@@ -208,10 +209,14 @@ class _Query:
             if wide is None and moved:
                 try:
                     wide = replace(self, range_ms=wider, read_errors=None).plan()
+                    sliding = None
                     if wide.batches is not None and not wide.starts:
-                        wide = replace(wide, sliding=sliding_plan(wide.cuts, wide.batches))
+                        sliding = sliding_plan(wide.cuts, wide.batches)
                 except DAMAGE:
                     return None
+                if sliding is None:  # remembered without its megabytes, which would evict others
+                    wide = Planned(NO_SERIES, (), None, starts=False, deleted=self.deleted)
+                wide = replace(wide, sliding=sliding)
                 plans.put((what, "wider", *wider), wide)
             if wide is not None and wide.sliding is not None:
                 inside = wide.sliding.has_all(*self.range_ms)

@@ -5,6 +5,7 @@ group [S] is the number of each row's group; values and present are [S, J]; pres
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,22 @@ def strip_cells(place: Ints, values: Floats, present: Bools | None) -> StripCell
         floats(values, (values.size,)),
         there.reshape(-1), len(there) == 1, present is None, 0, rows,
     )  # fmt: skip
+
+
+def by_group_and_step(
+    parts: Sequence[StripCells], shape: tuple[int, int]
+) -> tuple[Floats, Ints, Ints]:
+    """Move the values of each group and step next to each other. Returns (values, where those of
+    each group and step begin [G, J], their number [G, J]). parts: with groups as places."""
+    numbers = np.zeros(shape)
+    for cells in parts:
+        KERNELS.call.fold_counts(tuple(cells), numbers)
+    counts = numbers.astype(np.int64)
+    ends = np.cumsum(counts).reshape(shape)
+    values, places = np.empty(int(counts.sum())), ends - counts
+    for cells in parts:
+        KERNELS.call.scatter(tuple(cells), places, values)
+    return values, ends - counts, counts
 
 
 def exact_sums(

@@ -13,7 +13,7 @@ from novaql.evaluator.kernels.quantiles import present_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.pipeline.stretches import LargeRollup
+from novaql.evaluator.pipeline.stretches import LargeRollup, Stretch
 from novaql.evaluator.working_memory import admit_work
 from novaql.tsdb.model.flat_arrays import bounds_of
 from novaql.tsdb.runtime.parallel import ordered_parallel
@@ -86,14 +86,29 @@ def quantile_by_stretches(
     values = np.zeros((len(groups), steps))
     valid = np.zeros(values.shape, np.bool_)
     first = np.full(len(groups), rows)  # row of each group that has a value
-    for stretch in large.stretches(context):
-        some, found = stretch.steps, stretch.matrix
-        there = np.flatnonzero(np.logical_or.reduce(found.presence(), axis=1))
-        of_row = groups.of_row[stretch.rows[there]]
-        np.minimum.at(first, of_row, stretch.rows[there])
-        living = Groups(of_row, groups.labels)
-        values[:, some], valid[:, some] = _quantiles(context, found.take(there), living, q[some])
+    for stretch in large.stretches(context, groups):
+        np.minimum.at(first, groups.of_row[stretch.rows], stretch.rows)
+        values[:, stretch.steps] = _of_stretch(context, stretch, q[stretch.steps])
+        valid[:, stretch.steps] = stretch.counts > 0
     order = np.argsort(first, kind="stable")
     order = order[first[order] < rows]
     result = matrix(groups.labels.take(order), values[order], valid[order])
     return mark_groups(result, groups, large.nameless)
+
+
+def _of_stretch(context: Context, stretch: Stretch, q: Floats) -> Floats:
+    """[G, J] the quantiles. Each thread selects for some groups and steps."""
+    found = np.empty(stretch.counts.shape)
+    cells = found.size
+    count = min(cells, -(-len(stretch.values) // CELLS_AT_ONCE))
+
+    def select(number: int) -> None:
+        some = number * cells // count, (number + 1) * cells // count
+        KERNELS.call.packed_quantiles(
+            stretch.values, stretch.bounds, stretch.counts, q, *some, found
+        )
+
+    if count == 0:
+        return np.zeros(found.shape)
+    ordered_parallel(count, select, lambda _: context.checkpoint(), alone=False)
+    return found

@@ -15,6 +15,7 @@ import numpy as np
 
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.grouping import Groups
+from novaql.evaluator.kernels.dispatch import StripCells
 from novaql.evaluator.kernels.group_reduce import Accumulator, StripAccumulator
 from novaql.evaluator.kernels.runs import numbered
 from novaql.evaluator.kernels.strips import (
@@ -210,6 +211,24 @@ def _add(fold: StripAccumulator, portions: _Portions, place: Ints) -> None:
         values = nothing if fold.counts_only else portions.filled(begin, end, buffer)
         present = portions.presence(begin, end, None if fold.counts_only else values)
         fold.add_strips(cells(portions.strips, values, present, place, begin, end))
+
+
+def packed_batches(leaf: CompiledRollup, groups: Groups, context: Context) -> list[StripCells]:
+    """The cells of each batch, whose places are the groups of their series."""
+
+    def pack(portions: _Portions) -> StripCells:
+        strips = portions.strips
+        values = np.empty(int(strips.cells[-1]))
+        for begin, end in portions.split(strips.cells):
+            portions.fill(begin, end, values[strips.cells[begin] : strips.cells[end]])
+        series = portions.batch.series_count
+        present = portions.presence(0, series, values)
+        return cells(strips, values, present, groups.of_row[portions.batch.rows], 0, series)
+
+    found: list[StripCells] = []
+    with np.errstate(all="ignore"):
+        _each_batch(leaf, context, pack, found.append)
+    return found
 
 
 def collect_batches(pipeline: Pipeline, context: Context) -> StepMatrix:

@@ -1,8 +1,8 @@
-"""A rollup whose matrix would be large, some steps at a time.
+"""A rollup whose matrix would be large, some steps at a time, by group and step.
 
 Where series come and go, a range of an hour has many more series than any of its steps, and the
-matrix of all of them would be mostly absent values. A stretch of steps has the rows of the series
-with samples in its windows alone, and the samples of these windows.
+matrix of all of them would be mostly absent values. A stretch of steps has only the values that
+exist, next to each other for each group and step.
 """
 
 from __future__ import annotations
@@ -14,34 +14,45 @@ from functools import partial
 import numpy as np
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.windows import Bools, Ints
-from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.grouping import Groups
+from novaql.evaluator.kernels.group_rows import by_group_and_step
+from novaql.evaluator.kernels.windows import Floats, Ints
 from novaql.evaluator.operator import Operator
-from novaql.evaluator.pipeline.batch_run import collect_batches
+from novaql.evaluator.pipeline.batch_run import packed_batches
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.protocol import Runner
 from novaql.planner.label_flow import OF_WHOLE_RANGES
 from novaql.planner.logical import Aggregation, FunctionCall, Select, Window
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 STRETCH_CELLS = 1 << 21
-"""Cells of a stretch, rows without a value included: 18 MiB."""
+"""Cells of a stretch, those of series that have samples but no value included: 34 MiB, by series
+and by group."""
 CELLS_PER_SAMPLE = 2
 """With fewer cells, the matrix is computed: the samples, held from the first stretch to the last
 one, would take as much memory."""
+NO_ROWS: Ints = np.zeros(0, np.int64)
 BYTES_OF_A_SAMPLE = 16
 """Bytes of a sample in memory: a value, and at most a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """Values at some steps. rows: which row of the rollup each row of the matrix is, increasing."""
+    """Values at some steps.
+
+    rows    the rows of the rollup that have one
+    values  of group g at step j: values[bounds[g, j] : bounds[g, j] + counts[g, j]], in the order
+            of batches. NaN is a value
+    bounds, counts  [G, J]
+    """
 
     steps: slice
     rows: Ints
-    matrix: StepMatrix
+    values: Floats
+    bounds: Ints
+    counts: Ints
 
 
 def may_be_large(node: Aggregation) -> bool:
@@ -118,12 +129,14 @@ class LargeRollup:
         steps = self._stretches()
         return max((self._living(some) * (some.stop - some.start) for some in steps), default=0)
 
-    def stretches(self, context: Context) -> Iterator[Stretch]:
+    def stretches(self, context: Context, groups: Groups) -> Iterator[Stretch]:
         """Compute the stretches, in order of time. The batches are freed after the last one."""
         seen = np.zeros(len(self.series), np.bool_)
         for some in self._stretches():
             context.checkpoint()
-            yield self._computed(some, context, seen)
+            stretch = self._computed(some, context, groups)
+            seen[stretch.rows] = True
+            yield stretch
         if self._leaf.watch is not None:  # as often, and in the same order, as for the matrix
             for batch in self._batches:
                 self._leaf.watch(batch.rows[seen[batch.rows]])
@@ -154,36 +167,34 @@ class LargeRollup:
         begun = np.searchsorted(self._starts, end_ms, side="right")
         return int(begun - np.searchsorted(self._stops, start_ms))
 
-    def _computed(self, some: slice, context: Context, seen: Bools) -> Stretch:
-        """seen: if the rollup is watched, the rows with a value are marked here."""
+    def _computed(self, some: slice, context: Context, groups: Groups) -> Stretch:
         start_ms, end_ms = self._range_ms(some)
-        present = np.zeros(len(self.series), np.bool_)
-        places = []
-        for number, batch in enumerate(self._batches):
-            lives = (self._first_ms[number] <= end_ms) & (self._last_ms[number] >= start_ms)
-            places.append(np.flatnonzero(lives))
-            present[batch.rows[places[-1]]] = True
-        number_of = np.cumsum(present) - 1
-        refs = [
-            _ref(_cut(batch, of_batch, start_ms, end_ms), number_of)
-            for batch, of_batch in zip(self._batches, places, strict=True)
-            if len(of_batch)
-        ]
-        rows, leaf = np.flatnonzero(present), self._leaf
+        ranges = zip(self._batches, self._first_ms, self._last_ms, strict=True)
+        leaf = self._leaf
         spec = replace(
             leaf.spec,
             ends_ms=leaf.spec.ends_ms[some],
             eval_ms=leaf.spec.eval_ms[some],
             scalars=[scalar[some] for scalar in leaf.spec.scalars],
         )
-        watch = None if leaf.watch is None else partial(_mark, seen, rows)
-        pipeline = replace(
-            self._pipeline,
-            series=self.series.take(rows),
-            steps=self._pipeline.steps.part(some.start, some.stop),
-            compiled=replace(leaf, batches=refs, spec=spec, watch=watch),
+        rows: list[Ints] = []
+        living = replace(
+            leaf,
+            batches=[
+                SeriesBatchRef(partial(_itself, batch), batch.sample_count)
+                for batch, first, last in ranges
+                if bool(((first <= end_ms) & (last >= start_ms)).any())
+            ],
+            spec=spec,
+            watch=rows.append,
         )
-        return Stretch(some, rows, collect_batches(pipeline, context))
+        parts = packed_batches(living, groups, context)
+        shape = len(groups), some.stop - some.start
+        return Stretch(some, np.concatenate([*rows, NO_ROWS]), *by_group_and_step(parts, shape))
+
+
+def _itself(batch: SeriesBatch) -> SeriesBatch:
+    return batch
 
 
 def _bounds(batch: SeriesBatch) -> tuple[Ints, Ints]:
@@ -194,17 +205,3 @@ def _bounds(batch: SeriesBatch) -> tuple[Ints, Ints]:
     first = batch.times[np.minimum(batch.grid_offsets[:-1], len(batch.times) - 1)]
     last = np.where(lengths > 0, batch.times[np.maximum(batch.grid_offsets[1:] - 1, 0)], first - 1)
     return first[batch.grid], last[batch.grid]
-
-
-def _cut(batch: SeriesBatch, places: Ints, start_ms: int, end_ms: int) -> SeriesBatch:
-    grids, _ = batch.grids_of(places)
-    return batch.taken(places, *batch.window(start_ms, end_ms, grids))
-
-
-def _ref(batch: SeriesBatch, number_of: Ints) -> SeriesBatchRef:
-    renumbered = replace(batch, rows=number_of[batch.rows], derived=Derived())
-    return SeriesBatchRef(lambda: renumbered, renumbered.sample_count)
-
-
-def _mark(seen: Bools, rows: Ints, found: Ints) -> None:
-    seen[rows[found]] = True

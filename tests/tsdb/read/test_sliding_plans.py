@@ -21,6 +21,7 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import STALE, Batch, is_stale
 from novaql.tsdb.model.source import Hints, Selection
+from novaql.tsdb.read import planner, sliding_plans
 from novaql.tsdb.read.sliding_plans import sliding_plan, wider_ranges
 from tests.support.disks.simulated_disk import STORE, SimulatedDisk
 from tests.support.store.damaged_pages import damaged_page, pages
@@ -193,3 +194,31 @@ def test_too_much_is_not_planned_wider() -> None:
     assert sliding_plan([cut], mock.Mock(widths=np.array([1 << 23]))) is None
     deleted: Any = mock.Mock(untouched=False)
     assert sliding_plan([deleted], mock.Mock(widths=np.array([1]))) is None
+
+
+def test_a_wider_range_that_is_too_large_is_planned_once(tmp_path: Path) -> None:
+    """Its plan evicted those of other ranges, and was made again for each of them."""
+    with tsdb.open(tmp_path / "s", sync="os") as database:
+        table = SeriesTable.from_dicts([{"__name__": "up", "i": str(i)} for i in range(500)])
+        times = np.arange(1 << 20, (1 << 20) + 90 * MINUTE, 60_000, dtype=np.int64)
+        rows = np.repeat(np.arange(500), len(times))
+        database.append(Batch(table, rows, np.tile(times, 500), np.zeros(len(rows))))
+        database.flush()
+        plans = database._reader.caches.plans
+        planned: list[tuple[int, int]] = []
+        plan = planner._Query.plan
+
+        def counted(query: Any) -> Any:
+            planned.append(query.range_ms)
+            found = plan(query)
+            plans.limit = 2 * planner.plan_bytes(found)
+            return found
+
+        with (
+            mock.patch.object(planner._Query, "plan", counted),
+            mock.patch.object(sliding_plans, "MOST_SAMPLES", 1),
+        ):
+            for minute in range(6):
+                start = (1 << 22) + minute * MINUTE
+                database.select(UP, start, start + 5 * MINUTE)
+    assert len(set(planned)) == len(planned) == 6 + 2

@@ -33,6 +33,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     OUT_FLAGS,
     OUT_INTS,
     OUT_MATRIX,
+    OUT_VECTOR,
     STRIP_CELLS,
     kernel,
 )
@@ -180,4 +181,25 @@ def spread(strip_cells: Any, out: Any, valid: Any) -> None:
             if there[k]:
                 into[k] = part[k]
                 some[k] = True
+        at += count
+
+
+@kernel(STRIP_CELLS, OUT_INTS, OUT_VECTOR)
+def scatter(strip_cells: Any, places: Any, out: Any) -> None:
+    """Write each value to the next place of its group and step, [G, J]."""
+    place, grid, first, strip, values, present, shared, _, begin, end = strip_cells
+    places, out = borrowed(places), borrowed(out)
+    values, present = borrowed(values), borrowed(present)
+    at = 0
+    for s in range(begin, end):
+        a, b = strip[grid[s]], strip[grid[s] + 1]
+        count = b - a
+        j0 = first[grid[s]]
+        to = places[place[s], j0 : j0 + count]
+        part = values[at : at + count]
+        there = present[a:b] if shared else present[at : at + count]
+        for k in range(count):
+            if there[k]:
+                out[to[k]] = part[k]
+                to[k] += 1
         at += count

@@ -12,6 +12,7 @@ import numpy as np
 
 from novaql.evaluator.kernels.compiled.jit import (
     INT,
+    INT_MATRIX,
     INTS,
     MASK,
     MATRIX,
@@ -340,3 +341,23 @@ def group_quantiles(
                 out[g, step] = 0.0
                 if count[j] > 0:
                     out[g, step] = _selected(numbers[j], known[j], count[j], q[step])
+
+
+@kernel(OUT_VECTOR, INT_MATRIX, INT_MATRIX, VECTOR, INT, INT, OUT_MATRIX)
+def packed_quantiles(
+    values: Any, bounds: Any, counts: Any, q: Any, begin: int, end: int, out: Any
+) -> None:
+    """The quantiles of cells begin … end - 1 of [G, J], whose values `stretches.Stretch` describes.
+    They are rearranged; a cell without values is 0."""
+    steps = bounds.shape[1]
+    for cell in range(begin, end):
+        g, j = cell // steps, cell % steps
+        count = counts[g, j]
+        out[g, j] = 0.0
+        if count > 0:
+            numbers, known = values[bounds[g, j] : bounds[g, j] + count], 0
+            for k in range(count):
+                value = numbers[k]
+                numbers[known] = value
+                known += value == value
+            out[g, j] = _selected(numbers, known, count, q[j])
