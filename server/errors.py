@@ -85,7 +85,12 @@ class InvalidRequest(ServerError):
 
 
 class InvalidApiVersion(InvalidRequest):
-    """The API-Version header names a version that this server does not support."""
+    """The API-Version header names a version that this server does not support. The answer to the
+    client contains those that it supports."""
+
+    def __init__(self, message: str, supported: Sequence[str]) -> None:
+        super().__init__(message)
+        self.supported = tuple(supported)
 
 
 class Unauthenticated(ServerError):

@@ -88,7 +88,7 @@ def chosen_version(header: bytes | None, pinned: str) -> str:
         known = ", ".join(SUPPORTED)
         raise InvalidApiVersion(
             f"API-Version {requested!r} is not supported; supported versions: {known}",
-            details=[Detail("", f"supported_versions: {known}")],
+            SUPPORTED,
         )
     return requested
 

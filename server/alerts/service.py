@@ -10,7 +10,7 @@ from sqlalchemy import select
 from novaql.server.alert_model import history
 from novaql.server.alert_model.identity import matchers_of_alert
 from novaql.server.alert_model.payload import alert_payload
-from novaql.server.alert_model.tables import Alert, AlertRule
+from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
 from novaql.server.alerts.schema import SilenceAlert
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
@@ -25,13 +25,16 @@ from novaql.server.silences.model import checked_duration, checked_reason
 from novaql.server.silences.muting import Muting
 from novaql.server.silences.tables import SilenceRow
 
+_NOTIFIED = "notified"
+"""The entry in the history of an alert for a notification by hand."""
+
 
 def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, bool]:
     """Silence one alert. Returns True if its own silence was not in force before."""
     alert = unit.get(Alert, alert_id, "alert", lock=True)
-    reason, ends_at = checked_reason(body.reason), None
+    reason, starts_at, ends_at = checked_reason(body.reason), unit.now(), None
     if body.duration is not None:
-        ends_at = unit.now() + checked_duration(body.duration)
+        ends_at = starts_at + checked_duration(body.duration)
     elif not body.until_resolved:
         raise invalid("/duration", "a duration is needed, or until_resolved")
     if body.until_resolved and alert.state not in ("pending", "firing"):
@@ -39,7 +42,7 @@ def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, 
     row, before = repository.silence(
         unit,
         matchers_of_alert(alert.labels),
-        starts_at=unit.now(),
+        starts_at=starts_at,
         ends_at=ends_at,
         reason=reason,
         alert=alert,
@@ -96,7 +99,7 @@ def notify(unit: Unit, alert_id: str) -> list[Notification]:
                     alert_id=alert.id,
                 )
     alert.notified_at = unit.now()
-    history.record(unit, alert, "notified", f"by {unit.actor.name}")
+    history.record(unit, alert, _NOTIFIED, f"by {unit.actor.name}")
     unit.audit("alert.notify", ("alert", alert.id), after={"channels": sorted(made)})
     return list(made.values())
 
@@ -104,9 +107,13 @@ def notify(unit: Unit, alert_id: str) -> list[Notification]:
 def _not_too_often(unit: Unit, alert: Alert) -> None:
     gap = timedelta(seconds=unit.settings.manual_notify_interval_s)
     last = unit.session.execute(
-        select(Notification.created_at)
-        .where(Notification.alert_id == alert.id, Notification.created_at > unit.now() - gap)
-        .order_by(Notification.created_at.desc())
+        select(AlertChange.at)
+        .where(
+            AlertChange.alert_id == alert.id,
+            AlertChange.type == _NOTIFIED,
+            AlertChange.at > unit.now() - gap,
+        )
+        .order_by(AlertChange.at.desc())
         .limit(1)
     ).scalar_one_or_none()
     if last is not None:

@@ -72,7 +72,7 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
             hmac.compare_digest(signature([key], signed).encode(), query.signature.encode())
             for key in context.keys.signing_keys(PURPOSE)
         ]
-        if not any(good) or int(query.expires) != to_ms(export.expires_at):
+        if not any(good) or query.expires != str(to_ms(export.expires_at)):
             raise refused
         if context.clock.now() >= export.expires_at:
             raise Gone("this URL has expired; request the export again", code="export_expired")

@@ -79,7 +79,7 @@ def check_query(pointer: str, text: str, variables: Sequence[VariableIn], tries:
         check(text, [*names, *BUILT_IN_DURATIONS, *BUILT_IN_NUMBERS], durations, tries.one)
     except QueryError as problem:
         place = f"line {problem.line}, column {problem.column}"
-        raise impossible(pointer, f"{problem.sentence} at {place}", "syntax_error") from None
+        raise impossible(pointer, f"{problem.sentence} at {place}", "syntax_error") from problem
 
 
 def _queries(body: SaveDashboard) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,12 @@ from novaql.server.http.idempotency import RecordedResponse
 from novaql.server.http.json_bytes import json_bytes, model_bytes
 from novaql.server.versions import CURRENT, from_current
 
-VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
-"""The syntax of If-Match."""
-_VERSION = re.compile(VERSION_TAG)
+VERSION_TAG = '^((W/)?"[!#-~]{1,255}"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
+"""The syntax of If-Match: an entity tag, or a version without quotes."""
+_TAG = re.compile(VERSION_TAG)
+_VERSION = re.compile(r'(W/)?"?([0-9]{1,9})(-[0-9a-f]{12})?"?')
+_NO_VERSION = 0
+"""Every resource has a version of at least 1."""
 
 
 def encoded(
@@ -65,14 +68,16 @@ def or_unchanged(request: Request, response: Response) -> Response:
 
 def version_in(headers: Mapping[str, str]) -> int | None:
     """Return the `version` in If-Match, an entity tag or a plain number: `"3"`, `W/"3"`, `3`,
-    `"3-1f2e3d4c5b6a"`. None without the header. Raises `InvalidRequest` for any other value."""
+    `"3-1f2e3d4c5b6a"`. None without the header. An entity tag that is not one of this server is
+    that of no version. Raises `InvalidRequest` for a value that is no entity tag."""
     text = headers.get("if-match")
     if text is None:
         return None
     tag = text.strip()
-    if not _VERSION.fullmatch(tag):
-        raise InvalidRequest('If-Match holds the `version` of the resource, like "3"')
-    return int(tag.removeprefix("W/").strip('"').partition("-")[0])
+    if not _TAG.fullmatch(tag):
+        raise InvalidRequest('If-Match holds one ETag or `version` of the resource, like "3"')
+    own = _VERSION.fullmatch(tag)
+    return int(own[2]) if own else _NO_VERSION
 
 
 def _etag(body: object, number: int, content: bytes) -> str:

@@ -9,10 +9,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
-from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.body_reader import content_encoding, media_type, read_body
 from novaql.server.http.query import check_query
 from novaql.server.http.request import context_of, version_of
 from novaql.server.http.strict_json import parse_json, validate
+from novaql.server.http.unpacking import whole
 from novaql.server.versions import to_current
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -27,7 +28,7 @@ class ModelRequest(Request):
     FastAPI reads the body by `body()` and `json()` and validates the result. It accepts an instance
     of the right model unchanged.
 
-    sent  the bytes of the body
+    sent  the bytes of the body, unpacked
     """
 
     sent: bytes
@@ -43,12 +44,14 @@ class ModelRequest(Request):
 async def read_model(request: Request, model: type[BaseModel] | None, route: str) -> ModelRequest:
     """Return the request with its body as `model`; None: the endpoint has no body.
 
-    Raises `InvalidRequest` with JSON pointers, `UnsupportedMedia` or `BodyTooLarge`. An empty body
-    counts as an object without fields.
+    The body may be compressed with gzip. Raises `InvalidRequest` with JSON pointers,
+    `UnsupportedMedia` or `BodyTooLarge`. An empty body counts as an object without fields.
     """
     context = context_of(request)
     found = ModelRequest(request.scope, request.receive)
-    found.sent = await read_body(request, limit=context.settings.max_body_bytes)
+    limit = context.settings.max_body_bytes
+    packed = await read_body(request, limit=limit, encodings=("gzip",))
+    found.sent = whole(packed, content_encoding(request), limit=limit)
     found.model = None
     if model is None:
         if found.sent.strip(_WHITESPACE) not in (b"", b"{}"):

@@ -21,7 +21,7 @@ async def read_body(
     encodings  content encodings that the caller decodes; all others are rejected
     held       reserves the bytes as they arrive
     """
-    encoding = _header(request, b"content-encoding", "identity")
+    encoding = content_encoding(request)
     if encoding != "identity" and encoding not in encodings:
         raise UnsupportedMedia(f"content encoding {encoding!r} is not taken here")
     announced = _header(request, b"content-length")
@@ -60,6 +60,11 @@ def has_body(request: Request) -> bool:
         or b"transfer-encoding" in headers
         or b"content-encoding" in headers
     )
+
+
+def content_encoding(request: Request) -> str:
+    """Return the content encoding in lower case; `identity` if there is none."""
+    return _header(request, b"content-encoding", "identity")
 
 
 def media_type(request: Request) -> str:

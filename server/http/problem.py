@@ -15,6 +15,8 @@ from novaql.server.bases import error_format
 from novaql.server.errors import (
     INTERNAL,
     Detail,
+    Impossible,
+    InvalidApiVersion,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -79,6 +81,8 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
     else:
         code = (error.code if isinstance(error, ServerError) else None) or kind.code
         body = {"error": {"code": code, "message": message, "request_id": request_id}}
+        if isinstance(error, InvalidApiVersion):
+            body["error"]["supported_versions"] = error.supported
         body["error"].update(_place(error))
         if details := _details(error):
             body["error"]["details"] = [
@@ -115,7 +119,10 @@ def _message(error: BaseException, *, prometheus: bool) -> str:
 
 
 def _place(error: BaseException) -> dict[str, Any]:
-    """Return the position of an error in the query, if it is known."""
+    """Return the position of an error in the query, if it is known. An error that names the field
+    of the query has the error of the query as its cause."""
+    if isinstance(error, Impossible) and error.__cause__ is not None:
+        error = error.__cause__
     if not isinstance(error, QueryError | Located):
         return {}
     span, text = error.span, error.text

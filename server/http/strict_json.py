@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,8 +25,8 @@ MOST_VALUES = 50_000
 
 
 def parse_json(body: bytes, *, any_case: bool = False) -> Any:
-    """Parse a JSON text. NaN and repeated keys are rejected; numbers that are too large for a float
-    are infinite, which `check_values` rejects.
+    """Parse a JSON text. Repeated keys are rejected. `check_values` rejects NaN and Infinity, which
+    are not JSON, and numbers that are too large for a float, which are infinite.
 
     any_case  keys that differ in case only are the same
     """
@@ -43,7 +43,6 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
         value = json.loads(
             body.decode("utf-8", "strict"),
             object_pairs_hook=object_of,
-            parse_constant=_constant,
             parse_float=_float,
             parse_int=_whole,
         )
@@ -90,8 +89,8 @@ def check_values(value: Any, *, most: int | None = None) -> None:
             raise invalid("", f"has more than {most} values")
         if depth > MOST_NESTED:
             raise invalid("", "nested too deeply")
-        if isinstance(item, float) and math.isinf(item):
-            raise invalid(pointer, "is too large for a number")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise invalid(pointer, "is not a finite number")
         if isinstance(item, int) and not _LEAST <= item <= _MOST:
             raise invalid(pointer, "has more than 64 bits; as a float it is written like 1e30")
         texts = (item,) if isinstance(item, str) else item if isinstance(item, dict) else ()
@@ -124,10 +123,6 @@ def _repeated(names: list[str], *, any_case: bool) -> str:
             return name
         seen.add(key)
     raise AssertionError("no name is repeated")
-
-
-def _constant(text: str) -> NoReturn:
-    raise invalid("", f"{text} is not JSON")
 
 
 def _float(text: str) -> float:

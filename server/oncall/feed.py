@@ -1,4 +1,5 @@
-"""/v1/oncall/schedules/{id}/ical: the iCalendar feed of a schedule, for clients with its secret."""
+"""/v1/oncall/schedules/{id}/ical: a schedule as iCalendar, for clients with a token, and for
+calendar programs with the secret of its feed."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import User
 from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.errors import Forbidden
-from novaql.server.http.dependencies import ResourceId
+from novaql.server.http.dependencies import Requires, ResourceId
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router
 from novaql.server.oncall.ical import Calendar, Shift
@@ -29,6 +30,7 @@ from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 from novaql.server.tenants.context import ServerContext
 
 router = api_router("/v1/oncall", "oncall")
+_WITH_TOKEN = Requires(Role.READ_ONLY)
 _MOST_HALVINGS = 12
 """How often the range of a feed is halved. It is then minutes long, and the remaining work is that
 of simultaneous overrides."""
@@ -39,32 +41,24 @@ of simultaneous overrides."""
     response_class=Response,
     responses={
         200: {"content": {"text/calendar": {}}},
+        401: {},
         403: {"description": "The URL opens nothing"},
     },
 )
 async def get_ical_feed(
     request: Request, id: ResourceId, query: Annotated[FeedQuery, Query()]
 ) -> Response:
-    """The shifts of a schedule as iCalendar, for calendar programs. The secret in the URL
-    authorizes the request until it is rotated or revoked. Its readers share quotas like those of a
-    token. The description of a calendar with too many shifts states that it is truncated.
+    """The shifts of a schedule as iCalendar. A request needs a token with the role `read_only`, or,
+    for calendar programs, the `secret` of the feed, which is valid until it is rotated or revoked.
+    Its readers share quotas like those of a token. The description of a calendar with too many
+    shifts states that it is truncated.
     """
-    context = context_of(request)
-    try:
-        scoped = await context.pools.state.run(lambda: _opened(context, id, query.secret))
-    except Forbidden:
-        await context.access.unauthenticated_limit.count(request)
-        raise
-    request.scope["state"]["context"] = scoped  # the tenant of the request from here on
-    # The quotas are as large as those of a token and of a tenant, but belong to this URL: its
-    # clients cannot spend the quotas of others, and a new secret has new quotas.
-    bucket = f"{id}:{digest_of(query.secret)[:32]}"
-    wanted = [(quota, bucket) for quota in context.access.quota_plan.get("api", ())]
-    if wanted and context.access.quotas.spend_at_once(wanted) is None:
-        await context.pools.state.run(
-            lambda: context.access.quotas.spend(wanted), tenant=scoped.tenant_id
-        )
-    text = await context.pools.readers.run(
+    if query.secret is None:
+        await _WITH_TOKEN(request)
+        scoped = context_of(request)
+    else:
+        scoped = await _with_secret(request, id, query.secret)
+    text = await scoped.pools.readers.run(
         lambda: _text(scoped, id, query.user), tenant=scoped.tenant_id
     )
     headers = {
@@ -74,6 +68,26 @@ async def get_ical_feed(
         "X-Content-Type-Options": "nosniff",
     }
     return Response(text.encode(), headers=headers, media_type="text/calendar; charset=utf-8")
+
+
+async def _with_secret(request: Request, key: str, secret: str) -> ServerContext:
+    """Admit a request with the secret of a feed. Return the context of its tenant."""
+    context = context_of(request)
+    try:
+        scoped = await context.pools.state.run(lambda: _opened(context, key, secret))
+    except Forbidden:
+        await context.access.unauthenticated_limit.count(request)
+        raise
+    request.scope["state"]["context"] = scoped  # the tenant of the request from here on
+    # The quotas are as large as those of a token and of a tenant, but belong to this URL: its
+    # clients cannot spend the quotas of others, and a new secret has new quotas.
+    bucket = f"{key}:{digest_of(secret)[:32]}"
+    wanted = [(quota, bucket) for quota in context.access.quota_plan.get("api", ())]
+    if wanted and context.access.quotas.spend_at_once(wanted) is None:
+        await context.pools.state.run(
+            lambda: context.access.quotas.spend(wanted), tenant=scoped.tenant_id
+        )
+    return scoped
 
 
 def _opened(context: ServerContext, key: str, secret: str) -> ServerContext:

@@ -316,5 +316,7 @@ class FeedOut(ResponseModel):
 class FeedQuery(Body):
     """The parameters in the URL."""
 
-    secret: str = Field(min_length=1, max_length=128, description="the secret of the feed")
+    secret: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="the secret of the feed; without it, the request needs a token"
+    )
     user: UserId | None = Field(None, description="only shifts of the user with this id")

@@ -21,6 +21,9 @@ class ErrorBody(BaseModel):
     message: str = Field(description="one sentence for a person")
     request_id: str = Field(pattern="^req_[0-7][0-9A-HJKMNP-TV-Z]{25}$")
     details: list[ErrorDetail] | None = None
+    supported_versions: list[str] | None = Field(
+        None, description="values of API-Version, with the code `invalid_api_version`"
+    )
     line: int | None = Field(None, ge=1)
     column: int | None = Field(None, ge=1)
     length: int | None = Field(None, ge=1)

@@ -50,6 +50,8 @@ def opened(context: ServerContext, key: str, query: ScreenshotQuery) -> bytes:
         expires = from_ms(int(query.expires))
     except ValueError:
         raise refused from None
+    if query.expires != str(to_ms(expires)):  # `int` also reads `0001`, `+1` and `1_0`
+        raise refused
     with context.database.read(None) as session:
         shot = session.get(SyntheticScreenshot, key)
         if shot is None:

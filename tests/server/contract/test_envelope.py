@@ -132,6 +132,8 @@ def test_api_versions(server: LocalServer) -> None:
     assert post(**{"API-Version": "2026-04-01"}) == (200, "", "2026-04-01")
     for wrong in ("2030-01-01", "2026-4-1", "banana", ""):
         assert post(**{"API-Version": wrong}) == (400, "invalid_api_version", "2026-04-01")
+    answer = server.client.get("/v1/session", headers=server.bearer() | {"API-Version": "banana"})
+    assert answer.json()["error"]["supported_versions"] == ["2026-01-15", "2026-04-01"]
 
 
 def test_basic_authentication_is_for_the_prometheus_base_only(server: LocalServer) -> None:

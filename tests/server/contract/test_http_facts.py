@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from novaql.server.auth.roles import Role
@@ -83,7 +85,7 @@ def test_if_match_counts_before_the_version_in_the_body(walk: Walk) -> None:
     assert change(version, version + 1) == 200
 
 
-@pytest.mark.parametrize("if_match", ["x", "*", '"1', "-1", '"1-g"', '"1", "2"'])
+@pytest.mark.parametrize("if_match", ["x", "*", '"1', "-1", "1-g", '"1", "2"'])
 @pytest.mark.parametrize("new", [True, False])
 def test_a_malformed_if_match_is_refused_also_where_nothing_is_changed(
     walk: Walk, if_match: str, new: bool
@@ -97,6 +99,28 @@ def test_a_malformed_if_match_is_refused_also_where_nothing_is_changed(
         headers=walk.server.bearer() | {"If-Match": if_match},
     )
     assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("tag", ['"x"', '"1-g"', 'W/"33a64df5"', '"0"'])
+def test_an_entity_tag_of_no_version_is_stale(walk: Walk, tag: str) -> None:
+    path = f"/v1/webhooks/{walk.made['/v1/webhooks']['id']}"
+    headers = walk.server.bearer() | {"If-Match": tag}
+    answer = walk.server.client.patch(path, json={"description": "y"}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "version_conflict")
+
+
+def test_a_body_may_be_compressed_with_gzip(walk: Walk) -> None:
+    content = gzip.compress(b'{"title": "packed", "panels": []}')
+    headers = {**walk.server.bearer(), "Content-Type": "application/json"}
+
+    def post(encoding: str, sent: bytes) -> httpx.Response:
+        given = {**headers, "Content-Encoding": encoding}
+        return walk.server.client.post("/v1/dashboards", content=sent, headers=given)
+
+    made = post("gzip", content)
+    assert (made.status_code, made.json()["title"]) == (201, "packed")
+    assert [post("gzip", sent).status_code for sent in (content[:-9], b"{}")] == [400, 400]
+    assert post("br", content).status_code == 415
 
 
 def test_shapes_of_errors(server: LocalServer) -> None:

@@ -58,6 +58,15 @@ def test_numbers_in_queries_are_decimal_digits(
         assert answer.json()["error"]["details"][0]["pointer"] == f"/{name}"
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])
+def test_a_number_in_a_body_is_finite(walk: Walk, number: str) -> None:
+    headers = walk.server.bearer() | {"Content-Type": "application/json"}
+    body = f'{{"name": "a", "owner": "b", "tier": "c", "depends_on": ["d", {number}]}}'
+    answer = walk.server.client.post("/v1/services", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert [one["pointer"] for one in answer.json()["error"]["details"]] == ["/depends_on/1"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -210,7 +210,9 @@ def test_what_is_refused(
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["details"][0]["pointer"] == pointer
     if status == 422:
-        assert "line 1, column" in answer.json()["error"]["message"]
+        error = answer.json()["error"]
+        assert f"line 1, column {error['column']}" in error["message"]
+        assert (error["line"], error["picture"][-1]) == (1, "^")
 
 
 def test_a_thousand_panels_are_too_many(seen: LocalServer) -> None:

@@ -103,6 +103,17 @@ def test_by_hand(rig: AlertRig) -> None:
     assert rule["routing"][0]["channels"] == ["log", "other"]
 
 
+def test_by_hand_is_limited_without_channels_too(rig: AlertRig) -> None:
+    rig.rule()
+    rig.now(a=0.0)
+    path = f"/v1/alerts/{rig.alert()['id']}/notify"
+    assert rig.post(path, None, 202) == {"notifications": []}
+    again = rig.ask("POST", path)
+    assert (again.status_code, again.json()["error"]["code"]) == (429, "notified_just_now")
+    rig.step(30, a=0.0)
+    rig.post(path, None, 202)
+
+
 @pytest.mark.slow
 def test_a_storm_is_one_notification(one: AlertRig) -> None:
     one.route_to_log(group_wait="15s")

@@ -153,6 +153,19 @@ def test_only_the_shifts_of_a_user(rota: Rota) -> None:
     assert set(mine) < set(events_of(feed(rota, url).text))
 
 
+def test_a_token_reads_the_calendar_without_a_secret(rota: Rota) -> None:
+    made = rota.schedule(rota.user("ada"), rota.user("bob"))
+    path, url = f"/oncall/schedules/{made['id']}/ical", url_of(rota, made["id"])
+    bearer = rota.server.bearer(Role.READ_ONLY)
+    answer = rota.server.client.get(f"/v1{path}", headers=bearer)
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    assert answer.text == feed(rota, url).text
+
+    unknown = rota.ask("GET", "/oncall/schedules/sch_none/ical")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "schedule_not_found")
+    assert feed(rota, f"/v1{path}").headers["www-authenticate"] == "Bearer"
+
+
 def test_the_secret_is_shown_once_and_can_be_revoked(rota: Rota) -> None:
     made = rota.schedule(rota.user("ada"))
     path = f"/oncall/schedules/{made['id']}"
@@ -175,7 +188,7 @@ def test_the_secret_is_shown_once_and_can_be_revoked(rota: Rota) -> None:
     ):
         answer = feed(rota, wrong if wrong.startswith("/v1") else f"/v1{wrong}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "invalid_feed")
-    assert feed(rota, f"/v1{path}/ical").status_code == 400
+    assert feed(rota, f"/v1{path}/ical").status_code == 401
 
     assert rota.ask("DELETE", f"{path}/ical-secret").status_code == 204
     assert rota.ask("DELETE", f"{path}/ical-secret").status_code == 404

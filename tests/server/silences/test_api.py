@@ -10,7 +10,7 @@ from sqlalchemy import select
 from novaql.server.alert_model.identity import matchers_of_alert, silence_id
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
-from novaql.server.clock import SystemClock, rfc3339
+from novaql.server.clock import SteppedClock, SystemClock, parse_time, rfc3339
 from novaql.server.notifications.tables import GroupMember, NotificationGroup
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import token_of
@@ -119,6 +119,16 @@ def test_what_is_no_silence(one: AlertRig, body: dict[str, object]) -> None:
 
     assert answer.status_code == 400
     assert answer.json()["error"]["details"]
+
+
+def test_a_silence_is_as_long_as_its_duration(
+    one: AlertRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert_id = fired(one)
+    tick = timedelta(milliseconds=1)
+    monkeypatch.setattr(SteppedClock, "now", lambda clock: clock.step(tick))
+    made = one.post(f"/v1/alerts/{alert_id}/silence", WHY)
+    assert parse_time(made["ends_at"]) - parse_time(made["starts_at"]) == timedelta(hours=1)
 
 
 def test_a_year_is_a_duration(one: AlertRig) -> None:
