@@ -69,6 +69,13 @@ def load(
     ]
 
 
+def any_changes(states: Sequence[RuleState], results: Sequence[RuleResult]) -> bool:
+    """Whether `save` may return transitions."""
+    return any(
+        _states(old.alerts) != _states(new.alerts) for old, new in zip(states, results, strict=True)
+    )
+
+
 def save(
     unit: Unit,
     rules: Sequence[AlertRule],
@@ -121,6 +128,13 @@ def resolve(unit: Unit, alerts: Iterable[Alert], note: str) -> list[Transition]:
 def value_text(value: float | FloatHistogram) -> str:
     """A value as text. Floats read back exactly."""
     return repr(float(value)) if isinstance(value, float | int) else str(value)
+
+
+def _states(alerts: Active) -> dict[Any, tuple[State, bool]]:
+    """The states of alerts by labels, and whether they are recovering."""
+    return {
+        labels: (one.state, one.keep_firing_since_ms is not None) for labels, one in alerts.items()
+    }
 
 
 def _active(row: Alert) -> ActiveAlert:

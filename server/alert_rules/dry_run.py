@@ -137,7 +137,9 @@ async def try_rule(request: Request, body: TestRule) -> Response:
     rule = body.rule
     with inside("/rule"):
         await context.pools.queries.check(request, lambda _: check_rule(rule, context.settings))
-        await in_unit(request, lambda unit: check_channels(unit, rule.channels, "/channels"))
+        await in_unit(
+            request, lambda unit: check_channels(unit, rule.channels, "/channels", hold=False)
+        )
     interval_ms = ms(rule.interval) or round(context.settings.evaluation_interval_s * 1000)
     start_ms, end_ms = to_ms(body.start), to_ms(body.end)
     if end_ms < start_ms:

@@ -28,6 +28,7 @@ from novaql.server.clock import from_ms, to_ms
 from novaql.server.db.unit import Unit
 from novaql.server.jobs.job import backoff
 from novaql.server.jobs.runner import JobKind, JobRun
+from novaql.server.notifications.dispatch import hold_groups
 from novaql.server.query.run import limits_of
 from novaql.server.tenants.context import ServerContext
 from novaql.tsdb import SeriesTable
@@ -85,6 +86,8 @@ def evaluate(job: JobRun) -> None:
     results = evaluate_group(library, states, moment, rules_context, intend)
     seconds = time.perf_counter() - began
     with job.finish(again_at=again) as unit:
+        if alert_store.any_changes(states, results):
+            hold_groups(unit)
         current = unit.find(RuleGroup, group.id, lock=True)
         if current is None:
             return

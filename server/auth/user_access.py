@@ -9,6 +9,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.auth.tokens import revoke_all_of
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.turns import take_turns
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
 
@@ -22,8 +23,14 @@ def check_new_user(unit: Unit) -> None:
     check_limit(unit, "max_former_users", User, User.status == DEACTIVATED)
 
 
+def hold_access(unit: Unit) -> None:
+    """Let no other unit change the access of users until this unit ends. A unit calls it before it
+    locks a user: two administrators that deactivate each other would otherwise deadlock."""
+    take_turns(unit, "access of users")
+
+
 def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
-    """Set the role and the status of a user, with all consequences.
+    """Set the role and the status of a user, with all consequences. The unit holds the access.
 
     Deactivation revokes every token and the invitation of the user. Raises `Conflict` `last_admin`
     if the tenant would have no active administrator left, `limit_reached` if it has the largest
@@ -47,11 +54,7 @@ def _is_active_admin(status: str, role: str) -> bool:
 
 
 def _other_admins(session: Session, user_id: str) -> bool:
-    # The rows are locked: if two administrators deactivate each other, one request is rejected.
-    admins = session.execute(
-        select(User)
-        .where(User.role == Role.ADMIN.value, User.status == ACTIVE)
-        .order_by(User.id)
-        .with_for_update()
-    ).scalars()
-    return any(admin.id != user_id for admin in admins)
+    others = select(User.id).where(
+        User.role == Role.ADMIN.value, User.status == ACTIVE, User.id != user_id
+    )
+    return session.execute(others.limit(1)).first() is not None

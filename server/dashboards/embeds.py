@@ -124,7 +124,7 @@ def make_embed(
 ) -> MadeEmbed:
     """Create a URL that shows this panel to anyone who has the URL, until it expires or is
     revoked."""
-    panel = unit.get(Panel, id, "panel")
+    panel = unit.get(Panel, id, "panel", lock=True)
     lives = USUAL if body.expires_in is None else body.expires_in
     if not timedelta(0) < lives <= LONGEST:
         raise invalid("/expires_in", "must be more than 0s, at most 366d")

@@ -199,6 +199,9 @@ def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) ->
 
 
 def _remove_panels(unit: Unit, ids: list[str]) -> None:
+    # Locked first, so that no embedding is created after the others are deleted.
+    own = select(Panel.id).where(Panel.id.in_(ids)).order_by(Panel.id)
+    unit.session.execute(own.with_for_update()).all()
     unit.session.execute(delete(PanelEmbed).where(PanelEmbed.panel_id.in_(ids)))
     unit.session.execute(delete(Panel).where(Panel.id.in_(ids)))
 

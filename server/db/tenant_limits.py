@@ -7,13 +7,13 @@ and PostgreSQL holds an advisory lock until the transaction ends.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, func, select
 
 from novaql.server.db.rows import TenantRow
+from novaql.server.db.turns import take_turns
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Detail
 from novaql.server.settings import RESOURCES
@@ -47,7 +47,7 @@ def remaining(
     most: int = getattr(unit.settings, setting)
     if not most:
         return math.inf
-    _take_turns(unit)
+    take_turns(unit, "limits")
     counted: Any = select(func.count()).select_from(table).where(*where)
     return most - int(unit.session.execute(counted).scalar_one())
 
@@ -63,11 +63,3 @@ def limit_reached(setting: str, message: str, most: float, pointer: str = "") ->
     """Return the error that all limits of a tenant share. It names the setting and its value."""
     whole = f"{message}: that is its limit ({setting} = {most:g})"
     return Conflict(whole, code="limit_reached", details=[Detail(pointer, whole)])
-
-
-def _take_turns(unit: Unit) -> None:
-    if unit.session.get_bind().dialect.name != "postgresql":
-        return
-    digest = hashlib.sha256(f"limits\0{unit.tenant_id}".encode()).digest()
-    number = int.from_bytes(digest[:8], "big", signed=True)
-    unit.session.connection().execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})

@@ -18,6 +18,7 @@ from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.clock import rfc3339
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
+from novaql.server.db.turns import take_turns
 from novaql.server.db.unit import Unit
 from novaql.server.ids import new_id
 from novaql.server.notifications.grouping import (
@@ -50,8 +51,20 @@ Suppressions = Callable[[Unit, RoutingPlan], Suppression]
 """Loads what mutes alerts now."""
 
 
+def hold_groups(unit: Unit) -> None:
+    """Let no other unit add alerts to groups, remove them or delete groups until this unit ends.
+
+    A unit calls it before it locks rows of alerts or groups. Otherwise a flush could delete the
+    group that an alert joins at that time, and the alert would never be notified.
+    """
+    take_turns(unit, "notification groups")
+
+
 def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRule]) -> None:
-    """Add firing alerts to their groups. A new group is flushed after `group_wait`."""
+    """Add firing alerts to their groups. A new group is flushed after `group_wait`.
+
+    The unit holds the groups.
+    """
     plan = routing_plan(unit)
     wanted: dict[str, tuple[Destination, dict[str, str], list[Alert]]] = {}
     for alert in alerts:
@@ -99,6 +112,7 @@ def regroup(unit: Unit, after: str, most: int) -> str | None:
     Returns the last of these alerts, or None if no more follow. Groups that remain retain their
     last notifications. Leaving a group does not report an alert as resolved.
     """
+    hold_groups(unit)
     firing = select(Alert).where(Alert.state == "firing", Alert.id > after).order_by(Alert.id)
     alerts = unit.session.execute(firing.limit(most)).scalars().all()
     last = alerts[-1].id if len(alerts) == most else None
@@ -111,13 +125,12 @@ def regroup(unit: Unit, after: str, most: int) -> str | None:
     return last
 
 
-def delete_empty_groups(unit: Unit) -> None:
-    """Delete the groups without alerts."""
+def flush_empty_groups(unit: Unit) -> None:
+    """Make the groups without alerts due for a flush, which deletes them."""
     used = select(GroupMember.group_id)
     unused = select(NotificationGroup.id).where(NotificationGroup.id.not_in(used))
-    ids = list(unit.session.execute(unused).scalars())
-    unit.cancel(FLUSH, ids)
-    delete_by(unit, NotificationGroup.id, ids)
+    ids = unit.session.execute(unused).scalars()
+    unit.enqueue_all(FLUSH, dict.fromkeys(ids, unit.now()))
 
 
 def _memberships(unit: Unit, alert_ids: Sequence[str]) -> set[tuple[str, str]]:
@@ -138,13 +151,18 @@ def notify_again(unit: Unit, alert_ids: Iterable[str]) -> None:
 
 
 def flush(unit: Unit, group_id: str, suppressions: Suppressions) -> None:
-    """Notify the channels of a group where needed, and schedule its next flush."""
+    """Notify the channels of a group where needed, and schedule its next flush. A group without
+    alerts ends."""
+    hold_groups(unit)
     group = unit.find(NotificationGroup, group_id, lock=True)
     if group is None:
         return
     destination = _from_json(group.destination)
     members = select(GroupMember.alert_id).where(GroupMember.group_id == group_id)
     alerts = unit.session.execute(select(Alert).where(Alert.id.in_(members))).scalars().all()
+    if not alerts:
+        unit.session.delete(group)
+        return
     plan = routing_plan(unit)
     quiet = is_quiet(
         unit.now(),

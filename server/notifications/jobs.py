@@ -35,4 +35,4 @@ def regroup(job: JobRun) -> None:
         with job.note() as unit:
             last = dispatch.regroup(unit, last, most)
     with job.finish() as unit:
-        dispatch.delete_empty_groups(unit)
+        dispatch.flush_empty_groups(unit)

@@ -60,10 +60,15 @@ def mail_channel(unit: Unit) -> Channel | None:
     return found
 
 
-def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
-    """Raise `Impossible` for a channel that does not exist."""
+def check_channels(unit: Unit, names: Iterable[str], pointer: str, *, hold: bool = True) -> None:
+    """Raise `Impossible` for a channel that does not exist.
+
+    hold  none of the channels can be deleted before the unit ends
+    """
     wanted = list(dict.fromkeys(names))
-    known = {channel.name for channel in channels_named(unit, wanted)}
+    found = select(Channel.name).where(Channel.name.in_(wanted)).order_by(Channel.name)
+    found = found.with_for_update(read=True) if hold else found
+    known = set(unit.session.execute(found).scalars())
     unknown = [name for name in wanted if name not in known]
     if unknown:
         message = f"there is no notification channel {unknown[0]!r}"

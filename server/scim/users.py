@@ -10,7 +10,13 @@ from scim2_models import Resource, UniquenessException
 from sqlalchemy import ColumnElement, Select, delete, select
 
 from novaql.server.auth.roles import Role
-from novaql.server.auth.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
+from novaql.server.auth.user_access import (
+    ACTIVE,
+    DEACTIVATED,
+    check_new_user,
+    hold_access,
+    set_access,
+)
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
@@ -49,6 +55,11 @@ class ScimUsers(ScimRows[User]):
                 return User.id == value
             case _:
                 return None
+
+    def locked(self, resource_id: str, expected: str | None) -> User:
+        """Hold the access of users, and lock a user."""
+        hold_access(self.unit)
+        return super().locked(resource_id, expected)
 
     def create(self, resource: Resource[Any]) -> User:
         """Create a user without a token, active unless the resource has `active` false."""

@@ -44,7 +44,8 @@ def get(unit: Unit, token_id: str, *, lock: bool = False) -> Token:
 def create(unit: Unit, body: IssueToken, caller: Principal, api_version: str) -> tuple[Token, str]:
     """Create a token: the row and its secret. The default owner is the caller."""
     owner_id = caller.user_id if body.owner_id is None else body.owner_id
-    owner = unit.find(User, owner_id)
+    # Locked, so that a deactivation that runs now revokes this token too, or rejects it.
+    owner = unit.find(User, owner_id, lock=True)
     if owner is None or owner.status != "active":
         raise Impossible(f"there is no active user {owner_id}", code="owner_not_active")
     if (body.purpose == "probe") != (body.region is not None):

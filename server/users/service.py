@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from novaql.server.auth.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
+from novaql.server.auth.user_access import (
+    ACTIVE,
+    DEACTIVATED,
+    check_new_user,
+    hold_access,
+    set_access,
+)
 from novaql.server.crypto.token_secrets import digest_of, new_secret
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tables import User
@@ -78,6 +84,7 @@ def accept(unit: Unit, user: User, name: str | None) -> None:
 
 def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> User:
     """Change name or role, or reactivate a user."""
+    hold_access(unit)
     user = unit.get(User, user_id, "user", lock=True)
     unit.expect(user, expected)
     if user.status == DEACTIVATED and body.status is None:
@@ -95,6 +102,7 @@ def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> 
 
 def deactivate(unit: Unit, user_id: str) -> User:
     """Deactivate a user: the server rejects all tokens of the user from the next request on."""
+    hold_access(unit)
     user = get(unit, user_id, lock=True)
     before = snapshot(user)
     set_access(unit, user, role=user.role, status=DEACTIVATED)
