@@ -353,6 +353,7 @@ class _Expansion:
         same = list(map(id, arguments)) == list(map(id, expr.arguments))
         new = expr if same else replace(expr, arguments=tuple(arguments))
         if lifted and isinstance(points := unwrapped(arguments[0]), Subquery):
+            self._note("an operation on the samples of a range", expr.span)
             inner = replace(new, arguments=(points.inner, *arguments[1:]))
             return replace(points, inner=inner, span=expr.span), ValueType.MATRIX
         return new, ValueType.MATRIX if lifted else signature.returns

@@ -48,13 +48,14 @@ def expanded_operation(
         one, other = unwrapped(node.left), unwrapped(node.right)
         assert isinstance(one, Text)
         assert isinstance(other, Text)
+        note("joined texts", node.span)
         return Text(one.value + other.value, span=node.span), ValueType.STRING
     if node.op in ("==", "!=") and (values := constants_of(node.right)) is not None:
         if left is ValueType.SCALAR:
             node, left = replace(node, left=vector_of(node.left)), ValueType.VECTOR
         return _membership(node, values), left
     if ValueType.MATRIX in (left, right):
-        return _of_subquery(node, left, right), ValueType.MATRIX
+        return _of_subquery(node, left, right, note), ValueType.MATRIX
     if node.op in SET_OPERATORS:
         sides = as_vector(node.left, left, note), as_vector(node.right, right, note)
         if sides != (node.left, node.right):
@@ -139,11 +140,12 @@ def as_vector(expr: Expr, kind: ValueType, note: Note) -> Expr:
     return vector_of(expr)
 
 
-def _of_subquery(node: Binary, left: ValueType, right: ValueType) -> Expr:
+def _of_subquery(node: Binary, left: ValueType, right: ValueType, note: Note) -> Expr:
     """An operator on the points of a subquery is a subquery of the operator."""
     side = unwrapped(node.left if left is ValueType.MATRIX else node.right)
     if not isinstance(side, Subquery) or left is right:
         return node
+    note("an operation on the samples of a range", node.span)
     if left is ValueType.MATRIX:
         inner = replace(node, left=side.inner)
     else:

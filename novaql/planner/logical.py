@@ -336,5 +336,5 @@ def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
 MEMBER = "in"
 """The function of `x == (1, 2)`: values that are one of the other arguments."""
 
-LOOKS_AT_SELECTOR = frozenset({"timestamp", "absent", "info"})
+LOOKS_AT_SELECTOR = frozenset({"timestamp", "start_timestamp", "absent", "info"})
 """Functions whose result depends on whether the argument is a selector."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS, WindowKernel
 from novaql.evaluator.kernels.seasons import MOST_PERIODS
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from novaql.text.go_text import go_number
 
 
 def window_kernel(function: str) -> WindowKernel:
@@ -24,9 +26,9 @@ def _smoothing(windows: Windows, factors: Sequence[Floats], eval_ms: Ints) -> tu
     for values, what, short in zip(factors, ("smoothing", "trend"), ("sf", "tf"), strict=True):
         wrong = values[((values <= 0) | (values >= 1)) & (windows.counts > 0)]
         if len(wrong):
-            raise EvaluationError(
-                f"invalid {what} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}"
-            )
+            value = float(wrong[0])
+            got = go_number(value) if math.isinf(value) else f"{value:f}"
+            raise EvaluationError(f"invalid {what} factor. Expected: 0 < {short} < 1, got: {got}")
     return RANGE_FUNCTIONS["double_exponential_smoothing"].windows(windows, factors, eval_ms)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,17 +21,23 @@ def correlation(run: Runner, operator: Operator) -> StepMatrix:
     """Pearson's coefficient of the pairs of samples in each window.
 
     Series with the same labels except the name are paired. A sample of the first is paired with
-    the newest one of the second at or before it, within the lookback.
+    the newest one of the second at or before it, within the lookback, if both are in the ranges.
     """
     call = operator.call
     left, right = (RangeSamples.of(run, call, operand) for operand in operator.operands)
     pairs_left, pairs_right = _pairs(left, right)
     run.context.admit_matrix(len(pairs_left), len(left.ends_ms))
-    x, y, times, offsets = _joined(
+    x, y, times, seen, offsets = _joined(
         left, right, pairs_left, pairs_right, run.context.options.lookback_ms
     )
     windows = ragged_windows(x, times, offsets, left.ends_ms, left.reach_ms)
-    others = ragged_windows(y, times, offsets, left.ends_ms, left.reach_ms)
+    # A step knows only the samples in its own two ranges, whatever other steps have read.
+    cells, reach_ms = windows.cells, right.reach_ms
+    first = ragged_windows(y, seen, offsets, right.ends_ms, reach_ms, cells).lo
+    last = ragged_windows(x, times, offsets, right.ends_ms, reach_ms, cells).hi
+    lo = np.maximum(windows.lo, first)
+    windows = replace(windows, lo=lo, hi=np.maximum(lo, np.minimum(windows.hi, last)))
+    others = replace(windows, values=y)
     found, valid = np.zeros(windows.shape), np.zeros(windows.shape, np.bool_)
     with np.errstate(all="ignore"):
         for part, a, b, inside in _both(gathered(windows), gathered(others)):
@@ -83,8 +90,9 @@ def _joined(
     rows_left: Ints,
     rows_right: Ints,
     lookback_ms: int,
-) -> tuple[Floats, Floats, Ints, Ints]:
-    """Values of both sides, times and offsets of the pairs of samples, series after series."""
+) -> tuple[Floats, Floats, Ints, Ints, Ints]:
+    """Values of both sides, times of both, and offsets of the pairs of samples, series after
+    series."""
     pair, times, x = _of_pairs(left, rows_left)
     other, other_times, y = _of_pairs(right, rows_right)
     earliest = min(times.min(initial=0), other_times.min(initial=0))
@@ -104,7 +112,9 @@ def _joined(
         some = (before >= 0) & (other[at] == pair) & near
     counts = np.bincount(pair[some], minlength=len(rows_left))
     offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
-    return x[some], y[at[some]] if len(other) else y, times[some], offsets
+    if not len(other):
+        return x[some], y, times[some], other_times, offsets
+    return x[some], y[at[some]], times[some], other_times[at[some]], offsets
 
 
 def _of_pairs(samples: RangeSamples, rows: Ints) -> tuple[Ints, Ints, Floats]:

@@ -28,6 +28,7 @@ from novaql.evaluator.operators.native_rollup import (
     note_differences,
 )
 from novaql.evaluator.operators.ranges import Ranges
+from novaql.evaluator.operators.rollup import observed
 from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
@@ -55,6 +56,8 @@ def exact_rollup(run: Runner, operator: Operator) -> StepMatrix:
         notes.warn(MIXED_FLOATS, mixed)
         native = _growth(call.function, ranges, exact, ~mixed, notes)
     valid = floats.presence() & ~mixed
+    if (observe := observed(context, operator, ranges.series, ())) is not None:
+        observe.cells(np.arange(len(ranges.series)), valid)
     found = matrix(ranges.series, floats.values, valid, nameless=True)
     return native.beside(found).without_empty_rows()
 

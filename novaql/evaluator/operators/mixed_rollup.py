@@ -27,7 +27,7 @@ from novaql.evaluator.operators.native_rollup import (
 )
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.retained_names import has_names
-from novaql.evaluator.operators.rollup import scalar_arguments
+from novaql.evaluator.operators.rollup import observed, scalar_arguments, warn_overlaps
 from novaql.evaluator.protocol import Runner
 
 
@@ -47,24 +47,29 @@ def mixed_window_rollup(run: Runner, operator: Operator) -> StepMatrix:
         return exact_rollup(run, operator)
     ranges = Ranges.of(context, read, steps)
     notes = Notes(context, ranges.series, operator.range.plan.span)
-    scalars = scalar_arguments(run, operator)
-    found = mixed_rollup(operator.call.function, ranges, scalars, notes).without_empty_rows()
+    found = mixed_rollup(run, operator, ranges, notes).without_empty_rows()
     return found if has_names(operator.range.plan) else found.mark_nameless()
 
 
-def mixed_rollup(
-    function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Notes
-) -> StepMatrix:
+def mixed_rollup(run: Runner, operator: Operator, ranges: Ranges, notes: Notes) -> StepMatrix:
     """A rollup of floats and histograms. `notes` annotates the place of the range vector."""
+    function, scalars = operator.call.function, scalar_arguments(run, operator)
     with np.errstate(all="ignore"):
-        answer = _answer(function, ranges, scalars, notes)
+        answer = _answer(operator, ranges, scalars, notes)
+    observe = observed(run.context, operator, ranges.series, scalars)
+    if observe is not None:
+        observe.cells(np.arange(len(ranges.series)), answer.valid)
+    if RANGE_FUNCTIONS[function].counter_only:
+        for view in ranges.floats:
+            if view.sample_count and view.starts is not None:
+                warn_overlaps(notes, ranges.series, ranges.windows(view), view)
     nameless = not RANGE_FUNCTIONS[function].retains_name
     floats = matrix(ranges.series, answer.values, answer.valid, nameless=nameless)
     return floats if answer.native is None else answer.native.beside(floats)
 
 
-def _answer(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Notes) -> _Answer:
-    match function:
+def _answer(operator: Operator, ranges: Ranges, scalars: Sequence[Floats], notes: Notes) -> _Answer:
+    match function := operator.call.function:
         case "count_over_time":
             total = ranges.float_counts + ranges.native_counts
             return _Answer(total.astype(np.float64), total > 0)
@@ -82,7 +87,9 @@ def _answer(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Not
         case _ if RANGE_FUNCTIONS[function].floats_only:
             values, valid = ranges.rolled(function, scalars)
             both = (ranges.float_counts > 0) & (ranges.native_counts > 0)
-            notes.info(IGNORED_IN_RANGE, both)
+            # Prometheus annotates the first argument, which is the quantile in quantile_over_time.
+            first = operator.call.arguments[0].span
+            Notes(notes.context, ranges.series, first).info(IGNORED_IN_RANGE, both)
             return _Answer(values, valid)
         case "irate" | "idelta":
             values, valid = ranges.rolled(function, scalars)

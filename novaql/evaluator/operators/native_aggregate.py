@@ -11,6 +11,7 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
 from novaql.evaluator.kernels.native.sums import exactly, run_sums
+from novaql.evaluator.kernels.windows import Bools
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes
 from novaql.evaluator.native_pieces import run_totals
@@ -29,11 +30,17 @@ IGNORING = frozenset(
 """Aggregations that leave histograms out."""
 
 
-def without_histograms(context: Context, op: str, operand: StepMatrix, span: Span) -> StepMatrix:
-    """The operand of an aggregation; if that ignores histograms, without any, and with an info."""
+def without_histograms(
+    context: Context, op: str, operand: StepMatrix, span: Span, read: Bools | None = None
+) -> StepMatrix:
+    """The operand of an aggregation; if that ignores histograms, without any, and with an info.
+
+    read  [J] steps at which the aggregation reads its operand; None: all
+    """
     if op not in IGNORING or operand.native is None:
         return operand
-    if operand.histograms().any():
+    found = operand.histograms()
+    if (found if read is None else found[:, read]).any():
         context.annotations.info(f"ignored histogram in {op} aggregation", span)
     return operand.floats_only()
 

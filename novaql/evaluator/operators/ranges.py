@@ -53,10 +53,15 @@ class Ranges:
         """Read the range of a selector. Raises `LimitExceeded`."""
         selection = read.selection(context)
         context.admit_matrix(len(selection.series), steps.count)
+        floats = list(exact_views(context, selection))
+        natives = loaded_histograms(context, selection, read.select)
+        if not context.options.start_timestamps:
+            floats = [replace(view, starts=None) for view in floats]
+            natives = [replace(part, starts=None) for part in natives]
         return cls(
             selection.series,
-            list(exact_views(context, selection)),
-            loaded_histograms(context, selection, read.select),
+            floats,
+            natives,
             read.ends_ms + read.ahead_ms,
             steps.times_ms,
             read.range_ms,
@@ -111,6 +116,10 @@ class Ranges:
         """[S, J]: floats in each window."""
         return self.rolled("count_over_time", [])[0].astype(np.int64)
 
+    def windows(self, view: SeriesView) -> Windows:
+        """The windows over a view of the floats."""
+        return replace(view_windows(view, self.ends_ms, self.reach_ms), range_ms=self.range_ms)
+
     def rolled(self, function: str, scalars: Sequence[Floats]) -> tuple[Floats, Bools]:
         """A float kernel over the floats: values and validity, [S, J]."""
         kernel = window_kernel(function)
@@ -118,8 +127,7 @@ class Ranges:
         for view in self.floats:
             if view.sample_count == 0:
                 continue
-            windows = view_windows(view, self.ends_ms, self.reach_ms)
-            windows = replace(windows, range_ms=self.range_ms)
+            windows = self.windows(view)
             per_window = [windows.per_step(scalar) for scalar in scalars]
             out, there = kernel(windows, per_window, windows.per_step(self.eval_ms))
             values[view.rows], valid[view.rows] = windows.on_grid(out, there)

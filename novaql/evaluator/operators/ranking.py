@@ -75,7 +75,7 @@ def choose_rows(run: Runner, operator: Operator) -> StepMatrix:
         if found is not None:
             return found
     operand = run.vector(below) if pipeline is None else collect(pipeline, context)
-    operand = without_histograms(context, node.op, operand, node.operand.span)
+    operand = without_histograms(context, node.op, operand, node.operand.span, wanted > 0)
     admit_work(context, node.op, operand.rows, operand.steps)
     groups = group_rows(operand.series, node.grouping, without=node.without)
     present = operand.presence()

@@ -58,7 +58,11 @@ def rollup_pipeline(run: Runner, operator: Operator) -> Pipeline:
     """A rollup of a selector's range, a batch at a time."""
     context, call, read = run.context, operator.call, operator.range.reads
     if read.select.anchored or read.select.smoothed:
-        return extended_pipeline(context, operator)
+        found = extended_pipeline(context, operator)
+        observe = observed(context, operator, found.series, ())
+        if observe is not None and found.compiled is not None:
+            found = replace(found, compiled=replace(found.compiled, watch=observe.rows))
+        return replace(found, observe=observe)
     function = RANGE_FUNCTIONS[call.function]
     windows, hint = Moved(read.ends_ms, read.reach_ms, None), None
     if function.cells is not None and not read.stages:
@@ -140,7 +144,8 @@ def windows_pipeline(
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
             elif function.counter_only:
-                _warn_overlaps(context, operator, series, windows, view)
+                notes = Notes(context, series, operator.range.plan.span)
+                warn_overlaps(notes, series, windows, view)
         return _rolled(kernel, windows, scalars, eval_ms, view)
 
     observe = observed(context, operator, series, scalars)
@@ -185,15 +190,14 @@ def _rolled(
     return Block.of(view.rows, windows, out, valid)
 
 
-def _warn_overlaps(
-    context: Context, operator: Operator, series: SeriesTable, windows: Windows, view: SeriesView
-) -> None:
+def warn_overlaps(notes: Notes, series: SeriesTable, windows: Windows, view: SeriesView) -> None:
+    """Warn of series of the view with a sample that began before the one ahead of it."""
     assert windows.cells is not None
     wrong = np.unique(windows.cells[warned_windows(windows)] // windows.grid[1])
     if len(wrong):
         rows = np.zeros(len(series), np.bool_)
         rows[view.rows[wrong]] = True
-        Notes(context, series, operator.range.plan.span).warn(OVERLAPPING, rows)
+        notes.warn(OVERLAPPING, rows)
 
 
 def observed(
@@ -244,11 +248,15 @@ class _Observer:
             )
 
     def __call__(self, block: Block) -> None:
+        self.cells(block.rows, block.presence())
+
+    def cells(self, rows: Ints, present: Bools) -> None:
+        """Of these rows of the selection, [R], the floats at some steps are present, [R, J]."""
         if self._doubtful.any():
-            suspects = np.flatnonzero(self._doubtful[self._names.codes[block.rows]])
-            self.rows(block.rows[suspects[block.presence()[suspects].any(axis=1)]])
+            suspects = np.flatnonzero(self._doubtful[self._names.codes[rows]])
+            self.rows(rows[suspects[present[suspects].any(axis=1)]])
         if self._quantiles is not None:
-            some: Bools = np.logical_or.reduce(block.presence(), axis=0)
+            some: Bools = np.logical_or.reduce(present, axis=0)
             warn_quantiles(self._context, self._quantiles, some, self._operator.call.arguments[0])
 
 

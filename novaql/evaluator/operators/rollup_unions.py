@@ -8,6 +8,7 @@ from novaql.evaluator.context import CELL_BYTES
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, join_equal_rows, stack
 from novaql.evaluator.operator import Operator
+from novaql.evaluator.operators.label_calls import check_destination
 from novaql.evaluator.protocol import Runner
 from novaql.language.value_types import ValueType
 from novaql.text.go_text import go_number
@@ -19,6 +20,7 @@ def rollup_union(run: Runner, operator: Operator) -> StepMatrix:
     name, *parts = operator.operands
     label, function = run.text(name), operator.call.function
     made = MadeLabels(run.context, function, name.plan.span)
+    check_destination(label, function, name.plan.span)
     made.check_name(label)
     matrices = []
     rows = 0

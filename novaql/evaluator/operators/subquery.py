@@ -15,7 +15,6 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.mixed_rollup import mixed_rollup
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.rollup import (
-    scalar_arguments,
     windows_pipeline,
 )
 from novaql.evaluator.pipeline.collect import collect_all
@@ -134,6 +133,6 @@ def _mixed(
         run.context.reach_ms(window.range_ms),
     )
     notes = Notes(run.context, points.inner.series, window.span)
-    found = mixed_rollup(operator.call.function, ranges, scalar_arguments(run, operator), notes)
+    found = mixed_rollup(run, operator, ranges, notes)
     nameless = points.inner.nameless | found.nameless
     return replace(found, nameless=nameless).without_empty_rows()

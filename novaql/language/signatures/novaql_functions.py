@@ -27,7 +27,7 @@ NOVAQL_FUNCTIONS = by_name(
         "correlation", (MATRIX, MATRIX), VECTOR,
         "Pearson's correlation, -1 to 1, of each pair of series that have the same labels but "
         "for the name. Each sample of the first range is paired with the newest sample of the "
-        "other series at that time within the lookback. Needs two pairs; absent where one of the "
+        "other range at that time within the lookback. Needs two pairs; absent where one of the "
         "series does not change, NaN where a value is NaN.",
         "correlation(node_load1[1h], node_load5[1h])",
     ),
