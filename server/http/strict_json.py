@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,6 +14,9 @@ from novaql.server.errors import Detail, InvalidRequest, invalid
 from novaql.server.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
+"""Where a value is: the place of the object or array around it, and its key or number. A pointer
+as text for each value would repeat a long key for each value below it."""
 _EXACT = 2**53
 _LEAST, _MOST = -(2**63), 2**64 - 1
 _MOST_DIGITS = 310
@@ -22,6 +25,8 @@ MOST_NESTED = 100
 """The largest nesting of objects and arrays in a body: more than any field needs."""
 MOST_VALUES = 50_000
 """The most values in a body. Each could have an error, which takes a kilobyte."""
+MOST_KEY = 1000
+"""The most characters of a key. Pydantic copies the keys around a value into the error of each."""
 
 
 def parse_json(body: bytes, *, any_case: bool = False) -> Any:
@@ -54,12 +59,12 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
     except RecursionError:
         raise invalid("", "nested too deeply") from None
     if repeated:  # a repeated key may have replaced an object that has one too
-        pointer, name = next(
-            (pointer, repeated[id(item)][1])
-            for pointer, item, _ in _values_in(value)
+        place, name = next(
+            (place, repeated[id(item)][1])
+            for place, item, _ in _values_in(value)
             if id(item) in repeated
         )
-        raise invalid(f"{pointer}/{_escaped(name)}", "the key is repeated in its object")
+        raise invalid(_pointer_to((place, name)), "the key is repeated in its object")
     return value
 
 
@@ -79,39 +84,62 @@ def validate(model: type[Model], value: Any) -> Model:
 
 
 def check_values(value: Any, *, most: int | None = None) -> None:
-    """Raise `InvalidRequest` for texts and numbers that no field accepts, for too deep nesting, and
-    for more than `most` values.
+    """Raise `InvalidRequest` for texts and numbers that no field accepts, for long keys, for too
+    deep nesting, and for more than `most` values.
 
     A whole number has 64 bits: the database stores, and answers show, no longer one exactly.
     """
-    for number, (pointer, item, depth) in enumerate(_values_in(value)):
+    for number, (place, item, depth) in enumerate(_values_in(value)):
         if number == most:
             raise invalid("", f"has more than {most} values")
         if depth > MOST_NESTED:
             raise invalid("", "nested too deeply")
         if isinstance(item, float) and not math.isfinite(item):
-            raise invalid(pointer, "is not a finite number")
+            raise invalid(_pointer_to(place), "is not a finite number")
         if isinstance(item, int) and not _LEAST <= item <= _MOST:
-            raise invalid(pointer, "has more than 64 bits; as a float it is written like 1e30")
+            raise invalid(
+                _pointer_to(place), "has more than 64 bits; as a float it is written like 1e30"
+            )
         texts = (item,) if isinstance(item, str) else item if isinstance(item, dict) else ()
         for text in texts:
             if (wrong := _wrong_text(text)) is not None:
-                raise invalid(pointer, wrong)
+                raise invalid(_pointer_to(place), wrong)
+            if texts is item and len(text) > MOST_KEY:
+                raise invalid(
+                    _pointer_to(place), f"contains a key of more than {MOST_KEY} characters"
+                )
 
 
-def _values_in(value: Any) -> Iterator[tuple[str, Any, int]]:
-    """Yield all values inside of a value, and itself, in order: pointer, value, depth."""
-    waiting = [("", value, 0)]
+def _values_in(value: Any) -> Iterator[tuple[_Place, Any, int]]:
+    """Yield a value and all values inside of it, in order: place, value, depth."""
+    yield None, value, 0
+    waiting = [_inside(None, value, 1)]
     while waiting:
-        pointer, item, depth = waiting.pop()
-        yield pointer, item, depth
-        if isinstance(item, dict):
-            inside = [(f"{pointer}/{_escaped(n)}", one, depth + 1) for n, one in item.items()]
-        elif isinstance(item, list):
-            inside = [(f"{pointer}/{number}", one, depth + 1) for number, one in enumerate(item)]
-        else:
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
             continue
-        waiting += reversed(inside)
+        yield found
+        place, item, depth = found
+        if isinstance(item, dict | list):
+            waiting.append(_inside(place, item, depth + 1))
+
+
+def _inside(place: _Place, item: Any, depth: int) -> Iterator[tuple[_Place, Any, int]]:
+    if isinstance(item, dict):
+        for name, one in item.items():
+            yield (place, name), one, depth
+    elif isinstance(item, list):
+        for number, one in enumerate(item):
+            yield (place, number), one, depth
+
+
+def _pointer_to(place: _Place) -> str:
+    parts: list[str] = []
+    while place is not None:
+        place, part = place
+        parts.append(f"/{_escaped(str(part))}")
+    return "".join(reversed(parts))
 
 
 def _repeated(names: list[str], *, any_case: bool) -> str:

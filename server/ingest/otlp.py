@@ -178,13 +178,13 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
         return
     counter = kind == "sum" and bool(data.get("isMonotonic"))
     gauge = kind == "gauge" or (kind == "sum" and not counter)
-    unit = metric.get("unit", "")
+    unit = _text_in(metric, "unit")
     name = metric_name(metric["name"], unit, counter=counter, gauge=kind == "gauge")
     type_ = "counter" if counter else "gauge" if gauge else "summary" if kind == "summary" else (
         "histogram"
     )  # fmt: skip
     words = unit_words(unit.partition("/")[0])
-    metadata = Metadata(type_, metric.get("description", ""), words)
+    metadata = Metadata(type_, _text_in(metric, "description"), words)
     for given in points:
         point, times = given, _times(given)
         labels = identity
@@ -201,6 +201,13 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
             out.reject(1, f"{name}: {problem}")
         else:
             out.metadata[name] = metadata
+
+
+def _text_in(metric: Message, field: str) -> str:
+    """A field with a text; null is the empty text. Raises one of `_SHAPELESS`."""
+    text: str = metric.get(field) or ""
+    text.encode()  # raises for another type and for a lone surrogate
+    return text
 
 
 def _samples(kind: str, name: str, point: Message, labels: Labels) -> Samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,7 +16,8 @@ from novaql.server.errors import InvalidRequest, Unavailable
 from novaql.server.http.request import context_of, principal_of, unit_for
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import bad_parameter, read_parameters
-from novaql.server.prometheus.selectors import deletion_matchers
+from novaql.server.prometheus.selectors import MatcherSets, deletion_matchers
+from novaql.server.query.run import run_in_worker
 from novaql.tsdb import DeleteResult
 
 log = logging.getLogger("novaql.server")
@@ -59,10 +60,7 @@ async def delete_series(request: Request) -> Response:
     if not texts:
         raise InvalidRequest("no match[] parameter provided")
     start_ms, end_ms = parameters.range_ms()
-    try:
-        sets = [deletion_matchers(text) for text in texts]
-    except InvalidRequest as problem:
-        raise bad_parameter("match[]", problem.message) from None
+    sets = await run_in_worker(request, lambda: _matcher_sets(texts))
     if start_ms <= end_ms:
         store = context_of(request).store
         shown = {
@@ -76,6 +74,13 @@ async def delete_series(request: Request) -> Response:
         context_of(request).note_write()
         log.info("deleted", extra={"series": found.series, "samples": found.samples})
     return Response(status_code=204)
+
+
+def _matcher_sets(texts: Sequence[str]) -> MatcherSets:
+    try:
+        return [deletion_matchers(text) for text in texts]
+    except InvalidRequest as problem:
+        raise bad_parameter("match[]", problem.message) from None
 
 
 async def clean_tombstones(request: Request) -> Response:

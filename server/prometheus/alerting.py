@@ -16,6 +16,7 @@ from novaql.server.http.unit_of_work import in_unit
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import Parameters, bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import MatcherSets
+from novaql.server.query.run import run_in_worker
 
 if TYPE_CHECKING:
     from novaql.server.alerts import report
@@ -40,9 +41,11 @@ class _Wanted:
 
 async def rules(request: Request) -> Response:
     """Rule groups with their active alerts, filtered by the parameters."""
-    wanted = _wanted(await read_parameters(request))
+    parameters = await read_parameters(request)
     reports = await in_unit(request, report.group_reports)
-    return success(json_bytes(_page(reports, wanted)))
+    return await run_in_worker(
+        request, lambda: success(json_bytes(_page(reports, _wanted(parameters))))
+    )
 
 
 async def alerts(request: Request) -> Response:

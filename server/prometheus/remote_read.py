@@ -6,8 +6,7 @@ of chunks. The request lists the types that the client accepts, in order of pref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import cramjam
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from novaql.server.prometheus.read_chunks import STREAMED_TYPE, frames
 from novaql.server.prometheus.read_memory import Reserve, reserving
 from novaql.server.prometheus.read_messages import (
     ReadQuery,
+    ReadRequest,
     query_result,
     read_request,
     read_response,
@@ -34,8 +34,6 @@ _OF_SERIES, _OF_SAMPLE, _COPIES = 256, 36, 3
 """Bytes in which the labels of a series and a sample are encoded, and how many copies an answer of
 the first type has while its parts are joined and compressed."""
 
-Answer = TypeVar("Answer")
-
 
 async def read(request: Request) -> Response:
     """Samples and native histograms of the series of each query."""
@@ -43,46 +41,53 @@ async def read(request: Request) -> Response:
     limit = context.settings.max_body_bytes
     body = await read_body(request, limit=limit, encodings=("snappy",))
     message = bytes(unpack_snappy(body, limit=limit))
+
+    def reading(cancellation: Cancellation) -> Response:
+        with reserving(context, cancellation) as reserve:
+            return _answer(context, _parsed(message), reserve)
+
+    timeout_s = context.settings.query_timeout_s
+    return await context.pools.queries.run(request, reading, timeout_s=timeout_s)
+
+
+def _parsed(message: bytes) -> ReadRequest:
+    """Decode a request. Raises `InvalidRequest`. It compiles the regular expressions, a tenth of a
+    second each, so it does not run on the event loop."""
     try:
-        parsed = read_request(message)
+        return read_request(message)
     except InputError as problem:
         raise InvalidRequest(str(problem)) from None
+
+
+def _answer(context: ServerContext, parsed: ReadRequest, reserve: Reserve) -> Response:
     form = next((kind for kind in parsed.accepted if kind in (_SAMPLES, _STREAMED)), None)
     if form is None and parsed.accepted:
         accepted = " ".join(str(kind) for kind in parsed.accepted)
         raise InvalidRequest(f"none of requested response types are supported: [{accepted}]")
-    queries, settings = parsed.queries, context.settings
-
-    def encoded(reserve: Reserve) -> bytes:
-        results = []
-        for query, found in _selections(context, queries, settings.max_read_samples, reserve):
-            reserve(found.samples * _OF_SAMPLE)
-            results.append(query_result(found, labels_only=query.labels_only))
-            reserve(len(results[-1]) * _COPIES)
-        return bytes(cramjam.snappy.compress_raw(read_response(results)))
-
-    def streamed(reserve: Reserve) -> list[bytes]:
-        """The chunks of all series, a tenth of the size of their samples."""
-        some = list(_selections(context, queries, settings.max_query_samples, reserve))
-        bare = [query.labels_only for query, _ in some]
-        return list(frames([found for _, found in some], labels_only=bare, reserve=reserve))
-
     if form == _STREAMED:
-        chunks = await _run(request, context, streamed)
+        chunks = _streamed(context, parsed.queries, reserve)
         return StreamingResponse(iter(chunks), media_type=STREAMED_TYPE)
     headers = {"Content-Encoding": "snappy", "Content-Type": _PROTO}
-    return Response(await _run(request, context, encoded), headers=headers)
+    return Response(_encoded(context, parsed.queries, reserve), headers=headers)
 
 
-async def _run(
-    request: Request, context: ServerContext, work: Callable[[Reserve], Answer]
-) -> Answer:
-    def reading(cancellation: Cancellation) -> Answer:
-        with reserving(context, cancellation) as reserve:
-            return work(reserve)
+def _encoded(context: ServerContext, queries: Sequence[ReadQuery], reserve: Reserve) -> bytes:
+    """One message with all samples."""
+    results = []
+    for query, found in _selections(context, queries, context.settings.max_read_samples, reserve):
+        reserve(found.samples * _OF_SAMPLE)
+        results.append(query_result(found, labels_only=query.labels_only))
+        reserve(len(results[-1]) * _COPIES)
+    return bytes(cramjam.snappy.compress_raw(read_response(results)))
 
-    timeout_s = context.settings.query_timeout_s
-    return await context.pools.queries.run(request, reading, timeout_s=timeout_s)
+
+def _streamed(
+    context: ServerContext, queries: Sequence[ReadQuery], reserve: Reserve
+) -> list[bytes]:
+    """The chunks of all series, a tenth of the size of their samples."""
+    some = list(_selections(context, queries, context.settings.max_query_samples, reserve))
+    bare = [query.labels_only for query, _ in some]
+    return list(frames([found for _, found in some], labels_only=bare, reserve=reserve))
 
 
 def _selections(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from textwrap import indent
@@ -18,8 +19,9 @@ from novaql.server.errors import InvalidRequest, NotFound
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.request import context_of, principal_of
 from novaql.server.prometheus.envelope import success
-from novaql.server.prometheus.parameters import bad_parameter, read_parameters
+from novaql.server.prometheus.parameters import Parameters, bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import selector_matchers
+from novaql.server.query.run import run_in_worker
 from novaql.server.tenants.label_limits import label_limits
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
 
@@ -51,6 +53,13 @@ async def targets(request: Request) -> Response:
 async def target_metadata(request: Request) -> Response:
     """Metadata of metrics from the last scrape of each target."""
     parameters = await read_parameters(request)
+    scraped = _report(request).targets
+    return await run_in_worker(
+        request, lambda: success(json_bytes(_metadata_of(scraped, parameters)))
+    )
+
+
+def _metadata_of(targets: Sequence[TargetView], parameters: Parameters) -> list[dict[str, Any]]:
     limit = parameters.whole("limit", -1, "limit must be a number")
     metric, selector = parameters.text("metric"), parameters.text("match_target")
     try:
@@ -58,7 +67,7 @@ async def target_metadata(request: Request) -> Response:
     except InvalidRequest as problem:
         raise bad_parameter("match_target", problem.message) from None
     found: list[dict[str, Any]] = []
-    for target in _report(request).targets:
+    for target in targets:
         labels, known = dict(target.labels), target.metadata
         if 0 <= limit <= len(found):
             break
@@ -70,7 +79,7 @@ async def target_metadata(request: Request) -> Response:
             found += [
                 {"target": labels, "metric": n, **asdict(m)} for n, m in sorted(known.items())
             ]
-    return success(json_bytes(found))
+    return found
 
 
 async def scrape_pools(request: Request) -> Response:

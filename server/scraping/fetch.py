@@ -16,6 +16,9 @@ from novaql.server.scraping.model import Client
 MOST_BYTES = 256 << 20
 """Size limit of a decompressed body, for requests that set none."""
 
+_FIRST = "novaql_first_url"
+"""The extension of a request with the URL before redirects. httpx copies it to the next request."""
+
 
 class FetchProblem(Exception):
     """A request failed. The message is one sentence."""
@@ -45,7 +48,9 @@ class Fetcher:
                 for name, header in client.http_headers.items()
                 for value in (*header.values, *header.secrets)
             ],
+            event_hooks={"request": [self._leave_secrets]},
         )
+        self._secret_headers = [n for n, one in client.http_headers.items() if one.secrets]
 
     async def get(
         self, url: str, timeout_s: float, headers: dict[str, str], *, most_bytes: int = 0
@@ -62,7 +67,9 @@ class Fetcher:
         }
         try:
             async with asyncio.timeout(timeout_s):
-                async with self._http.stream("GET", url, headers=sent, timeout=timeout_s) as answer:
+                async with self._http.stream(
+                    "GET", url, headers=sent, timeout=timeout_s, extensions={_FIRST: httpx.URL(url)}
+                ) as answer:
                     if answer.status_code != 200:
                         reason = f"{answer.status_code} {answer.reason_phrase}"
                         raise FetchProblem(f"server returned HTTP status {reason}")
@@ -75,6 +82,13 @@ class Fetcher:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    async def _leave_secrets(self, request: httpx.Request) -> None:
+        """Remove headers with secrets from a redirect to another origin. httpx removes only
+        `Authorization`."""
+        if not _are_one_origin(request.extensions[_FIRST], request.url):
+            for name in self._secret_headers:
+                request.headers.pop(name, None)
 
     def _authorization(self) -> dict[str, str]:
         """The `Authorization` header. Reads files of secrets for each request: they may change."""
@@ -93,6 +107,13 @@ class Fetcher:
         except OSError as problem:
             raise FetchProblem(f"credentials: {problem}") from problem
         return {}
+
+
+def _are_one_origin(first: httpx.URL, now: httpx.URL) -> bool:
+    """Whether scheme, host and port are equal, or `now` is the same host by TLS."""
+    if first.host != now.host or first.port != now.port:
+        return False
+    return first.scheme == now.scheme or (now.scheme == "https" and now.port is None)
 
 
 def _secret(file: str, text: str) -> str:

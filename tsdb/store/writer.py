@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.head.float_run import FloatSamples
 from novaql.tsdb.head.head import SAMPLE_BYTES
 from novaql.tsdb.head.histogram_run import NativeSamples
@@ -157,6 +158,7 @@ class Writer:
             before = known.get(name)
             if before == entry:
                 continue
+            _need_text(name, entry)
             added = _bytes_of(name, entry) - (0 if before is None else _bytes_of(name, before))
             if size + added <= MOST_METADATA_BYTES:
                 size += added
@@ -169,6 +171,15 @@ class Writer:
                     MOST_METADATA_BYTES >> 20,
                 )
         return changed, size
+
+
+def _need_text(name: str, entry: Metadata) -> None:
+    """Raise `InvalidBatch` for metadata that is not Unicode text, which no reader could show."""
+    for text in (name, entry.type, entry.help, entry.unit):
+        try:
+            text.encode()
+        except (AttributeError, UnicodeEncodeError) as problem:
+            raise InvalidBatch(f"metadata of {name!r} is not valid Unicode: {problem}") from problem
 
 
 def _bytes_of(name: str, entry: Metadata) -> int:

@@ -36,7 +36,8 @@ def answer_to(
     body: bytes | None = None,
 ) -> Iterator[HTTPResponse]:
     """The answer to a GET, or to a POST of a body. Raises `InputError`, also while it is read, and
-    `HttpStatus` for an answer that is an error. A redirection to another host gets no credentials.
+    `HttpStatus` for an answer that is an error. A redirection to another host, or from
+    https to http, gets no credentials.
 
     url      http or https; a user and a password in it become basic authentication
     timeout  seconds for the connection and for each read
@@ -88,11 +89,13 @@ def _quoted(text: str) -> str:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirections; credentials stay with the host that they are for."""
+    """Follows redirections; credentials stay with the host that they are for, and encrypted."""
 
     def redirect_request(self, req: urllib.request.Request, *arguments: Any) -> Any:
         found = super().redirect_request(req, *arguments)
-        if found is not None and found.host != req.host:
+        if found is not None and (
+            found.host != req.host or (req.type == "https" and found.type != "https")
+        ):
             found.remove_header("Authorization")
         return found
 

@@ -271,9 +271,19 @@ def test_packed_protobuf_and_a_point_without_a_value() -> None:
     assert alive == [1, 0]
 
 
+ONE_POINT = {"dataPoints": [{"asInt": "1"}]}
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
+        (
+            json.dumps(
+                request_of({"name": "g", "description": None, "unit": None, "gauge": ONE_POINT})
+            ).encode(),
+            "application/json",
+            200,
+        ),
         (b"\x0a\x7f", "application/x-protobuf", 400),
         (b"[]", "application/json", 400),
         (b"{", "application/json", 400),
@@ -285,11 +295,21 @@ def test_packed_protobuf_and_a_point_without_a_value() -> None:
             "application/json",
             400,
         ),
+        *(
+            (
+                json.dumps(request_of({"name": "g", field: wrong, "gauge": ONE_POINT})).encode(),
+                "application/json",
+                400,
+            )
+            for field in ("description", "unit")
+            for wrong in ("\ud800", 5, ["x"], True)
+        ),
         (b"", "text/plain", 415),
     ],
 )
 def test_what_is_wrong_is_refused(server: LocalServer, body: bytes, kind: str, status: int) -> None:
     assert export(server, body, kind).status_code == status
+    assert server.prometheus("metadata").status_code == 200
 
 
 @given(st.binary(max_size=80))

@@ -18,7 +18,8 @@ class Exposer:
     """Answers every request with `body`, after `delay` seconds; `asked` has the headers of the
     requests.
 
-    packed  whether the body is compressed; `after` follows the compressed body
+    packed    whether the body is compressed; `after` follows the compressed body
+    location  address to which a redirect, by `status`, leads
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class Exposer:
         self.delay = 0.0
         self.packed = False
         self.after = b""
+        self.location = ""
         self.asked: list[dict[str, str]] = []
         exposer = self
 
@@ -42,6 +44,8 @@ class Exposer:
                 self.send_header("Content-Length", str(len(body)))
                 if exposer.packed:
                     self.send_header("Content-Encoding", "gzip")
+                if exposer.location:
+                    self.send_header("Location", exposer.location)
                 self.end_headers()
                 self.wfile.write(body)
 

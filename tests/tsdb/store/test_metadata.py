@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,3 +36,13 @@ def test_metadata_beyond_the_limit_is_dropped(
         assert store.metadata() == found
         store.set_metadata({"one_more": Metadata("gauge", LONG)})
         assert store.metadata() == found
+
+
+@pytest.mark.parametrize("wrong", ["\ud800", 5, None, ["x"]])
+def test_metadata_that_is_not_text_is_refused(tmp_path: Path, wrong: Any) -> None:
+    with tsdb.open(tmp_path, sync="os") as store:
+        with pytest.raises(tsdb.InvalidBatch, match="not valid Unicode"):
+            store.set_metadata({"a": Metadata("gauge"), "m": Metadata("gauge", wrong)})
+        assert store.metadata() == {}
+    with tsdb.open(tmp_path, sync="os") as store:
+        assert store.metadata() == {}
