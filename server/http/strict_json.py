@@ -54,8 +54,8 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
     except UnicodeDecodeError as problem:
         raise invalid("", f"not UTF-8 at byte {problem.start}") from None
     except json.JSONDecodeError as problem:
-        place = f"line {problem.lineno} column {problem.colno}"
-        raise invalid("", f"not JSON: {problem.msg} at {place}") from None
+        position = f"line {problem.lineno} column {problem.colno}"
+        raise invalid("", f"not JSON: {problem.msg} at {position}") from None
     except RecursionError:
         raise invalid("", "nested too deeply") from None
     if repeated:  # a repeated key may have replaced an object that has one too
