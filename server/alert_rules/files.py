@@ -119,9 +119,10 @@ def replace_file(
 
     A rule with the same group, type, name and labels is the same rule and retains its alerts.
     """
+    of_file = select(RuleGroup.id).where(RuleGroup.file == file)
+    unit.lock_jobs(EVALUATE, unit.session.execute(of_file).scalars())
     statement = select(RuleGroup).where(RuleGroup.file == file).with_for_update()
     rows = {row.name: row for row in unit.session.execute(statement).scalars()}
-    of_file = select(RuleGroup.id).where(RuleGroup.file == file)
     rules = rules_by_group(unit, AlertRule.group_id.in_(of_file))
     pairs, times = _replace_groups(unit, file, groups, rows, default_ms=default_ms)
     found = _Replaced()

@@ -69,8 +69,7 @@ def change(
     seen             the version in If-Match, if the request has one
     checked_version  the version that the change was checked with
     """
-    rule = unit.get(AlertRule, rule_id, "alert_rule", lock=True)
-    group = unit.get(RuleGroup, rule.group_id, "alert_rule", lock=True)
+    rule, group = _locked(unit, rule_id)
     unit.expect(rule, body.version if seen is None else seen)
     if rule.version != checked_version:
         raise VersionConflict(f"{rule.id} was changed while the request was checked")
@@ -101,19 +100,26 @@ def change(
 
 def remove(unit: Unit, rule_id: str) -> None:
     """Delete a rule. Its alerts resolve, and its series end."""
-    rule = unit.get(AlertRule, rule_id, "alert_rule")
+    rule, group = _locked(unit, rule_id)
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; remove that", code="rule_is_managed")
     if rule.managed.startswith(SYNTHETIC):
         raise Conflict("the rule belongs to a synthetic check; delete that", code="rule_is_managed")
-    group = unit.get(RuleGroup, rule.group_id, "alert_rule")
     before = snapshot(group, rule)
     drop(unit, [rule])
     unit.audit("alert_rule.delete", ("alert_rule", rule_id), before=before)
 
 
+def _locked(unit: Unit, rule_id: str) -> tuple[AlertRule, RuleGroup]:
+    """Lock a rule and its group, after the job that evaluates them."""
+    known = unit.get(AlertRule, rule_id, "alert_rule")
+    unit.lock_jobs(EVALUATE, [known.group_id])
+    rule = unit.get(AlertRule, rule_id, "alert_rule", lock=True)
+    return rule, unit.get(RuleGroup, rule.group_id, "alert_rule", lock=True)
+
+
 def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was removed") -> None:
-    """Delete rules, and groups that become empty."""
+    """Delete rules, and groups that become empty. The caller has locked the jobs of the groups."""
     end(unit, rules, note=note)
     ids = [rule.id for rule in rules]
     groups = sorted({rule.group_id for rule in rules})

@@ -102,9 +102,10 @@ class Accounts:
             tenants.add(principal.tenant_id)
         with self._database.write(None, durability="relaxed", visible=False) as session:
             changed = set()
-            for column, times in ((Token.last_used_at, used), (User.last_active_at, active)):
+            # Lock order: users, then tokens, as a deactivation, each in order of ids.
+            for column, times in ((User.last_active_at, active), (Token.last_used_at, used)):
                 table = column.class_
-                for key, at in times.items():
+                for key, at in sorted(times.items()):
                     earlier = column.is_(None) | (column < at)
                     later = update(table).where(table.id == key, earlier).values({column: at})
                     if session.execute(later.returning(table.id)).first() is not None:

@@ -37,6 +37,9 @@ _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOE
 _TOO_LARGE = "54000"
 """PostgreSQL: a value exceeds a limit, for example of an index entry."""
 
+_CONNECTION_ENDED = ("08", "57P")
+"""PostgreSQL: first characters of states that end a connection, for example at a shutdown."""
+
 _USED = "tables_used"
 _COMMON: dict[str, Any] = {
     "pool_size": 24,
@@ -313,12 +316,23 @@ def _as_unavailable() -> Iterator[None]:
             )
         elif getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
             log.warning("the state database cannot be written: %s", problem.orig)
+        elif _is_unreachable(problem):
+            reason = " ".join(str(problem.orig).split())
+            log.error("the state database cannot be reached: %s", reason)  # noqa: TRY400
         else:
             log.exception("the state database failed")
         raise Unavailable(
             "the server's database cannot be used now; try again",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         ) from problem
+
+
+def _is_unreachable(problem: DatabaseError) -> bool:
+    """Return whether PostgreSQL cannot be connected to, or has ended the connection. Every request
+    fails then, so a traceback for each would fill the log."""
+    # None: there was no answer with a state. Errors of SQLite have no such attribute.
+    state = getattr(problem.orig, "sqlstate", "")
+    return state is None or state.startswith(_CONNECTION_ENDED)
 
 
 def is_damage(problem: BaseException) -> bool:

@@ -6,7 +6,7 @@ both use units, so a use case serves either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -75,11 +75,13 @@ class Unit:
         return self.clock.now()
 
     def find(self, table: type[AnyRow], key: str, *, lock: bool = False) -> AnyRow | None:
-        """Return the tenant's row with an id. `lock`: lock it until the unit ends."""
+        """Return the tenant's row with an id. `lock`: lock it until the unit ends, and read its
+        current state even if the unit has read it before."""
         if not lock:
             return by_id(self.session, table, key)
         statement = select(table).where(table.id == key).with_for_update()
-        return self.session.execute(statement).scalar_one_or_none()
+        current = statement.execution_options(populate_existing=True)
+        return self.session.execute(current).scalar_one_or_none()
 
     def get(self, table: type[AnyRow], key: str, kind: str, *, lock: bool = False) -> AnyRow:
         """Like `find`, but raise the 404 `KIND_not_found`, the same for unknown ids and other
@@ -238,17 +240,24 @@ class Unit:
     ) -> None:
         """Like `enqueue` for many keys, each with its time, and one payload."""
         missing = dict(times)
-        for keys in batches(times):
-            wanted = Job.key.in_(keys)
-            jobs = self.session.execute(
-                select(Job).where(Job.kind == kind, wanted).order_by(Job.key).with_for_update()
-            ).scalars()
-            for job in jobs:
-                job.run_at, job.set_at = missing.pop(job.key), self.now()
-                job.payload, job.attempts = dict(payload or {}), 0
+        for job in self.lock_jobs(kind, times):
+            job.run_at, job.set_at = missing.pop(job.key), self.now()
+            job.payload, job.attempts = dict(payload or {}), 0
         for key, at in missing.items():
             self._add_job(kind, key, at, payload)
         self.wakes = self.wakes or bool(times)
+
+    def lock_jobs(self, kind: str, keys: Iterable[str]) -> list[Job]:
+        """Lock jobs until the unit ends.
+
+        A job that ends locks its own row before the rows that it changes. Units that change the
+        same rows, and enqueue or cancel the job, call this method first.
+        """
+        found: list[Job] = []
+        for some in batches(sorted(keys)):
+            wanted = select(Job).where(Job.kind == kind, Job.key.in_(some)).order_by(Job.key)
+            found += self.session.execute(wanted.with_for_update()).scalars()
+        return found
 
     def _add_job(
         self, kind: str, key: str, run_at: datetime, payload: Mapping[str, Any] | None

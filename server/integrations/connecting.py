@@ -131,9 +131,7 @@ def without_sync(unit: Unit, integration_id: str) -> Integration | None:
 
 
 def _locked(unit: Unit, integration_id: str) -> Integration:
-    row = unit.get(Integration, integration_id, "integration", lock=True)
-    unit.session.refresh(row)  # it may have been read before it was locked
-    return row
+    return unit.get(Integration, integration_id, "integration", lock=True)
 
 
 def find(unit: Unit, provider: str) -> Integration | None:

@@ -95,7 +95,6 @@ def start_sync(unit: Unit, name: str) -> IntegrationSync:
     unit.enqueue(SYNC, key=row.id)  # lock order: jobs first
     unit.session.flush()
     row = unit.get(Integration, row.id, "integration", lock=True)
-    unit.session.refresh(row)
     sync = begin_sync(unit, row, "request")
     after = {"id": sync.id, "provider": name, "status": sync.status}
     unit.audit("integration.sync", ("integration", row.id), after=after)
@@ -109,12 +108,12 @@ def disconnect(unit: Unit, name: str) -> tuple[Provider, Credentials | None]:
     """
     provider = provider_named(unit.settings, name)
     row = find(unit, name)
+    if row is not None:
+        unit.cancel(SYNC, [row.id])  # lock order: jobs first
+        unit.cancel(DEVICE, [row.id])
+        row = unit.find(Integration, row.id, lock=True)
     if row is None or row.status == "disconnected":
         raise NotFound(f"{name} is not connected", code="integration_not_found")
-    unit.cancel(SYNC, [row.id])
-    unit.cancel(DEVICE, [row.id])
-    row = unit.get(Integration, row.id, "integration", lock=True)
-    unit.session.refresh(row)
     credentials, before = unsealed(unit, row), snapshot(row)
     cancel_sync(unit, row)
     clear_pending(row)

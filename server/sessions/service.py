@@ -58,7 +58,8 @@ def end(unit: Unit, caller: Principal) -> None:
 
 
 def _end(unit: Unit, which: ColumnElement[bool]) -> int:
-    rows = list(unit.session.execute(select(BrowserSession).where(which)).scalars())
+    wanted = select(BrowserSession).where(which).order_by(BrowserSession.id)
+    rows = list(unit.session.execute(wanted.with_for_update()).scalars())
     for row in rows:
         unit.record(row, "session.delete", snapshot(row))
         unit.session.delete(row)

@@ -129,7 +129,7 @@ def remove(unit: Unit, service: str, name: str) -> None:
 def archive(unit: Unit, service: str) -> None:
     """Archive every objective of a service that leaves the catalog."""
     statement = select(Slo).where(Slo.service == service, Slo.archived_at.is_(None))
-    for slo in unit.session.execute(statement).scalars():
+    for slo in unit.session.execute(statement.order_by(Slo.id).with_for_update()).scalars():
         _archive(unit, slo)
 
 

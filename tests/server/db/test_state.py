@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -20,7 +22,7 @@ from novaql.server.db.rows import Base, Tenant
 from novaql.server.db.tables import Token, User
 from novaql.server.db.tenant_scope import OutOfScope, Prepared
 from novaql.server.errors import Unavailable
-from tests.support.servers.state_databases import another
+from tests.support.servers.state_databases import another, postgresql, postgresql_url
 
 CLOCK = SystemClock()
 
@@ -187,6 +189,34 @@ def test_a_database_that_stays_locked_is_a_503(tmp_path: Path) -> None:
             waiting.execute(select(Tenant))
     holder.close()
     other.close()
+
+
+@pytest.mark.slow
+def test_a_server_of_databases_that_ends_connections_is_one_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    database = StateDatabase(postgresql_url())
+    name = database.url.database
+    address = f"host={postgresql()} user=novaql dbname=postgres"
+    ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+
+    def read(after: Callable[[], Any]) -> None:
+        with database.read(None) as session:
+            session.execute(select(Tenant))
+            after()
+            session.execute(select(Tenant))
+
+    with psycopg.connect(address, autocommit=True) as admin:
+        with pytest.raises(Unavailable):
+            read(lambda: admin.execute(ends, (name,)))
+        admin.execute(f'DROP DATABASE "{name}"')
+        with pytest.raises(Unavailable):
+            read(lambda: None)
+    database.close()
+
+    shown = [(one.levelname, one.exc_info, one.getMessage()) for one in caplog.records]
+    assert [one[:2] for one in shown] == [("ERROR", None)] * 2
+    assert all("cannot be reached" in one[2] and "\n" not in one[2] for one in shown)
 
 
 @pytest.mark.usefixtures("tenants")

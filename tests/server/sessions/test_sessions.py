@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,10 @@ from novaql.server.clock import SteppedClock, SystemClock
 from novaql.server.db.tables import AuditEntry, BrowserSession
 from novaql.server.history import RETENTIONS
 from novaql.server.jobs.housekeeping import forget
+from novaql.server.sessions import service
+from tests.support.servers.at_once import beside_unit
 from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 SERVICE = {"name": "api", "owner": "team", "tier": "tier1"}
 
@@ -277,3 +281,20 @@ def test_sessions_of_one_token_share_the_quota() -> None:
         cookies = [opened(server, server.tokens[Role.READ_ONLY])[0] for _ in range(2)]
         codes = [by(server, cookies[n % 2], "GET", "/v1/services").status_code for n in range(5)]
         assert codes == [200] * 4 + [429]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_ended_twice_at_once(kind: str, tmp_path: Path) -> None:
+    with state_database(kind, tmp_path) as database, local_server(database=database) as server:
+        bearer = server.bearer(Role.OPERATOR)
+        opened(server, server.tokens[Role.OPERATOR])
+        accounts = server.context.access.accounts
+        caller = None if accounts is None else accounts.find(server.tokens[Role.OPERATOR])
+        assert caller is not None
+        answer = beside_unit(
+            server,
+            lambda unit: service.end(unit, caller),
+            lambda: server.client.delete("/v1/session", headers=bearer),
+        )
+
+        assert answer.status_code == 204, answer.text

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from novaql.server.auth import user_access
+from novaql.server.auth.accounts import Accounts
+from novaql.server.clock import SteppedClock
 from novaql.server.users import service
-from tests.support.servers.at_once import beside_unit
+from tests.support.servers.at_once import WAIT_S, beside_unit
 from tests.support.servers.http_server import LocalServer
 
 
@@ -60,3 +64,54 @@ def test_a_token_for_a_user_that_is_being_deactivated(served: LocalServer) -> No
     )
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "owner_not_active")
+
+
+def test_a_user_is_deactivated_while_the_uses_of_tokens_are_stored(
+    served: LocalServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = joined(served, "grace@example.com", "operator")
+    services = {"Authorization": f"Bearer {user['token']}"}
+    assert served.client.get("/v1/services", headers=services).status_code == 200
+    accounts = served.context.access.accounts
+    assert accounts is not None
+    set_access = user_access.set_access
+
+    def when_it_has_the_user(*arguments: Any, **more: Any) -> None:
+        wait([pool.submit(accounts.write_uses)], timeout=WAIT_S)
+        set_access(*arguments, **more)
+
+    if not served.context.database.is_sqlite:
+        monkeypatch.setattr(service, "set_access", when_it_has_the_user)
+    path = f"/v1/users/{user['user']['id']}"
+    with ThreadPoolExecutor(1) as pool:
+        answer = served.client.delete(path, headers=served.bearer())
+        pool.submit(accounts.write_uses).result()
+
+    assert answer.status_code == 204, answer.text
+    assert "failed" not in caplog.text
+
+
+def test_two_workers_store_uses_of_the_same_tokens(
+    served: LocalServer, clock: SteppedClock
+) -> None:
+    database, clocks = served.context.database, (clock, SteppedClock(clock.now()))
+    users = [joined(served, f"{name}@example.com", "operator") for name in ("a", "b")]
+    workers = [Accounts(database, one) for one in clocks]
+    for worker, own, order in zip(workers, clocks, (users, users[::-1]), strict=True):
+        own.step(timedelta(minutes=2))
+        for user in order:
+            found = worker.find(user["token"])
+            assert found is not None
+            worker.note_use(found)
+            own.step(timedelta(seconds=1))
+    if not database.is_sqlite:
+        both = threading.Barrier(2)
+
+        def meet(*_: Any) -> None:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(timeout=1)
+
+        event.listen(database.engine, "after_cursor_execute", meet)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Accounts.write_uses, workers))
