@@ -69,8 +69,8 @@ def _check_changed(rule_id: str, preparation: Preparation) -> int:
 
 
 def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = None) -> None:
-    """Raise the first problem of a rule: `InvalidRequest`, `QueryError`, `Impossible`, or
-    `Conflict` for an interval that is too short for the tenant.
+    """Raise the first problem of a rule: `InvalidRequest`, `Impossible`, or `Conflict` for an
+    interval that is too short for the tenant.
 
     given  the fields that change; None means all
     """
