@@ -241,6 +241,19 @@ def impossible(pointer: str, message: str, code: str) -> Impossible:
 
 
 @contextmanager
+def query_at(pointer: str) -> Iterator[None]:
+    """Name the field of the body that a `QueryError` is about. The answer still has the code and
+    the position of the error."""
+    try:
+        yield
+    except QueryError as problem:
+        message = problem.sentence
+        raise Impossible(
+            message, code=kind_of(problem).code, details=[Detail(pointer, message)]
+        ) from problem
+
+
+@contextmanager
 def inside(pointer: str) -> Iterator[None]:
     """Prepend `pointer` to the pointers of errors that checks of a part of a body raise."""
     try:

@@ -22,6 +22,7 @@ from novaql.server.http.shapes import (
     Duration,
     Listed,
     Name,
+    Patch,
     PathName,
     ResponseModel,
     Timestamp,
@@ -111,7 +112,7 @@ class RegisterAgent(Body):
     policy: PolicyBody = Field(default_factory=lambda: PolicyBody.model_validate({}))
 
 
-class ChangeAgent(Body):
+class ChangeAgent(Patch):
     """Changes to an agent, made from its `version`."""
 
     model_config = example({"version": 1, "description": "rolls back what broke"})

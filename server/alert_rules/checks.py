@@ -33,10 +33,6 @@ PLAIN = (
     "paused",
 )
 _SAME = ("name", "type", "expr", "labels", "annotations", "channels")
-_REMOVABLE = (
-    *("for_", "keep_firing_for", "interval", "query_offset", "severity", "service"),
-    "escalation_policy_id",
-)
 
 
 async def checked_rule(request: Request, body: RuleBody) -> None:
@@ -69,8 +65,8 @@ def _check_changed(rule_id: str, preparation: Preparation) -> int:
 
 
 def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = None) -> None:
-    """Raise the first problem of a rule: `InvalidRequest`, `QueryError`, `Impossible`, or
-    `Conflict` for an interval that is too short for the tenant.
+    """Raise the first problem of a rule: `InvalidRequest`, `Impossible`, or `Conflict` for an
+    interval that is too short for the tenant.
 
     given  the fields that change; None means all
     """
@@ -121,7 +117,7 @@ def columns_of(body: RuleBody) -> dict[str, Any]:
 
 
 def patched(rule: AlertRule, group: RuleGroup, body: RulePatch) -> RuleBody:
-    """Apply a patch to a rule. null removes an optional field; other fields ignore it."""
+    """Apply a patch to a rule. null removes an optional field."""
     offset = group.query_offset_ms
     current = {
         "for_": rule.for_ms * _MS,
@@ -131,11 +127,7 @@ def patched(rule: AlertRule, group: RuleGroup, body: RulePatch) -> RuleBody:
         "limit": group.limit,
         **{name: getattr(rule, name) for name in (*_SAME, *PLAIN)},
     }
-    given = {
-        name: getattr(body, name)
-        for name in body.model_fields_set - {"version"}
-        if getattr(body, name) is not None or name in _REMOVABLE
-    }
+    given = {name: getattr(body, name) for name in body.model_fields_set - {"version"}}
     return RuleBody.model_validate({**current, **given}, by_name=True)
 
 

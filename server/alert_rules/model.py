@@ -9,7 +9,7 @@ from novaql.rules import AlertingRule, Group, Names, RecordingRule, Rule
 from novaql.rules.templates import TemplateProblem, parse_alert_template
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.tables import RuleGroup
-from novaql.server.errors import Detail, Impossible, InvalidRequest, invalid
+from novaql.server.errors import Detail, InvalidRequest, impossible, invalid, query_at
 
 RESERVED = ("__name__", "alertname", "alertstate")
 SEVERITY, SERVICE = "severity", "service"
@@ -52,13 +52,12 @@ def labels_of_rule(row: AlertRule) -> dict[str, str]:
 
 
 def check_expression(expr: str) -> None:
-    """Raise `QueryError` with its position, or `Impossible` if the type is not instant vector."""
-    kind = type_of(parse_core(expr))
+    """Raise `Impossible`: with a position if it does not parse, or if it is no instant vector."""
+    with query_at("/expr"):
+        kind = type_of(parse_core(expr))
     if kind is not ValueType.VECTOR:
-        raise Impossible(
-            f"the expression of a rule must return an instant vector, not a {kind.value}",
-            code="not_a_vector",
-        )
+        message = f"the expression of a rule must return an instant vector, not a {kind.value}"
+        raise impossible("/expr", message, "not_a_vector")
 
 
 def check_labels(labels: Mapping[str, str], pointer: str = "/labels") -> None:

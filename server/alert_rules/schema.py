@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -12,6 +12,7 @@ from novaql.server.http.shapes import (
     Body,
     Duration,
     Listed,
+    Patch,
     PolicyId,
     ResponseModel,
     Timestamp,
@@ -83,10 +84,16 @@ class RuleBody(Body):
     paused: bool = Field(False, description="it is not evaluated: nothing is raised or written")
 
 
-class RulePatch(Body):
-    """Changes to a rule, made from its `version`. Omitted fields do not change."""
+class RulePatch(Patch):
+    """Changes to a rule, made from its `version`. Omitted fields do not change; null removes an
+    optional one."""
 
     model_config = example({"version": 1, "for": "10m"})
+
+    removable: ClassVar[frozenset[str]] = frozenset(
+        {"for_", "keep_firing_for", "interval", "query_offset", "severity", "service"}
+        | {"escalation_policy_id"}
+    )
 
     version: int | None = Field(None, ge=1, description="or If-Match")
     name: RuleName | None = None

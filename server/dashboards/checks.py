@@ -11,7 +11,7 @@ from novaql import ArgumentError, QueryError, to_ms
 from novaql.server.dashboards.interpolation import check, references
 from novaql.server.dashboards.schema import COLUMNS, Grid, SaveDashboard, VariableIn
 from novaql.server.dashboards.variable_queries import VariableQuery, read_variable_query
-from novaql.server.errors import Impossible, impossible, invalid
+from novaql.server.errors import Impossible, impossible, invalid, kind_of
 from novaql.server.http.preparing import Preparation
 
 BUILT_IN_DURATIONS = ("__interval", "__rate_interval", "__range")
@@ -79,7 +79,8 @@ def check_query(pointer: str, text: str, variables: Sequence[VariableIn], tries:
         check(text, [*names, *BUILT_IN_DURATIONS, *BUILT_IN_NUMBERS], durations, tries.one)
     except QueryError as problem:
         place = f"line {problem.line}, column {problem.column}"
-        raise impossible(pointer, f"{problem.sentence} at {place}", "syntax_error") from problem
+        message = f"{problem.sentence} at {place}"
+        raise impossible(pointer, message, kind_of(problem).code) from problem
 
 
 def _queries(body: SaveDashboard) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
@@ -12,9 +12,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
 from novaql.server.clock import parse_time, rfc3339
@@ -44,6 +47,39 @@ class Body(BaseModel):
     """Base of request bodies: no unknown field, no conversion of types, no NaN."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+
+class Patch(Body):
+    """Base of bodies with changes: omitted fields do not change.
+
+    removable  the fields whose value null removes; the others have no null
+    """
+
+    removable: ClassVar[frozenset[str]] = frozenset()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_null(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.field_name not in cls._with_null():
+            raise ValueError("null is no value of this field; omit it to leave it as it is")
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core))
+        for name, field in cls.model_fields.items():
+            if name not in cls._with_null():
+                shown = schema["properties"][field.alias or name]
+                del shown["default"]
+                [other] = (one for one in shown.pop("anyOf") if one != {"type": "null"})
+                shown.update({**other, **shown})
+        return schema
+
+    @classmethod
+    def _with_null(cls) -> Set[str]:
+        return cls.removable | {"version"}
 
 
 def example(body: dict[str, Any]) -> ConfigDict:

@@ -13,6 +13,7 @@ from novaql.server.http.shapes import (
     Body,
     Duration,
     Listed,
+    Patch,
     ResponseModel,
     Timestamp,
     example,
@@ -123,7 +124,7 @@ class MakeChannel(Body):
     email: EmailSettings | None = None
 
 
-class ChangeChannel(Body):
+class ChangeChannel(Patch):
     """Changes to a channel, made from its `version`.
 
     Given settings replace all current ones, except that an omitted URL does not change.

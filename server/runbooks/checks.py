@@ -10,7 +10,7 @@ from typing import Any
 from novaql.language import ValueType, parse, type_of
 from novaql.ledger import canonical_json
 from novaql.server.crypto.redaction import is_secret
-from novaql.server.errors import ServerError, impossible, inside, invalid
+from novaql.server.errors import ServerError, impossible, inside, invalid, query_at
 from novaql.server.http.preparing import Preparation
 from novaql.server.http.shapes import duration_text
 from novaql.server.oncall.wall_clock import UnknownZone, zone_of
@@ -44,7 +44,7 @@ Json = dict[str, Any]
 
 
 def check_runbook(preparation: Preparation) -> None:
-    """Raise the first problem of a runbook: `InvalidRequest`, `Impossible`, `QueryError`."""
+    """Raise the first problem of a runbook: `InvalidRequest`, `Impossible`."""
     body: SaveRunbook = preparation.body
     parameters = [one.model_dump(mode="json") for one in body.parameters]
     steps = [step.model_dump(mode="json", by_alias=True) for step in body.steps]
@@ -188,7 +188,8 @@ def _check_http(step: Json, parameters: Sequence[Json], context: ServerContext) 
 def _check_query(step: Json, parameters: Sequence[Json]) -> None:
     if (step["op"] is None) != (step["threshold"] is None):
         raise invalid("/threshold", "op and threshold belong together")
-    kind = type_of(parse(inserted(step, samples_of(parameters))["expr"]))
+    with query_at("/expr"):
+        kind = type_of(parse(inserted(step, samples_of(parameters))["expr"]))
     if kind not in (ValueType.VECTOR, ValueType.SCALAR):
         message = f"a condition is an instant vector or a number, this one is a {kind.value}"
         raise impossible("/expr", message, "not_a_vector")

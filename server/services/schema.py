@@ -13,6 +13,7 @@ from novaql.server.http.shapes import (
     Body,
     Listed,
     Name,
+    Patch,
     PathName,
     ResponseModel,
     Timestamp,
@@ -89,7 +90,7 @@ class RegisterService(Body):
     signals: Signals = Field(default_factory=Signals)
 
 
-class ChangeService(Body):
+class ChangeService(Patch):
     """Changes to a service, made from its `version`."""
 
     model_config = example({"version": 1, "owner": "checkout-team"})

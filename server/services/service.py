@@ -11,7 +11,7 @@ from novaql.server.catalog.tables import Service
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, Impossible
+from novaql.server.errors import Conflict, impossible, query_at
 from novaql.server.incidents.recent import open_of
 from novaql.server.services.schema import (
     ChangeService,
@@ -94,16 +94,16 @@ def snapshot(service: Service) -> dict[str, Any]:
 def check_signals(name: str, signals: Signals | None) -> None:
     """Check the signals of a service. Parsing is slow: call it outside of transactions.
 
-    Raises the errors of parsing, and `Impossible` `wrong_expression_type` for an expression that is
-    neither an instant vector nor a scalar.
+    Raises `Impossible` for an expression that does not parse, and `wrong_expression_type` for one
+    that is neither an instant vector nor a scalar.
     """
     if signals is None:
         return
     for signal, made in configured(signals.settings()).items():
-        expr = made.expression_for(name)
-        kind = type_of(parse_core(expr))
+        plain = isinstance(getattr(signals, signal), str)
+        pointer = f"/signals/{signal}" if plain else f"/signals/{signal}/expr"
+        with query_at(pointer):
+            kind = type_of(parse_core(made.expression_for(name)))
         if kind not in (ValueType.VECTOR, ValueType.SCALAR):
-            raise Impossible(
-                f"the expression of {signal} returns a {kind.value}, not an instant vector",
-                code="wrong_expression_type",
-            )
+            message = f"the expression of {signal} returns a {kind.value}, not an instant vector"
+            raise impossible(pointer, message, "wrong_expression_type")

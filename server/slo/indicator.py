@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from novaql.language import ValueType, VectorSelector, format_expr, parse, type_of
+from novaql.server.errors import query_at
 from novaql.tsdb import Matcher, MatchOp
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
@@ -158,7 +159,7 @@ class Threshold:
 
 def read_indicator(fields: Mapping[str, Any]) -> Indicator:
     """Parse an indicator from JSON fields. Its expressions are formatted: they can be part of
-    others, since they have no comments. Raises `InvalidIndicator` and `QueryError`."""
+    others, since they have no comments. Raises `InvalidIndicator` and `Impossible`."""
     match fields.get("type"):
         case "ratio":
             good, bad = fields.get("good"), fields.get("bad")
@@ -176,7 +177,8 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
                 raise InvalidIndicator("histogram", "name the histogram")
             return Latency(format_expr(selector), float(fields["threshold"]))
         case "threshold":
-            tree = parse(fields["expr"])
+            with query_at("/indicator/expr"):
+                tree = parse(fields["expr"])
             kind = type_of(tree)
             if kind not in (ValueType.VECTOR, ValueType.SCALAR):
                 raise InvalidIndicator("expr", f"returns a {kind.value}, not a number")
@@ -201,7 +203,8 @@ def counting_expressions(fields: Mapping[str, Any]) -> list[str]:
 
 def _selector(field: str, text: str) -> VectorSelector:
     """Parse a plain selector. Raises `InvalidIndicator` for any other expression."""
-    found = parse(text, strict_promql=True)
+    with query_at(f"/indicator/{field}"):
+        found = parse(text, strict_promql=True)
     plain = isinstance(found, VectorSelector) and not (
         found.offset or found.at or found.anchored or found.smoothed
     )

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from novaql import EvaluationError, LimitExceeded, QueryError
 from novaql.server.db.unit import Unit
+from novaql.server.errors import Impossible
 from novaql.server.query.measure import Meter
 from novaql.server.slo.budget import (
     Budget,
@@ -97,7 +98,7 @@ def posture(slo: Slo, meter: Meter) -> Posture:
         whole = _count(counting, passed, meter)
         recent = {seconds: _count(counting, seconds, meter) for seconds in looked_at}
         coverage = _coverage(counting, passed, meter, now)
-    except (EvaluationError, LimitExceeded, QueryError) as error:
+    except (EvaluationError, Impossible, LimitExceeded, QueryError) as error:
         found = (f"the objective cannot be evaluated: {error.message}",)
         whole, recent, coverage = _NOTHING, dict.fromkeys(looked_at, _NOTHING), 0.0
     budget_ = budget(objective, whole)

@@ -51,7 +51,7 @@ class Checked:
 def checked(service: str, body: SetSlo) -> Checked:
     """Check an objective and build its rules. Slow: call it outside of transactions.
 
-    Raises `InvalidRequest` for invalid fields, and the errors of parsing for its expressions.
+    Raises `InvalidRequest` for invalid fields, and `Impossible` for expressions that do not parse.
     """
     columns = body.model_dump(exclude={"version"}, exclude_none=True)
     columns["escalation_policy_id"] = body.escalation_policy_id
@@ -99,7 +99,7 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
 
 
 def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any]) -> None:
-    """Raise `InvalidRequest` that names the first invalid field, or `QueryError`."""
+    """Raise `InvalidRequest` or `Impossible` that names the first invalid field."""
     try:
         Objective.parse(objective)
         window_of(window)

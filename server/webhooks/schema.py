@@ -10,7 +10,15 @@ from pydantic import Field
 from novaql.server.crypto.redaction import with_short_urls
 from novaql.server.db.unit import Unit
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import URL_PATTERN, Body, Listed, ResponseModel, Timestamp, example
+from novaql.server.http.shapes import (
+    URL_PATTERN,
+    Body,
+    Listed,
+    Patch,
+    ResponseModel,
+    Timestamp,
+    example,
+)
 from novaql.server.versions import SUPPORTED
 from novaql.server.webhooks.secrets import shown_url_of
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
@@ -70,7 +78,7 @@ class CreateWebhook(Body):
     description: Description = ""
 
 
-class ChangeWebhook(Body):
+class ChangeWebhook(Patch):
     """Changes to a webhook, made from its `version`."""
 
     model_config = example({"version": 1, "events": ["*"]})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from novaql.server.http.shapes import Patch
 from novaql.server.http.strict_json import MOST_VALUES
 from novaql.server.routes import ROUTES, Row
 from novaql.server.wording import UNKNOWN
@@ -56,6 +57,33 @@ def test_numbers_in_queries_are_decimal_digits(
         answer = walk.server.client.get(path, params={name: text}, headers=walk.server.bearer())
         assert answer.status_code == 400, (text, answer.text)
         assert answer.json()["error"]["details"][0]["pointer"] == f"/{name}"
+
+
+def without_null() -> list[tuple[Row, str]]:
+    """Each field of a change that has no null."""
+    return [
+        (endpoint, field.alias or name)
+        for endpoint in ROUTES
+        if endpoint.body is not None and issubclass(endpoint.body, Patch)
+        for name, field in endpoint.body.model_fields.items()
+        if name not in {"version", *endpoint.body.removable}
+    ]
+
+
+NO_NULL = without_null()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name"), NO_NULL, ids=[f"{e.path}/{name}" for e, name in NO_NULL]
+)
+def test_null_is_no_change(walk: Walk, endpoint: Row, name: str) -> None:
+    path = walk.path_of(endpoint)
+    if path is None:
+        pytest.skip("nothing of this kind was made")
+    body = {"version": 1, name: None}
+    answer = walk.server.client.patch(path, json=body, headers=walk.server.bearer())
+    assert answer.status_code == 400, answer.text
+    assert [one["pointer"] for one in answer.json()["error"]["details"]] == [f"/{name}"]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])

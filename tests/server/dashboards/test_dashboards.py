@@ -176,6 +176,7 @@ def custom(**more: Any) -> dict[str, Any]:
         ({"panels": [panel("sum(up")]}, 422, "/panels/0/queries/0/expr"),
         ({"panels": [panel('up{job=~"$nope"} +')]}, 422, "/panels/0/queries/0/expr"),
         ({"panels": [panel("rate(up[$nope])")]}, 422, "/panels/0/queries/0/expr"),
+        ({"panels": [panel("rat(up[5m])")]}, 422, "/panels/0/queries/0/expr"),
         ({"panels": [panel("up", type="pie")]}, 400, "/panels/0/type"),
         ({"panels": [panel("up", queries=[])]}, 400, "/panels/0/queries"),
         ({"panels": [panel("up")] * 1000}, 400, "/panels"),
@@ -213,6 +214,8 @@ def test_what_is_refused(
         error = answer.json()["error"]
         assert f"line 1, column {error['column']}" in error["message"]
         assert (error["line"], error["picture"][-1]) == (1, "^")
+        unknown = error["message"].count("unknown function")
+        assert error["code"] == ("unknown_name" if unknown else "syntax_error")
 
 
 def test_a_thousand_panels_are_too_many(seen: LocalServer) -> None:

@@ -131,6 +131,7 @@ def test_a_query_that_does_not_parse_has_line_and_column(rig: RunbookRig) -> Non
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (422, "unknown_name")
     assert (error["line"], error["column"]) == (2, 3)
+    assert [d["pointer"] for d in error["details"]] == ["/steps/1/expr"]
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,13 @@ def test_filters_and_pages(server: LocalServer) -> None:
 def test_a_broken_signal_tells_where(shared: LocalServer) -> None:
     answer = _register(shared, "other", signals={"traffic": "sum(rat(x[5m]))"})
     assert answer.status_code == 422
-    assert answer.json()["error"]["column"] == 5
-    wrong = _register(shared, "other", signals={"traffic": "x[5m]"})
-    assert wrong.json()["error"]["code"] == "wrong_expression_type"
+    error = answer.json()["error"]
+    assert (error["code"], error["column"]) == ("unknown_name", 5)
+    assert [d["pointer"] for d in error["details"]] == ["/signals/traffic"]
+    wrong = _register(shared, "other", signals={"traffic": {"expr": "x[5m]"}})
+    error = wrong.json()["error"]
+    assert error["code"] == "wrong_expression_type"
+    assert [d["pointer"] for d in error["details"]] == ["/signals/traffic/expr"]
 
 
 def test_without_data_nobody_is_called_healthy(server: LocalServer) -> None:

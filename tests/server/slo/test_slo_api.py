@@ -238,11 +238,23 @@ def test_what_is_no_objective(shared: LocalServer, change: dict[str, Any], point
     assert pointer in [d["pointer"] for d in answer.json()["error"]["details"]]
 
 
-def test_an_expression_that_does_not_parse_tells_where(shared: LocalServer) -> None:
-    broken = {"type": "threshold", "expr": "sum(", "op": "<", "threshold": 1}
+@pytest.mark.parametrize(
+    ("broken", "field"),
+    [
+        ({"type": "threshold", "expr": "rat(", "op": "<", "threshold": 1}, "expr"),
+        ({"type": "ratio", "good": "good", "total": "all{"}, "total"),
+        ({"type": "ratio", "good": "all{", "total": "all"}, "good"),
+        ({"type": "ratio", "bad": "bad{", "total": "all"}, "bad"),
+        ({"type": "latency", "histogram": "all{", "threshold": 1}, "histogram"),
+    ],
+)
+def test_an_expression_that_does_not_parse_tells_where(
+    shared: LocalServer, broken: dict[str, Any], field: str
+) -> None:
     answer = _set(shared, {"objective": "0.99", "indicator": broken})
-    assert answer.status_code == 422
-    assert answer.json()["error"]["column"] == 4
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["column"]) == (422, "syntax_error", 4)
+    assert [d["pointer"] for d in error["details"]] == [f"/indicator/{field}"]
 
 
 def test_thresholds_out_of_reach_are_accepted_with_a_warning(server: LocalServer) -> None:
