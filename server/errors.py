@@ -53,6 +53,9 @@ from novaql.tsdb import (
     WriteFailed,
 )
 
+MOST_DETAILS = 200
+"""The most invalid fields that an answer lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detail:

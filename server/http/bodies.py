@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -60,12 +61,7 @@ async def read_model(request: Request, model: type[BaseModel] | None, route: str
     if found.sent and media_type(request) != "application/json":
         raise UnsupportedMedia("this endpoint accepts application/json")
     read = partial(_parsed, model, found.sent, version_of(request), route)
-    if len(found.sent) <= _INLINE_BYTES:
-        found.model = read()
-    else:
-        principal = request.scope["state"].get("principal")  # None: the endpoint needs no token
-        tenant = "" if principal is None else principal.tenant_id
-        found.model = await context.pools.readers.run(read, tenant=tenant)
+    found.model = await _run(request, read, len(found.sent))
     return found
 
 
@@ -77,7 +73,17 @@ async def read_json(request: Request, model: type[Model], *, limit: int) -> Mode
     check_query(request, None)
     if media_type(request) != "application/json":
         raise UnsupportedMedia("this endpoint accepts application/json")
-    return validate(model, parse_json(await read_body(request, limit=limit)))
+    sent = await read_body(request, limit=limit)
+    return await _run(request, lambda: validate(model, parse_json(sent)), len(sent))
+
+
+async def _run(request: Request, read: Callable[[], Model], size: int) -> Model:
+    """Return what `read` makes of a body of so many bytes."""
+    if size <= _INLINE_BYTES:
+        return read()
+    principal = request.scope["state"].get("principal")  # None: the endpoint needs no token
+    tenant = "" if principal is None else principal.tenant_id
+    return await context_of(request).pools.readers.run(read, tenant=tenant)
 
 
 def _parsed(model: type[BaseModel], sent: bytes, version: str, route: str) -> BaseModel:

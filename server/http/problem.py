@@ -14,6 +14,7 @@ from novaql import ArgumentError, Located, QueryCancelled, QueryError, QueryTime
 from novaql.server.bases import error_format
 from novaql.server.errors import (
     INTERNAL,
+    MOST_DETAILS,
     Detail,
     Impossible,
     InvalidApiVersion,
@@ -31,7 +32,7 @@ _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
     QueryTimeout: "query timed out in expression evaluation",
     QueryCancelled: "query was canceled in expression evaluation",
 }
-_MOST_OF_A_MESSAGE, _MOST_OF_A_DETAIL, _MOST_DETAILS = 2_000, 1_000, 200
+_MOST_OF_A_MESSAGE, _MOST_OF_A_DETAIL = 2_000, 1_000
 _NOTHING = re.compile(r"(?:\s++|#.*)*+")
 UNEXPECTED = "something went wrong on our side; quote the request id when you report it"
 
@@ -87,7 +88,7 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
         if details := _details(error):
             body["error"]["details"] = [
                 {"pointer": excerpt(d.pointer), "message": excerpt(d.message, _MOST_OF_A_DETAIL)}
-                for d in details[:_MOST_DETAILS]
+                for d in details[:MOST_DETAILS]
             ]
     return Response(
         json_bytes(body),

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from novaql.server.errors import Detail, InvalidRequest, invalid
+from novaql.server.errors import MOST_DETAILS, Detail, InvalidRequest, invalid
 from novaql.server.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -75,9 +75,12 @@ def validate(model: type[Model], value: Any) -> Model:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
         messages: dict[str, str] = {}
-        for found in problem.errors():  # for a union, the error of its first member
-            missing = found["type"] == "missing"
-            messages.setdefault(_pointer(found["loc"], value, missing=missing), worded(found))
+        texts: dict[int, set[str]] = {}
+        for found in problem.errors(include_url=False, include_context=False, include_input=False):
+            if len(messages) == MOST_DETAILS:
+                break
+            pointer = _pointer(found["loc"], value, texts, missing=found["type"] == "missing")
+            messages.setdefault(pointer, worded(found))  # for a union, of its first member
         details = [Detail(pointer, message) for pointer, message in messages.items()]
         where = details[0].pointer or "the body"
         raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None
@@ -174,17 +177,20 @@ def _wrong_text(text: str) -> str | None:
     return None
 
 
-def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
+def _pointer(
+    place: tuple[int | str, ...], value: Any, texts: dict[int, set[str]], *, missing: bool
+) -> str:
     """Return Pydantic's location without the names of union members, which are not part of the
     body.
 
+    texts    the id of each object seen before → its texts
     missing  the last part names a missing field
     """
     pointer = ""
     here = value
     for number, part in enumerate(place, 1):
         if isinstance(here, dict):
-            if number < len(place) and _is_tag(part, here):
+            if number < len(place) and _is_tag(part, here, texts):
                 continue
             if part in here or (missing and number == len(place)):
                 pointer += f"/{_escaped(str(part))}"
@@ -195,10 +201,14 @@ def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
     return pointer
 
 
-def _is_tag(part: int | str, here: dict[str, Any]) -> bool:
+def _is_tag(part: int | str, here: dict[str, Any], texts: dict[int, set[str]]) -> bool:
     """Return whether a part is the value that selected the union's member although a field has the
     same name: `{"type": "threshold", "threshold": 0.5}`."""
-    return not isinstance(here.get(str(part)), dict | list) and part in here.values()
+    if isinstance(here.get(str(part)), dict | list):
+        return False
+    if id(here) not in texts:  # a search in each error would take the square of the fields
+        texts[id(here)] = {one for one in here.values() if isinstance(one, str)}
+    return part in texts[id(here)]
 
 
 def _escaped(name: str) -> str:
