@@ -208,7 +208,9 @@ class Evaluator:
         left: StepMatrix | Floats = self.scalar(below) if scalar else self.vector(below)
         for node in above:
             self._context.checkpoint()
-            left = self._named(self._operation(node, left))
+            left = self._operation(node, left)
+            if node not in self._with_names:
+                left = self._named(left)
         assert isinstance(left, StepMatrix)
         return left
 

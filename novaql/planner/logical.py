@@ -338,3 +338,6 @@ MEMBER = "in"
 
 LOOKS_AT_SELECTOR = frozenset({"timestamp", "start_timestamp", "absent", "info"})
 """Functions whose result depends on whether the argument is a selector."""
+
+RANDOM = frozenset({"rand", "rand_exponential", "rand_normal"})
+"""Functions whose value, without a seed, depends on their place in the text."""

@@ -12,8 +12,10 @@ from typing import assert_never
 
 from novaql.language.ast import left_spine
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS
+from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
     MEMBER,
+    RANDOM,
     Aggregation,
     BinaryOp,
     Constant,
@@ -32,6 +34,7 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
     children,
+    type_of,
 )
 from novaql.planner.whole_range import RANGE_AGGREGATIONS, WHOLE_RANGE
 
@@ -39,10 +42,9 @@ _BY_OTHER_ROWS = frozenset({"bottomk", "limit_ratio", "limitk", "topk"})
 """Aggregations that choose among equal values by the order of series, which depends on the range,
 or that read the parameters of all steps together."""
 
-_BY_OTHER_THINGS = frozenset(
-    {"drop_empty_series", "end", "info", "limit_offset", "now", "rand", "rand_exponential",
-     "rand_normal", "range", "start", "union"}
-)  # fmt: skip
+_BY_OTHER_THINGS = RANDOM | frozenset(
+    {"drop_empty_series", "end", "info", "limit_offset", "now", "range", "start", "union"}
+)
 """Functions that depend on the range, on series that the plan does not name, on the order of
 series, on the clock or on chance."""
 
@@ -109,6 +111,8 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
             return None
         case FunctionCall(function=name) if name.partition(":")[0] not in _FUNCTIONS:
             return None
+        case FunctionCall(function="quantiles_over_time") if _some_scalar_varies(plan):
+            return None  # labels depend on the first step
         case BinaryOp():
             spine = left_spine(plan)
             below = [spine[0].left, *(node.right for node in spine)]
@@ -130,6 +134,11 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
             return _all(children(plan), lookback_ms)
         case _:
             assert_never(plan)
+
+
+def _some_scalar_varies(call: FunctionCall) -> bool:
+    scalars = (one for one in call.arguments if type_of(one) is ValueType.SCALAR)
+    return not all(isinstance(one, Constant | StepInvariant) for one in scalars)
 
 
 def _all(plans: Iterable[Plan], lookback_ms: int) -> Reach | None:

@@ -119,12 +119,18 @@ def test_a_cached_plan_is_refused_too(source: Source) -> None:
         query("up default 0", source, time=600, strict_promql=True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rate(requests_total[5m])",
+        "(sort(requests_total) * 2)",
+        "(requests_total + requests_total)",
+    ],
+)
 @pytest.mark.parametrize("name_removal", ["delayed", "eager"])
-def test_names_are_retained(source: Source, name_removal: str) -> None:
-    retained = query(
-        "rate(requests_total[5m]) keep_metric_names", source, time=600, name_removal=name_removal
-    )
-    dropped = query("rate(requests_total[5m])", source, time=600, name_removal=name_removal)
+def test_names_are_retained(source: Source, name_removal: str, text: str) -> None:
+    retained = query(f"{text} keep_metric_names", source, time=600, name_removal=name_removal)
+    dropped = query(text, source, time=600, name_removal=name_removal)
 
     assert [labels.get("__name__") for labels in retained.series] == ["requests_total"] * 2
     assert [labels.get("__name__") for labels in dropped.series] == [None, None]

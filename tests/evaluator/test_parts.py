@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.pipeline import batch_run
 from novaql.inputs.tables.table_source import TableSource
 from novaql.tsdb.model.labels import SeriesTable
-from novaql.tsdb.model.series_batch import SeriesBatch
+from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
+from novaql.tsdb.model.source import Selection
 from novaql.tsdb.runtime.compiled import Mode, available
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
@@ -54,3 +56,32 @@ def test_parts_are_worth_their_cost(
         evaluate(expr, source, query_options(start=600, end=6000, step=60))
 
     assert seen == [parts]
+
+
+class TimesOnly(TableSource):
+    """Its batches have other values where only times are wanted."""
+
+    def select(self, *arguments: Any, **options: Any) -> Selection:
+        found = super().select(*arguments, **options)
+        assert found.batches is not None
+        return replace(found, batches=[_with_times_only(ref) for ref in found.batches])
+
+
+def _with_times_only(ref: SeriesBatchRef) -> SeriesBatchRef:
+    def load() -> SeriesBatch:
+        batch = ref.load()
+        return replace(batch, values=np.zeros_like(batch.values))
+
+    return replace(ref, times_only=load)
+
+
+@pytest.mark.parametrize("expr", ["outlier_iqr_over_time", "tlast_change_over_time"])
+def test_counted_values_whose_presence_depends_on_values(expr: str) -> None:
+    values = np.ones((1, 20))
+    values[0, -1] = 100.0
+    batch = SeriesBatch.regular(np.zeros(1, np.int64), np.arange(20) * 15_000, values)
+    source = TimesOnly.from_batches(SeriesTable.from_dicts([{"__name__": "m"}]), [batch])
+    with KERNELS.forced(Mode.ON):
+        KERNELS.prepare()
+        found = evaluate(f"count({expr}(m[10m]))", source, query_options(time=285))
+    assert found.values.tolist() == [[1.0]]

@@ -170,7 +170,7 @@ def fold_batches(
     assert leaf is not None
     if not isinstance(accumulator, StripAccumulator):
         return False
-    times_only = accumulator.counts_only
+    times_only = accumulator.counts_only and not leaf.rollup.gaps
     if len(groups) * steps > FOLDED_IN_PLACE:
         _each_batch(
             leaf,

@@ -107,8 +107,8 @@ METRICSQL_OVER_TIME = by_name(
     ),
     Row(
         "quantiles_over_time", (STRING, SCALAR, MATRIX), VECTOR,
-        "Several quantiles of the values in the range: each becomes a series with φ in the label "
-        "named first. Retains the metric name.",
+        "Several quantiles of the values in the range: each becomes a series with φ, as it is at "
+        "the first step, in the label named first. Retains the metric name.",
         'quantiles_over_time("q", 0.5, 0.9, node_load1[1h])',
         repeated=1,
     ),

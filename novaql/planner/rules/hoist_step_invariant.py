@@ -5,6 +5,7 @@ from __future__ import annotations
 from novaql.language.ast import left_spine
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
+    RANDOM,
     BinaryOp,
     Constant,
     FunctionCall,
@@ -23,11 +24,10 @@ from novaql.planner.logical import (
 )
 from novaql.planner.whole_range import WHOLE_RANGE
 
-TIME_DEPENDENT = frozenset(
+TIME_DEPENDENT = RANDOM | frozenset(
     {
         "time", "timestamp", "predict_linear", "minute", "hour", "day_of_week", "day_of_month",
-        "day_of_year", "days_in_month", "month", "year", "rand", "rand_exponential", "rand_normal",
-        "start_of", "timezone_offset",
+        "day_of_year", "days_in_month", "month", "year", "start_of", "timezone_offset",
     }
 )  # fmt: skip
 """Functions whose value depends on the evaluation time even if their arguments do not."""

@@ -10,6 +10,7 @@ from novaql.language.value_types import ValueType
 from novaql.planner.label_flow import GROUPING, is_quiet, source_of, with_source
 from novaql.planner.logical import (
     LOOKS_AT_SELECTOR,
+    RANDOM,
     Aggregation,
     BinaryOp,
     FunctionCall,
@@ -18,6 +19,7 @@ from novaql.planner.logical import (
     RetainNames,
     Select,
     Shared,
+    StepInvariant,
     Subset,
     Window,
     children,
@@ -91,6 +93,8 @@ class _Census:
     def _enter(self, node: Plan) -> None:
         below = children(node)
         own = tuple(getattr(node, f.name) for f in fields(node) if f.name not in (*_BELOW, "span"))
+        if isinstance(node, FunctionCall) and node.function in RANDOM:
+            own = *own, node.span
         key = type(node), tuple(map(_exact, own)), tuple(self.number(child) for child in below)
         number = self._numbers.setdefault(key, len(self.entries))
         self._of_node[id(node)] = number
@@ -118,6 +122,8 @@ class _Census:
                 return ""
             case FunctionCall(function=name) if name in LOOKS_AT_SELECTOR:
                 return ""
+            case StepInvariant() if isinstance(child, Select):
+                return ""  # the parent may be such a function
             case RetainNames():
                 return ""  # its operand has names that are removed elsewhere
             case Aggregation(op=op) if op in GROUPING and source_of(child) is not None:

@@ -164,7 +164,7 @@ export const FUNCTIONS = {
   "present_over_time": {"signature": "(range vector)", "note": "1 for each series with any sample in the range"},
   "prometheus_buckets": {"signature": "(instant vector)", "note": "Buckets of VictoriaMetrics, with a label vmrange, as classic buckets with le, of which those that count nothing in the whole range of the query are left out"},
   "quantile_over_time": {"signature": "(scalar, range vector)", "note": "The φ-quantile of the values in the range, linear between neighbouring ranks"},
-  "quantiles_over_time": {"signature": "(string, scalar, …, range vector)", "note": "Several quantiles of the values in the range: each becomes a series with φ in the label named first"},
+  "quantiles_over_time": {"signature": "(string, scalar, …, range vector)", "note": "Several quantiles of the values in the range: each becomes a series with φ, as it is at the first step, in the label named first"},
   "rad": {"signature": "(instant vector)", "note": "Degrees turned into radians"},
   "rand": {"signature": "([scalar])", "note": "Random numbers from 0 up to 1, another one at each step; with a seed, the value of the argument at the first step, always the same ones"},
   "rand_exponential": {"signature": "([scalar])", "note": "Exponentially distributed random numbers with mean 1, another one at each step; with a seed, the value of the argument at the first step, always the same ones"},
