@@ -234,7 +234,7 @@ def test_a_wrong_query_is_bad_data_for_prometheus_clients(server: LocalServer, q
         ('{"query":1}', "/query"),
         ("{}", "/query"),
         ("[]", ""),
-        ('{"query":"1","time":NaN}', ""),
+        ('{"query":"1","time":NaN}', "/time"),
         ('{"query":"1","time":1e400}', "/time"),
         ('{"query":"1","query":"2"}', "/query"),
         ('{"query":"1","limit":"5"}', "/limit"),
