@@ -214,7 +214,7 @@ class _Query:
                         sliding = sliding_plan(wide.cuts, wide.batches)
                 except DAMAGE:
                     return None
-                if sliding is None:  # remembered without its megabytes, which would evict others
+                if sliding is None:  # cached without its arrays, which would evict other plans
                     wide = Planned(NO_SERIES, (), None, starts=False, deleted=self.deleted)
                 wide = replace(wide, sliding=sliding)
                 plans.put((what, "wider", *wider), wide)

@@ -79,8 +79,13 @@ def strip_cells(place: Ints, values: Floats, present: Bools | None) -> StripCell
 def by_group_and_step(
     parts: Sequence[StripCells], shape: tuple[int, int]
 ) -> tuple[Floats, Ints, Ints]:
-    """Move the values of each group and step next to each other. Returns (values, where those of
-    each group and step begin [G, J], their number [G, J]). parts: with groups as places."""
+    """Copy the values of each group and step next to each other.
+
+    parts  their places are the groups of the series
+    shape  [G, J], the numbers of groups and steps
+
+    Returns the values, and [G, J] where those of each group and step begin, and how many they are.
+    """
     numbers = np.zeros(shape)
     for cells in parts:
         KERNELS.call.fold_counts(tuple(cells), numbers)

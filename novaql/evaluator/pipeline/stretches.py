@@ -28,8 +28,7 @@ from novaql.tsdb.model.series_batch import SeriesBatch, SeriesBatchRef
 from novaql.tsdb.runtime.parallel import ordered_parallel
 
 STRETCH_CELLS = 1 << 21
-"""Cells of a stretch, those of series that have samples but no value included: 34 MiB, by series
-and by group."""
+"""Most cells of a stretch. Each value is in memory twice, by series and by group: 34 MiB."""
 CELLS_PER_SAMPLE = 2
 """With fewer cells, the matrix is computed: the samples, held from the first stretch to the last
 one, would take as much memory."""
