@@ -97,7 +97,6 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        gc.collect()
         gc.freeze()
         # Each test makes a server of thousands of objects: by default, collections take a fifth
         # of the time of a run.

@@ -7,6 +7,7 @@ for the few texts and relations that no JSON schema holds, which are listed here
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -22,8 +23,6 @@ from tests.support.contract.route_walk import Walk
 from tests.support.contract.schema_values import Place, Values
 from tests.support.servers.http_server import local_server
 
-VALUES = Values(document())
-PATHS: dict[str, Any] = VALUES.document["paths"]
 pytestmark = pytest.mark.slow
 NOVAQL, DASHBOARDS, ROUTING = "/v1/novaql.*", "/v1/dashboards", "/v1/alert-routing.*"
 BEYOND_A_SCHEMA = (
@@ -87,6 +86,17 @@ BEYOND_A_SCHEMA = (
 """Path, pointer, and what decides there beside the schema."""
 
 
+@functools.cache
+def values() -> Values:
+    """Values for the schemas of the OpenAPI document, which no worker derives while it collects."""
+    return Values(document())
+
+
+def operation_of(row: Row, method: str) -> dict[str, Any]:
+    found: dict[str, Any] = values().document["paths"][row.path][method.lower()]
+    return found
+
+
 @pytest.fixture(scope="module")
 def walk() -> Iterator[Walk]:
     with local_server() as server:
@@ -133,12 +143,12 @@ BODIES = [row for row in ROUTES if row.documented and row.body is not None]
 @pytest.mark.parametrize("row", BODIES, ids=[f"{r.verbs[0]} {r.path}" for r in BODIES])
 def test_bodies_are_checked_as_the_document_says(walk: Walk, row: Row) -> None:
     (method,) = row.verbs
-    operation = PATHS[row.path][method.lower()]
+    operation = operation_of(row, method)
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     headers = {**walk.server.bearer(), "Content-Type": "application/json"}
     wrong = []
-    for place in VALUES.places(schema, row.example):
-        for allowed, value in VALUES.tries(place):
+    for place in values().places(schema, row.example):
+        for allowed, value in values().tries(place):
             body = json.dumps(place.whole(value)).encode()
             answer = walk.server.client.request(
                 method, path_of(walk, row), content=body, headers=headers
@@ -150,16 +160,16 @@ def test_bodies_are_checked_as_the_document_says(walk: Walk, row: Row) -> None:
 
 
 def parameters_of(row: Row, method: str) -> list[dict[str, Any]]:
-    operation = PATHS[row.path][method.lower()]
-    return [dict(VALUES.resolved(one)) for one in operation.get("parameters", ())]
+    operation = operation_of(row, method)
+    return [dict(values().resolved(one)) for one in operation.get("parameters", ())]
 
 
 def texts_of(parameter: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
     """Texts for a parameter, and whether the document allows them."""
     schema = parameter["schema"]
     several = schema.get("type") == "array"
-    for place in VALUES.places(schema["items"] if several else schema):
-        for allowed, value in VALUES.tries(place):
+    for place in values().places(schema["items"] if several else schema):
+        for allowed, value in values().tries(place):
             if place.schema.get("type") == "string":
                 if isinstance(value, str):
                     yield allowed, value
@@ -176,7 +186,7 @@ QUERIES = [row for row in ROUTES if row.documented and row.query is not None]
 def test_parameters_are_checked_as_the_document_says(walk: Walk, row: Row) -> None:
     (method,) = row.verbs
     given = [one for one in parameters_of(row, method) if one["in"] == "query"]
-    others = {one["name"]: VALUES.least(one["schema"]) for one in given if one["required"]}
+    others = {one["name"]: values().least(one["schema"]) for one in given if one["required"]}
     headers = walk.server.bearer() | ({"Content-Type": "text/plain"} if row.takes else {})
     wrong = []
     for parameter in given:
@@ -239,7 +249,7 @@ def test_the_base_of_prometheus_checks_what_the_document_says(
     walk: Walk, row: Row, method: str
 ) -> None:
     given = {one["name"]: one for one in parameters_of(row, method) if one["in"] == "query"}
-    body = PATHS[row.path][method.lower()].get("requestBody")
+    body = operation_of(row, method).get("requestBody")
     if body is not None:
         form = body["content"]["application/x-www-form-urlencoded"]["schema"]
         given = {name: {"schema": schema} for name, schema in form["properties"].items()}
@@ -272,9 +282,11 @@ def test_headers_are_checked_as_the_document_says(walk: Walk) -> None:
         ("POST", "/v1/dashboards", "If-Match"),
         ("POST", "/v1/users", "Idempotency-Key"),
     ):
-        component = VALUES.document["components"]["parameters"][name.replace("-", "")]
-        place = Place(name, component["schema"], VALUES.validator(component["schema"]).is_valid, id)
-        texts = [(ok, text) for ok, text in VALUES.tries(place) if isinstance(text, str)]
+        component = values().document["components"]["parameters"][name.replace("-", "")]
+        place = Place(
+            name, component["schema"], values().validator(component["schema"]).is_valid, id
+        )
+        texts = [(ok, text) for ok, text in values().tries(place) if isinstance(text, str)]
         for allowed, text in texts:
             if text != text.strip() or not text.isascii():
                 continue  # blanks around a value are not part of it

@@ -51,7 +51,8 @@ def postgresql_url() -> str:
     folder = postgresql()
     name = f"novaql_{next(_numbers)}"
     with psycopg.connect(f"host={folder} user=novaql dbname=postgres", autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template_novaql')
+        # By default, each page of the template is written to the log: 2.4 times the CPU time.
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template_novaql STRATEGY file_copy')
     return f"postgresql://novaql@/{name}?host={folder}"
 
 
