@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scim2_server.service import ScimService
 from sqlalchemy import event
 
 from novaql.server.auth.roles import Role
@@ -72,7 +71,7 @@ def test_a_bulk_request_has_so_many_operations(idp: Idp, monkeypatch: pytest.Mon
     def read_bulk(*_: object) -> None:
         raise AssertionError("validated before it was counted")
 
-    monkeypatch.setattr(ScimService, "read_bulk", read_bulk)
+    monkeypatch.setattr("scim2_server.service.ScimService.read_bulk", read_bulk)
     empty: dict[str, Any] = {}
     inner: dict[str, Any] = {"data": {"Operations": [empty] * 1001}}
     for operations in ([empty] * 101, [empty] * 100_000, [inner]):
