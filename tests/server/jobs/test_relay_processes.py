@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.jobs.relay import Relay
 from tests.server.conftest import MASTER_KEY
+from tests.support.servers.forked import fork_context
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.relay_rig import (
     HANG_S,
@@ -103,10 +103,9 @@ def test_two_processes_relay_every_event_once(
     served: LocalServer, database: StateDatabase, tmp_path: Path
 ) -> None:
     publish(served, *["thing.happened"] * 60)
-    spawn = multiprocessing.get_context("spawn")
     url = database.url.render_as_string(hide_password=False)
     started = [tmp_path / f"started{number}" for number in range(2)]
-    processes = [spawn.Process(target=_relay_in_a_process, args=(url, str(s))) for s in started]
+    processes = [fork_context().Process(target=_relay_in_a_process, args=(url, str(s))) for s in started]
     for process in processes:
         process.start()
     for process in processes:
