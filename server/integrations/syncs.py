@@ -140,9 +140,11 @@ def vanish(unit: Unit, provider: Provider, sync: IntegrationSync) -> None:
         table.created_at <= began,
     )
     if type(provider).vanished is not Provider.vanished:
-        rows = unit.session.execute(select(table.external_id, table.data).where(*gone)).all()
-        for external_id, data in rows:
-            provider.vanished(unit, external_id, data.get("imported") or {})
+        for row in unit.session.execute(select(table).where(*gone)).scalars().all():
+            imported = row.data.get("imported") or {}
+            left = provider.vanished(unit, row.external_id, imported)
+            if left != imported:
+                row.data = {**row.data, "imported": dict(left)}
     counts = dict(sync.counts)
     found = select(table.kind, func.count()).where(*gone).group_by(table.kind)
     for kind, number in unit.session.execute(found).all():
