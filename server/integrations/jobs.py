@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError
 from novaql.server.integrations.connecting import (
@@ -16,6 +17,7 @@ from novaql.server.integrations.connecting import (
     Pending,
     complete,
     end_pending,
+    may_finish,
     pending_of,
     without_sync,
 )
@@ -40,7 +42,15 @@ from novaql.server.integrations.provider import (
     SyncPage,
 )
 from novaql.server.integrations.providers import provider_named
-from novaql.server.integrations.syncs import SYNC, end_sync, new_sync, next_sync, store, vanish
+from novaql.server.integrations.syncs import (
+    SYNC,
+    cancel_sync,
+    end_sync,
+    new_sync,
+    next_sync,
+    store,
+    vanish,
+)
 from novaql.server.integrations.tables import Integration, IntegrationSync
 from novaql.server.jobs.job import backoff
 from novaql.server.jobs.runner import JobKind, JobRun
@@ -90,10 +100,13 @@ def _sync(job: JobRun) -> None:
 
 
 def _begun(job: JobRun) -> tuple[Provider | None, _Running | None]:
-    """Begin the queued sync, continue one whose process was killed, or begin a scheduled one."""
+    """Begin the queued sync, continue one whose process was killed, or begin a scheduled one. A
+    connection that needs its user again has no syncs."""
     with job.note() as unit:
         row = unit.find(Integration, job.key, lock=True)
         if row is None or row.status != "connected" or row.credentials is None:
+            if row is not None:
+                cancel_sync(unit, row)
             return None, None
         provider = provider_named(unit.settings, row.provider)
         sync = None if row.sync_id is None else unit.find(IntegrationSync, row.sync_id, lock=True)
@@ -193,18 +206,22 @@ def _next_run(job: JobRun) -> datetime | None:
 
 
 def _poll(job: JobRun) -> None:
-    """Poll the device flow once, unless it has expired. `slow_down` lengthens the interval."""
+    """Poll the device flow once, unless it has expired. `slow_down` lengthens the interval. A code
+    flow only expires."""
     with job.read() as unit:
         row = unit.find(Integration, job.key)
         pending = None if row is None else pending_of(unit, row)
-        if row is None or pending is None or pending.device_code is None:
+        if row is None or pending is None or row.pending_until is None:
             return
         provider = provider_named(unit.settings, row.provider)
         sealed, interval = row.pending, row.interval_s or USUAL_INTERVAL_S
-        expired = row.pending_until is not None and row.pending_until <= unit.now()
+        until, expired = row.pending_until, row.pending_until <= unit.now()
     if expired:
-        _end_device(job, sealed, "expired")
+        _end_flow(job, sealed, "expired")
         return
+    if pending.device_code is None:
+        with job.finish(again_at=until):
+            return
     settings = provider.Settings.model_validate(pending.settings)
     try:
         tokens = poll_device(
@@ -228,9 +245,9 @@ def _after_error(job: JobRun, sealed: str | None, interval: float, problem: Refu
         slower = max(interval + SLOWER_S, problem.interval_s or 0.0)
         _poll_again(job, sealed, slower, slower)
     elif problem.error == "expired_token":
-        _end_device(job, sealed, "expired")
+        _end_flow(job, sealed, "expired")
     else:  # access_denied, or an error that another poll does not change
-        _end_device(job, sealed, "denied")
+        _end_flow(job, sealed, "denied")
 
 
 def _poll_again(job: JobRun, sealed: str | None, wait: float, interval: float) -> None:
@@ -240,22 +257,30 @@ def _poll_again(job: JobRun, sealed: str | None, wait: float, interval: float) -
             row.interval_s = interval
 
 
-def _end_device(job: JobRun, sealed: str | None, status: str) -> None:
+def _end_flow(job: JobRun, sealed: str | None, status: str) -> None:
     with job.finish() as unit:
         row = unit.find(Integration, job.key, lock=True)
         if row is not None and row.pending == sealed:
-            end_pending(unit, row, status)
-            data = {"provider": row.provider, "reason": status}
-            unit.publish("integration.connect_failed", data)
+            _failed_flow(unit, row, status)
+
+
+def _failed_flow(unit: Unit, row: Integration, status: str) -> None:
+    end_pending(unit, row, status)
+    unit.publish("integration.connect_failed", {"provider": row.provider, "reason": status})
 
 
 def _finish_device(
     job: JobRun, provider: Provider, sealed: str | None, pending: Pending, tokens: Tokens
 ) -> None:
     with job.finish() as unit:
-        row = without_sync(unit, job.key)
-        if row is None or row.pending != sealed:
+        found = unit.find(Integration, job.key)  # a new flow waits for this job's row
+        if found is None or found.pending != sealed:
             return
+        if not may_finish(job.context, found, unit.find(User, found.pending_user or "")):
+            _failed_flow(unit, found, "denied")
+            return
+        row = without_sync(unit, job.key)
+        assert row is not None
         credentials = Credentials(pending.settings).with_tokens(tokens)
         connection = Connection(provider, Flow.DEVICE, credentials, pending.public)
         user_id = row.pending_user or ""
