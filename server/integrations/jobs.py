@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from novaql import QueryCancelled
 from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError
@@ -72,31 +73,27 @@ class _Running:
 
 def _sync(job: JobRun) -> None:
     """Read all pages that follow the last stored one; store each, the last one with the end."""
-    provider, running = _begun(job)
-    if provider is None or running is None:
+    provider, begun = _begun(job)
+    if provider is None or begun is None:
         with job.finish():
             return
-    most = job.context.settings.integration_max_pages
+    running, most = begun, job.context.settings.integration_max_pages
     try:
-        link = AccountLink(job.context, provider, job.key)
+        link = AccountLink(job.context, provider, job.key, cancellation=job.cancellation)
         while (page := _read(provider, link, running, most)).more:
             running = _stored(job, running, page)
+        _complete(job, provider, running, page)
     except ProviderFault as fault:
         _failed(job, running, fault)
-        return
     except (*NOT_UNDERSTOOD, ServerError) as problem:
         text = f"the answer cannot be read: {type(problem).__name__}"
         _failed(job, running, ProviderFault(Reason.PROVIDER_ERROR, text))
-        return
-    with job.finish(again_at=_next_run(job)) as unit:
-        row, sync = _own(unit, job.key, running.sync_id)
-        if row is None or sync is None:
+    except QueryCancelled:  # the server stops, or this run was long: another one continues
+        if running is begun:
+            _failed(job, running, ProviderFault(Reason.TIMEOUT, "a page was not read in one run"))
             return
-        _add(unit, row, sync, page)
-        row.cursor = page.cursor
-        if sync.whole:
-            vanish(unit, provider, sync)
-        end_sync(unit, row, sync, None)
+        with job.finish(again_at=job.context.clock.now()):
+            return
 
 
 def _begun(job: JobRun) -> tuple[Provider | None, _Running | None]:
@@ -134,6 +131,19 @@ def _stored(job: JobRun, running: _Running, page: SyncPage) -> _Running:
         _add(unit, row, sync, page)
         sync.tries = 0
         return _Running(sync.id, sync.cursor, sync.pages)
+
+
+def _complete(job: JobRun, provider: Provider, running: _Running, page: SyncPage) -> None:
+    """Store the last page, and end the sync."""
+    with job.finish(again_at=_next_run(job)) as unit:
+        row, sync = _own(unit, job.key, running.sync_id)
+        if row is None or sync is None:
+            return
+        _add(unit, row, sync, page)
+        row.cursor = page.cursor
+        if sync.whole:
+            vanish(unit, provider, sync)
+        end_sync(unit, row, sync, None)
 
 
 def _add(unit: Unit, row: Integration, sync: IntegrationSync, page: SyncPage) -> None:
@@ -231,27 +241,34 @@ def _poll(job: JobRun) -> None:
             job.context.clock.now(),
         )
     except Refused as problem:
-        _after_error(job, sealed, interval, problem)
+        _after_error(job, sealed, interval, until, problem)
     except ProviderFault as fault:  # RFC 8628: after a timeout, poll less often
-        _poll_again(job, sealed, max(interval * 2, fault.retry_after_s or 0.0), interval)
+        wait = max(interval * 2, fault.retry_after_s or 0.0)
+        _poll_again(job, sealed, wait, interval, until)
     else:
         _finish_device(job, provider, sealed, pending, tokens)
 
 
-def _after_error(job: JobRun, sealed: str | None, interval: float, problem: Refused) -> None:
+def _after_error(
+    job: JobRun, sealed: str | None, interval: float, until: datetime, problem: Refused
+) -> None:
     if problem.error == "authorization_pending":
-        _poll_again(job, sealed, interval, interval)
+        _poll_again(job, sealed, interval, interval, until)
     elif problem.error == "slow_down":
         slower = max(interval + SLOWER_S, problem.interval_s or 0.0)
-        _poll_again(job, sealed, slower, slower)
+        _poll_again(job, sealed, slower, slower, until)
     elif problem.error == "expired_token":
         _end_flow(job, sealed, "expired")
     else:  # access_denied, or an error that another poll does not change
         _end_flow(job, sealed, "denied")
 
 
-def _poll_again(job: JobRun, sealed: str | None, wait: float, interval: float) -> None:
-    with job.finish(again_at=job.context.clock.now() + timedelta(seconds=wait)) as unit:
+def _poll_again(
+    job: JobRun, sealed: str | None, wait: float, interval: float, until: datetime
+) -> None:
+    """Poll after a wait; at the end of the flow, the job only ends it."""
+    again = min(job.context.clock.now() + timedelta(seconds=wait), until)
+    with job.finish(again_at=again) as unit:
         row = unit.find(Integration, job.key, lock=True)
         if row is not None and row.pending == sealed:
             row.interval_s = interval

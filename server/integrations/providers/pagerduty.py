@@ -19,6 +19,7 @@ from pydantic import Field
 from novaql.server.clock import parse_time
 from novaql.server.integrations.import_schedules import ScheduleImport
 from novaql.server.integrations.import_services import CatalogSettings, ServiceImport
+from novaql.server.integrations.listing import check_size
 from novaql.server.integrations.pagerduty_schedules import planned
 from novaql.server.integrations.provider import (
     Flow,
@@ -126,6 +127,7 @@ def _listed(link: Link, part: str, offset: int, size: int) -> tuple[list[dict[st
     answer = link.get(f"/{part}?limit={size}&offset={offset}{filters}").json
     if not isinstance(answer, dict) or not isinstance(answer.get(part), list):
         raise ProviderFault(Reason.PROVIDER_ERROR, f"the answer is not a list of {part}")
+    check_size(answer[part], size)
     return answer[part], bool(answer.get("more"))
 
 

@@ -113,6 +113,16 @@ def test_an_incident_that_people_resolve_is_not_opened_again_after_a_gap(
     assert statuses(rig) == ["resolved"]
 
 
+def test_a_last_page_that_cannot_be_stored_ends_the_sync() -> None:
+    with integration_rig(integration_sync_tries=1) as rig:
+        blank = {**alert(" "), "labels": {}, "annotations": {}}
+        connected(rig, blank, open_incidents=True)
+
+        (sync,) = rig.get("/alertmanager/syncs")["data"]
+        assert (sync["status"], sync["error"]["reason_code"]) == ("failed", "provider_error")
+        next_sync(rig, alert("Slow"))
+
+
 def test_the_limit_of_open_incidents_is_an_error_of_the_import() -> None:
     with integration_rig(max_open_incidents=1) as rig:
         connected(rig, alert("A"), alert("B"), open_incidents=True, severities={"critical": "sev1"})

@@ -329,6 +329,18 @@ def test_a_device_flow_survives_a_huge_interval(rig: IntegrationRig) -> None:
     assert rig.status() == "connecting"
 
 
+def test_a_device_flow_with_a_long_interval_expires_in_time(rig: IntegrationRig) -> None:
+    rig.fake.fail("/token", (400, {"error": "slow_down", "interval": 3600}))
+    rig.post("/fake/connect", {"flow": "device"})
+    rig.step(5)
+    rig.step(894)
+    assert rig.status() == "connecting"
+    rig.step(1)
+
+    assert rig.status() == "expired"
+    assert len(rig.fake.of("/token")) == 1
+
+
 @pytest.mark.parametrize("url", ["http://[::1", "javascript:alert(1)", "https://", "x"])
 def test_a_device_flow_without_a_web_page_does_not_begin(rig: IntegrationRig, url: str) -> None:
     answer = {"device_code": "d", "user_code": "u", "verification_uri": url, "expires_in": 900}

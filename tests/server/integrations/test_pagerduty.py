@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.messages.pagerduty_schedules import layer, schedule
-from tests.support.servers.integration_rig import IntegrationRig
+from tests.support.servers.integration_rig import START, IntegrationRig
 from tests.support.servers.json_peer import JsonPeer, Query, json_peer
 
 KEY = "pd-secret-key"
@@ -238,6 +238,19 @@ def test_a_rate_limit_delays_the_next_attempt(rig: IntegrationRig, peer: JsonPee
     rig.step(80)
     assert len(peer.asked) == asked
     rig.step(15)
+
+    assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("name", ["ratelimit-reset", "x-ratelimit-reset"])
+def test_another_failure_does_not_wait_for_the_reset_of_the_rate_limit(
+    rig: IntegrationRig, peer: JsonPeer, name: str
+) -> None:
+    rig.post("/pagerduty/connect", {"base_url": peer.url, "api_key": KEY})
+    reset = "3000" if name == "ratelimit-reset" else f"{START.timestamp() + 3000:.0f}"
+    peer.faults.append((502, {}, {name: reset, "x-ratelimit-remaining": "4999"}))
+    rig.server.run_jobs()
+    rig.step(2)
 
     assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "succeeded"
 

@@ -13,6 +13,7 @@ from novaql.server.db.tables import Event, Job
 from novaql.server.history import RETENTIONS
 from novaql.server.integrations.tables import IntegrationResource
 from novaql.server.jobs.housekeeping import forget
+from novaql.server.jobs.job import JobCancellation
 from tests.support.servers.fake_provider import KEY
 from tests.support.servers.integration_rig import IntegrationRig, integration_rig
 
@@ -114,6 +115,29 @@ def test_an_interrupted_sync_resumes_behind_its_last_stored_page(rig: Integratio
     assert sync["status"] == "succeeded"
     assert sync["counts"] == {"service": {"added": 4}}
     assert rig.fake.asked[asked:] == ["/resources"]  # the second page alone
+
+
+@pytest.mark.parametrize(("stops_at", "reason"), [(1, None), (0, "timeout")])
+def test_a_sync_ends_with_its_server_and_resumes(
+    rig: IntegrationRig, monkeypatch: pytest.MonkeyPatch, stops_at: int, reason: str | None
+) -> None:
+    requests = iter(range(100))
+    stops = property(lambda _: next(requests) == stops_at)
+    rig.fake.resources = [service(f"n{n}") for n in range(5)]
+    rig.connect_key()
+    asked = len(rig.fake.asked)
+    with monkeypatch.context() as patched:
+        patched.setattr(JobCancellation, "cancelled", stops)
+        with pytest.raises(RuntimeError, match="more than 1 jobs"):
+            rig.server.runner.run_due(most=1)
+    (sync,) = rig.get("/fake/syncs")["data"]
+    assert (sync["status"], sync["pages"]) == ("running", stops_at)
+    assert (sync["error"] or {"reason_code": None})["reason_code"] == reason
+    rig.step(5)
+
+    (sync,) = rig.get("/fake/syncs")["data"]
+    assert (sync["status"], sync["counts"]) == ("succeeded", {"service": {"added": 5}})
+    assert rig.fake.asked[asked:] == ["/resources"] * 3
 
 
 def test_a_sync_fails_after_some_attempts_and_the_next_one_begins_again() -> None:
