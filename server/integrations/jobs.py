@@ -182,10 +182,10 @@ def _failed(job: JobRun, running: _Running, fault: ProviderFault) -> None:
         sync = unit.find(IntegrationSync, running.sync_id)
         tries = 1 if sync is None else sync.tries + 1
     lasting = fault.reason in _LASTING or tries >= job.context.settings.integration_sync_tries
-    wait = backoff(tries)
-    if fault.retry_after_s is not None:
-        wait = max(wait, timedelta(seconds=fault.retry_after_s))
-    again = _next_run(job) if lasting else job.context.clock.now() + wait
+    least = job.context.clock.now() + timedelta(seconds=fault.retry_after_s or 0.0)
+    again = _next_run(job) if lasting else job.context.clock.now() + backoff(tries)
+    if again is not None:
+        again = max(again, least)
     with job.finish(again_at=again) as unit:
         row, sync = _own(unit, job.key, running.sync_id)
         if row is None or sync is None:

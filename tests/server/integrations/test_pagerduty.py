@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.messages.pagerduty_schedules import layer, schedule
-from tests.support.servers.integration_rig import START, IntegrationRig
+from tests.support.servers.integration_rig import START, IntegrationRig, integration_rig
 from tests.support.servers.json_peer import JsonPeer, Query, json_peer
 
 KEY = "pd-secret-key"
@@ -240,6 +240,19 @@ def test_a_rate_limit_delays_the_next_attempt(rig: IntegrationRig, peer: JsonPee
     rig.step(15)
 
     assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "succeeded"
+
+
+def test_a_failed_sync_is_followed_when_the_rate_limit_allows_it(peer: JsonPeer) -> None:
+    with integration_rig(integration_sync_tries=1) as rig:
+        rig.post("/pagerduty/connect", {"base_url": peer.url, "api_key": KEY})
+        peer.faults.append((429, {}, {"Retry-After": "1800"}))
+        rig.server.run_jobs()
+        assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "failed"
+        asked = len(peer.asked)
+        rig.step(1799)
+        assert len(peer.asked) == asked
+        rig.step(1)
+        assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("name", ["ratelimit-reset", "x-ratelimit-reset"])
