@@ -98,7 +98,7 @@ def _dashboard(link: Link, uid: str) -> dict[str, Any] | None:
 
 
 def _resource(one: dict[str, Any], found: dict[str, Any], base: str) -> Resource:
-    path = one.get("url")
+    path, version = one.get("url"), found["dashboard"].get("version")
     return Resource(
         "dashboard",
         str(one["uid"]),
@@ -106,7 +106,7 @@ def _resource(one: dict[str, Any], found: dict[str, Any], base: str) -> Resource
         {
             "folder": one.get("folderTitle"),
             "tags": one.get("tags", []),
-            "version": found["dashboard"].get("version"),
+            "version": version if isinstance(version, int) else None,
         },
         url=base + path if isinstance(path, str) and path.startswith("/") else None,
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from novaql.server.integrations.provider import Link, Reply
+from novaql.server.integrations.providers.pagerduty import PAGERDUTY
 from tests.support.messages.pagerduty_schedules import layer, schedule
 from tests.support.servers.integration_rig import START, IntegrationRig, integration_rig
 from tests.support.servers.json_peer import JsonPeer, Query, json_peer
@@ -226,6 +228,40 @@ def test_a_schedule_that_cannot_be_expressed_is_not_created(
 
     assert schedules(rig) == []
     assert plan(rig)["not_imported"] == ["layer Layer 1: its turns are shorter than an hour"]
+
+
+class Whole(dict[str, Any]):
+    """A schedule that counts how many of them exist."""
+
+    alive = most = 0
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        Whole.alive += 1
+        Whole.most = max(Whole.most, Whole.alive)
+
+    def __del__(self) -> None:
+        Whole.alive -= 1
+
+
+class ScheduleLink:
+    """An account with a full page of schedules."""
+
+    settings = PAGERDUTY.Settings(api_key=KEY)
+    now = START
+
+    def get(self, url: str) -> Reply:
+        if url.startswith("/schedules?"):
+            return Reply(200, {}, {"schedules": [{"id": f"PS{n}"} for n in range(20)]})
+        return Reply(200, {}, {"schedule": Whole(schedule(layer()))})
+
+
+def test_whole_schedules_are_read_one_after_another() -> None:
+    """Each may be as large as an answer."""
+    page = PAGERDUTY.sync(cast("Link", ScheduleLink()), "schedules 0")
+
+    assert (len(page.resources), len(page.imports)) == (20, 20)
+    assert Whole.most <= 2
 
 
 @pytest.mark.slow
