@@ -43,6 +43,11 @@ from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
 _MONTH, _YEARS = timedelta(days=30), timedelta(days=800)
 _MOMENT = timedelta(days=1)
 _NOW = timedelta()
+_DEPLOYED = case(
+    (IntegrationResource.at <= IntegrationResource.created_at, IntegrationResource.at),
+    else_=IntegrationResource.created_at,
+)
+"""When a deploy has ended: no time in the future, which another system may report, retains it."""
 
 RETENTIONS: tuple[Retention, ...] = (
     Retention(
@@ -89,7 +94,7 @@ RETENTIONS: tuple[Retention, ...] = (
         IntegrationResource,
         func.coalesce(
             IntegrationResource.vanished_at,
-            case((IntegrationResource.kind == "deploy", IntegrationResource.at)),
+            case((IntegrationResource.kind == "deploy", _DEPLOYED)),
         ),
         None,
     ),

@@ -6,23 +6,35 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from novaql.server.dashboards.schema import Note
+from novaql.server.errors import invalid
 
 # Sources with PromQL: the plug-ins of Prometheus and of clouds have `prometheus` in the name.
 # A panel of several sources has the type `datasource`; each of its queries names its own source.
 _OTHERS = ("datasource", "victoriametrics-metrics-datasource", "victoriametrics-datasource")
 
 
+MOST_NOTES = 5_000
+"""The most parts of a dashboard that an import drops or changes; a dashboard with more is not
+imported, so that a small document has no large report."""
+
+
 class Report:
-    """Dropped and changed parts, in the order of the document."""
+    """Dropped and changed parts, in the order of the document. Raises `InvalidRequest` beyond
+    `MOST_NOTES`."""
 
     def __init__(self) -> None:
         self.notes: list[Note] = []
 
     def dropped(self, path: str, reason: str) -> None:
-        self.notes.append(Note(path=path, action="dropped", reason=reason))
+        self._add(Note(path=path, action="dropped", reason=reason))
 
     def changed(self, path: str, reason: str) -> None:
-        self.notes.append(Note(path=path, action="changed", reason=reason))
+        self._add(Note(path=path, action="changed", reason=reason))
+
+    def _add(self, note: Note) -> None:
+        if len(self.notes) >= MOST_NOTES:
+            raise invalid("/dashboard", f"more than {MOST_NOTES} parts cannot be imported")
+        self.notes.append(note)
 
     def dropped_fields(self, at: str, part: Part, names: Mapping[str, str]) -> None:
         """Report which of these fields the part has. The values of `names` describe them."""

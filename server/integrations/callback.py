@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Query
@@ -21,6 +22,7 @@ from novaql.server.integrations.connecting import (
     complete,
     digest,
     end_pending,
+    may_finish,
     pending_of,
     without_sync,
 )
@@ -81,11 +83,7 @@ def _opened(context: ServerContext, state: str) -> ServerContext:
         row, tenant = found[0], found[1]
         user: User | None = found[2]
         usual = context.access.default_principal
-        if user is None:  # began while the server required no tokens
-            allowed = context.access.accounts is None and row.pending_user == usual.user_id
-        else:
-            allowed = user.status == "active" and Role(user.role).covers(Role.ADMIN)
-        if not allowed:
+        if not may_finish(context, row, user):
             raise _refusal()
         principal = Principal(
             id=row.id,
@@ -118,6 +116,9 @@ def _finish(request: Request, context: ServerContext, query: CallbackQuery) -> C
         problem = _problem(provider, pending, query)
         if late or problem is not None:
             end_pending(unit, row, "expired" if late else "denied")
+        else:  # the flow must not expire while the provider redeems the code
+            least = unit.now() + timedelta(seconds=2 * unit.settings.integration_timeout_s)
+            row.pending_until = max(row.pending_until or least, least)
     if late or pending is None:
         raise _refusal()
     if problem is not None:
@@ -129,7 +130,8 @@ def _finish(request: Request, context: ServerContext, query: CallbackQuery) -> C
             row = unit.get(Integration, principal.id, "integration", lock=True)
             if row.pending == sealed:
                 end_pending(unit, row, "denied")
-                note_fault(unit, row, fault if isinstance(fault, ProviderFault) else None)
+                if row.credentials is None and isinstance(fault, ProviderFault):
+                    note_fault(unit, row, fault)
         raise Impossible(
             f"the provider does not redeem the code: {fault}", code="exchange_failed"
         ) from None

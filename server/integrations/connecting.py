@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
+from novaql.server.auth.roles import Role
 from novaql.server.db.engine import flushed_or
+from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
 from novaql.server.http.preparing import Preparation
@@ -28,9 +30,11 @@ from novaql.server.integrations.providers import provider_named
 from novaql.server.integrations.shown import snapshot
 from novaql.server.integrations.syncs import SYNC, begin_sync, cancel_sync
 from novaql.server.integrations.tables import Integration
+from novaql.server.tenants.context import ServerContext
 
 DEVICE = "integrations.device"
-"""The kind of the job that polls a device flow."""
+"""The kind of the job that polls a device flow, and ends a flow of either kind that the user has
+not finished in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def check_wanted(preparation: Preparation) -> Wanted:
 
 
 def found_or_new(unit: Unit, wanted: Wanted, *, replaced: bool = False) -> Integration:
-    """Lock the row of a provider, or add one. An unfinished device flow ends.
+    """Lock the row of a provider, or add one. The job of an unfinished flow ends.
 
     replaced  the credentials change now, so the sync ends, too
     """
@@ -153,6 +157,7 @@ def begin_oauth(unit: Unit, row: Integration, wanted: Wanted, redirect_uri: str)
     )
     row.state_digest = digest(state)
     unit.record(row, "integration.connect", before, snapshot)
+    unit.enqueue(DEVICE, key=row.id, run_at=row.pending_until)
     return authorize_url(wanted.provider.oauth(settings), redirect_uri, state, verifier)
 
 
@@ -213,6 +218,17 @@ def pending_of(unit: Unit, row: Integration) -> Pending | None:
     if row.pending is None:
         return None
     return Pending(**orjson.loads(unit.unseal(row.pending, f"integration:{row.id}:pending")))
+
+
+def may_finish(context: ServerContext, row: Integration, user: User | None) -> bool:
+    """Whether the user who began a flow may still connect integrations.
+
+    user  None: there is no such user, because the server required no tokens
+    """
+    if user is None:
+        usual = context.access.default_principal
+        return context.access.accounts is None and row.pending_user == usual.user_id
+    return user.status == "active" and Role(user.role).covers(Role.ADMIN)
 
 
 def digest(state: str) -> str:

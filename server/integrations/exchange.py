@@ -80,7 +80,7 @@ class Exchange:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError, zlib.error):
             raise ProviderFault(Reason.PROVIDER_ERROR, "the answer is not HTTP") from None
         if not any_status and not 200 <= status < 300:
-            raise self._fault(status, answered)
+            raise self.fault_of(status, answered)
         return Reply(status, answered, _parsed(body, lenient=any_status))
 
     def _sent(
@@ -101,12 +101,13 @@ class Exchange:
             answered = {name.lower(): value for name, value in answer.headers.items()}
             return answer.status_code, answered, b"".join(parts)
 
-    def _fault(self, status: int, headers: Mapping[str, str]) -> ProviderFault:
-        wait = self._wait(headers)
+    def fault_of(self, status: int, headers: Mapping[str, str]) -> ProviderFault:
+        """The fault that a status which is not 2xx means."""
         limited = status == 429 or (
             status == 403
             and (headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers)
         )
+        wait = self._wait(headers, limited=limited)
         if limited:
             text = "the provider limits the rate of requests"
             return ProviderFault(Reason.RATE_LIMITED, text, status=status, retry_after_s=wait)
@@ -121,8 +122,11 @@ class Exchange:
             text += "; redirects are not followed"
         return ProviderFault(Reason.PROVIDER_ERROR, text, status=status, retry_after_s=wait)
 
-    def _wait(self, headers: Mapping[str, str]) -> float | None:
-        """The wait that Retry-After, or the reset of a rate limit, requires, in seconds."""
+    def _wait(self, headers: Mapping[str, str], *, limited: bool) -> float | None:
+        """The wait that Retry-After, or the reset of a rate limit, requires, in seconds.
+
+        limited  the limit is the reason: many providers send its reset with every answer
+        """
         now = self.clock.now().timestamp()
         text = headers.get("retry-after", "").strip()
         seconds = headers.get("ratelimit-reset", "").strip()
@@ -134,6 +138,8 @@ class Exchange:
                 found = parsedate_to_datetime(text).timestamp() - now
             except (ValueError, OverflowError):
                 return None
+        elif not limited:
+            return None
         elif seconds.isascii() and seconds.isdigit():
             found = float(seconds[:9])
         elif reset.isascii() and reset.isdigit():

@@ -8,7 +8,7 @@ from typing import Any
 
 from novaql.server.db.unit import Unit
 from novaql.server.integrations.occurrences import report
-from novaql.server.integrations.provider import Occurrence
+from novaql.server.integrations.provider import Imported, Occurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,12 @@ class AlertImport:
         return {"incident_id": found, "started": self.started}
 
 
-def resolve_ended(unit: Unit, provider: str, external_id: str) -> None:
-    """Resolve the incident of an alert that has ended, if it is open."""
+def resolve_ended(unit: Unit, provider: str, external_id: str, imported: Imported) -> Imported:
+    """Resolve the incident of an alert that has ended, if it is open. Return the result of its
+    import without the start: an Alertmanager that restarts lists the same alerts again only when
+    Prometheus has sent them, with their old starts, and they trigger incidents again."""
+    if not imported.get("incident_id"):
+        return imported
     ended = Occurrence("", "", (), "", external_id, resolve=True)
-    report(unit, provider, ended, {}, f"the alert has ended at {provider}")
+    resolved = report(unit, provider, ended, {}, f"the alert has ended at {provider}")
+    return imported if resolved is None else {**imported, "started": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +27,13 @@ class DashboardImport:
 
     uid     at Grafana;  digest: of what Grafana has sent
     body    None: it cannot be converted, and `problem` is the reason
-    notes   what the conversion dropped or changed
+    report  what the conversion dropped or changed, limited
     """
 
     uid: str
     digest: str
     body: SaveDashboard | None
-    notes: Sequence[str]
+    report: Mapping[str, Any]
     problem: str = ""
 
     @property
@@ -55,7 +55,7 @@ class DashboardImport:
         else:
             body = self.body.model_copy(update={"id": known.id, "version": known.version})
         row, _ = save(unit, body, _caller(unit, user_id), None)
-        return {"dashboard_id": row.id, "digest": self.digest, **reported(self.notes)}
+        return {"dashboard_id": row.id, "digest": self.digest, **self.report}
 
 
 def dashboard_import(uid: str, dashboard: Mapping[str, Any]) -> DashboardImport:
@@ -65,9 +65,9 @@ def dashboard_import(uid: str, dashboard: Mapping[str, Any]) -> DashboardImport:
         body, notes = imported(dashboard, Tries().one)
         check_dashboard(body, Tries())
     except ServerError as problem:
-        return DashboardImport(uid, digest, None, (), problem.message)
+        return DashboardImport(uid, digest, None, {}, problem.message)
     shown = [f"{note.path}: {note.action}: {note.reason}" for note in notes]
-    return DashboardImport(uid, digest, body, shown)
+    return DashboardImport(uid, digest, body, reported(shown))
 
 
 def _caller(unit: Unit, user_id: str) -> Principal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from novaql.server.db.tenant_limits import remaining
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError
 from novaql.server.integrations.provider import Resource, SyncPage
-from novaql.server.integrations.syncs import COUNTED, LIMIT
+from novaql.server.integrations.syncs import COUNTED, LIMIT, short_id
 from novaql.server.integrations.tables import Integration, IntegrationResource
 
 _LONGEST_TEXT = 300
@@ -28,35 +28,40 @@ def with_imports(unit: Unit, row: Integration, page: SyncPage) -> Sequence[Resou
     """
     if not page.imports:
         return page.resources
-    known = _known(unit, row.provider, [one.key for one in page.imports])
+    unique = {(one.key[0], short_id(one.key[1])): one for one in page.imports}
+    known, listed = _known(unit, row.provider, unique)
     fits = remaining(unit, LIMIT, IntegrationResource, *COUNTED) >= len(page.resources)
     results: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for one in page.imports:
-        if one.key not in known and not fits:
+    for key, one in unique.items():
+        if key not in listed and not fits:
             continue
-        former = {k: v for k, v in known.get(one.key, {}).items() if k != "error"}
+        former = {k: v for k, v in known.get(key, {}).items() if k != "error"}
         try:
-            results[one.key] = one.save(unit, row.connected_by or "", former)
+            results[key] = one.save(unit, row.connected_by or "", former)
         except ServerError as problem:
-            results[one.key] = {**former, "digest": "", "error": problem.message[:_LONGEST_TEXT]}
+            results[key] = {**former, "digest": "", "error": problem.message[:_LONGEST_TEXT]}
     return [
         replace(one, data={**one.data, "imported": dict(results[key])})
-        if (key := (one.kind, one.external_id)) in results
+        if (key := (one.kind, short_id(one.external_id))) in results
         else one
         for one in page.resources
     ]
 
 
 def _known(
-    unit: Unit, provider: str, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The results of the last sync, of the resources that have a row."""
+    unit: Unit, provider: str, keys: Iterable[tuple[str, str]]
+) -> tuple[dict[tuple[str, str], Mapping[str, Any]], set[tuple[str, str]]]:
+    """The results of the last sync, of the resources that have a row; and the resources among them
+    that have not vanished, which the limit counts already."""
     table = IntegrationResource
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    listed: set[tuple[str, str]] = set()
     for part in batches(sorted({external_id for _, external_id in keys})):
-        statement = select(table.kind, table.external_id, table.data).where(
+        statement = select(table.kind, table.external_id, table.data, table.vanished_at).where(
             table.provider == provider, table.external_id.in_(part)
         )
-        for kind, external_id, data in unit.session.execute(statement).all():
+        for kind, external_id, data, vanished_at in unit.session.execute(statement).all():
             found[(kind, external_id)] = data.get("imported") or {}
-    return found
+            if vanished_at is None:
+                listed.add((kind, external_id))
+    return found, listed

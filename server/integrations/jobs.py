@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from novaql import QueryCancelled
+from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError
 from novaql.server.integrations.connecting import (
@@ -16,6 +18,7 @@ from novaql.server.integrations.connecting import (
     Pending,
     complete,
     end_pending,
+    may_finish,
     pending_of,
     without_sync,
 )
@@ -40,7 +43,15 @@ from novaql.server.integrations.provider import (
     SyncPage,
 )
 from novaql.server.integrations.providers import provider_named
-from novaql.server.integrations.syncs import SYNC, end_sync, new_sync, next_sync, store, vanish
+from novaql.server.integrations.syncs import (
+    SYNC,
+    cancel_sync,
+    end_sync,
+    new_sync,
+    next_sync,
+    store,
+    vanish,
+)
 from novaql.server.integrations.tables import Integration, IntegrationSync
 from novaql.server.jobs.job import backoff
 from novaql.server.jobs.runner import JobKind, JobRun
@@ -62,38 +73,37 @@ class _Running:
 
 def _sync(job: JobRun) -> None:
     """Read all pages that follow the last stored one; store each, the last one with the end."""
-    provider, running = _begun(job)
-    if provider is None or running is None:
+    provider, begun = _begun(job)
+    if provider is None or begun is None:
         with job.finish():
             return
-    most = job.context.settings.integration_max_pages
+    running, most = begun, job.context.settings.integration_max_pages
     try:
-        link = AccountLink(job.context, provider, job.key)
+        link = AccountLink(job.context, provider, job.key, cancellation=job.cancellation)
         while (page := _read(provider, link, running, most)).more:
             running = _stored(job, running, page)
+        _complete(job, provider, running, page)
     except ProviderFault as fault:
         _failed(job, running, fault)
-        return
     except (*NOT_UNDERSTOOD, ServerError) as problem:
         text = f"the answer cannot be read: {type(problem).__name__}"
         _failed(job, running, ProviderFault(Reason.PROVIDER_ERROR, text))
-        return
-    with job.finish(again_at=_next_run(job)) as unit:
-        row, sync = _own(unit, job.key, running.sync_id)
-        if row is None or sync is None:
+    except QueryCancelled:  # the server stops, or this run was long: another one continues
+        if running is begun:
+            _failed(job, running, ProviderFault(Reason.TIMEOUT, "a page was not read in one run"))
             return
-        _add(unit, row, sync, page)
-        row.cursor = page.cursor
-        if sync.whole:
-            vanish(unit, provider, sync)
-        end_sync(unit, row, sync, None)
+        with job.finish(again_at=job.context.clock.now()):
+            return
 
 
 def _begun(job: JobRun) -> tuple[Provider | None, _Running | None]:
-    """Begin the queued sync, continue one whose process was killed, or begin a scheduled one."""
+    """Begin the queued sync, continue one whose process was killed, or begin a scheduled one. A
+    connection that needs its user again has no syncs."""
     with job.note() as unit:
         row = unit.find(Integration, job.key, lock=True)
         if row is None or row.status != "connected" or row.credentials is None:
+            if row is not None:
+                cancel_sync(unit, row)
             return None, None
         provider = provider_named(unit.settings, row.provider)
         sync = None if row.sync_id is None else unit.find(IntegrationSync, row.sync_id, lock=True)
@@ -121,6 +131,19 @@ def _stored(job: JobRun, running: _Running, page: SyncPage) -> _Running:
         _add(unit, row, sync, page)
         sync.tries = 0
         return _Running(sync.id, sync.cursor, sync.pages)
+
+
+def _complete(job: JobRun, provider: Provider, running: _Running, page: SyncPage) -> None:
+    """Store the last page, and end the sync."""
+    with job.finish(again_at=_next_run(job)) as unit:
+        row, sync = _own(unit, job.key, running.sync_id)
+        if row is None or sync is None:
+            return
+        _add(unit, row, sync, page)
+        row.cursor = page.cursor
+        if sync.whole:
+            vanish(unit, provider, sync)
+        end_sync(unit, row, sync, None)
 
 
 def _add(unit: Unit, row: Integration, sync: IntegrationSync, page: SyncPage) -> None:
@@ -159,10 +182,10 @@ def _failed(job: JobRun, running: _Running, fault: ProviderFault) -> None:
         sync = unit.find(IntegrationSync, running.sync_id)
         tries = 1 if sync is None else sync.tries + 1
     lasting = fault.reason in _LASTING or tries >= job.context.settings.integration_sync_tries
-    wait = backoff(tries)
-    if fault.retry_after_s is not None:
-        wait = max(wait, timedelta(seconds=fault.retry_after_s))
-    again = _next_run(job) if lasting else job.context.clock.now() + wait
+    least = job.context.clock.now() + timedelta(seconds=fault.retry_after_s or 0.0)
+    again = _next_run(job) if lasting else job.context.clock.now() + backoff(tries)
+    if again is not None:
+        again = max(again, least)
     with job.finish(again_at=again) as unit:
         row, sync = _own(unit, job.key, running.sync_id)
         if row is None or sync is None:
@@ -193,18 +216,22 @@ def _next_run(job: JobRun) -> datetime | None:
 
 
 def _poll(job: JobRun) -> None:
-    """Poll the device flow once, unless it has expired. `slow_down` lengthens the interval."""
+    """Poll the device flow once, unless it has expired. `slow_down` lengthens the interval. A code
+    flow only expires."""
     with job.read() as unit:
         row = unit.find(Integration, job.key)
         pending = None if row is None else pending_of(unit, row)
-        if row is None or pending is None or pending.device_code is None:
+        if row is None or pending is None or row.pending_until is None:
             return
         provider = provider_named(unit.settings, row.provider)
         sealed, interval = row.pending, row.interval_s or USUAL_INTERVAL_S
-        expired = row.pending_until is not None and row.pending_until <= unit.now()
+        until, expired = row.pending_until, row.pending_until <= unit.now()
     if expired:
-        _end_device(job, sealed, "expired")
+        _end_flow(job, sealed, "expired")
         return
+    if pending.device_code is None:
+        with job.finish(again_at=until):
+            return
     settings = provider.Settings.model_validate(pending.settings)
     try:
         tokens = poll_device(
@@ -214,48 +241,63 @@ def _poll(job: JobRun) -> None:
             job.context.clock.now(),
         )
     except Refused as problem:
-        _after_error(job, sealed, interval, problem)
+        _after_error(job, sealed, interval, until, problem)
     except ProviderFault as fault:  # RFC 8628: after a timeout, poll less often
-        _poll_again(job, sealed, max(interval * 2, fault.retry_after_s or 0.0), interval)
+        wait = max(interval * 2, fault.retry_after_s or 0.0)
+        _poll_again(job, sealed, wait, interval, until)
     else:
         _finish_device(job, provider, sealed, pending, tokens)
 
 
-def _after_error(job: JobRun, sealed: str | None, interval: float, problem: Refused) -> None:
+def _after_error(
+    job: JobRun, sealed: str | None, interval: float, until: datetime, problem: Refused
+) -> None:
     if problem.error == "authorization_pending":
-        _poll_again(job, sealed, interval, interval)
+        _poll_again(job, sealed, interval, interval, until)
     elif problem.error == "slow_down":
         slower = max(interval + SLOWER_S, problem.interval_s or 0.0)
-        _poll_again(job, sealed, slower, slower)
+        _poll_again(job, sealed, slower, slower, until)
     elif problem.error == "expired_token":
-        _end_device(job, sealed, "expired")
+        _end_flow(job, sealed, "expired")
     else:  # access_denied, or an error that another poll does not change
-        _end_device(job, sealed, "denied")
+        _end_flow(job, sealed, "denied")
 
 
-def _poll_again(job: JobRun, sealed: str | None, wait: float, interval: float) -> None:
-    with job.finish(again_at=job.context.clock.now() + timedelta(seconds=wait)) as unit:
+def _poll_again(
+    job: JobRun, sealed: str | None, wait: float, interval: float, until: datetime
+) -> None:
+    """Poll after a wait; at the end of the flow, the job only ends it."""
+    again = min(job.context.clock.now() + timedelta(seconds=wait), until)
+    with job.finish(again_at=again) as unit:
         row = unit.find(Integration, job.key, lock=True)
         if row is not None and row.pending == sealed:
             row.interval_s = interval
 
 
-def _end_device(job: JobRun, sealed: str | None, status: str) -> None:
+def _end_flow(job: JobRun, sealed: str | None, status: str) -> None:
     with job.finish() as unit:
         row = unit.find(Integration, job.key, lock=True)
         if row is not None and row.pending == sealed:
-            end_pending(unit, row, status)
-            data = {"provider": row.provider, "reason": status}
-            unit.publish("integration.connect_failed", data)
+            _failed_flow(unit, row, status)
+
+
+def _failed_flow(unit: Unit, row: Integration, status: str) -> None:
+    end_pending(unit, row, status)
+    unit.publish("integration.connect_failed", {"provider": row.provider, "reason": status})
 
 
 def _finish_device(
     job: JobRun, provider: Provider, sealed: str | None, pending: Pending, tokens: Tokens
 ) -> None:
     with job.finish() as unit:
-        row = without_sync(unit, job.key)
-        if row is None or row.pending != sealed:
+        found = unit.find(Integration, job.key)  # a new flow waits for this job's row
+        if found is None or found.pending != sealed:
             return
+        if not may_finish(job.context, found, unit.find(User, found.pending_user or "")):
+            _failed_flow(unit, found, "denied")
+            return
+        row = without_sync(unit, job.key)
+        assert row is not None
         credentials = Credentials(pending.settings).with_tokens(tokens)
         connection = Connection(provider, Flow.DEVICE, credentials, pending.public)
         user_id = row.pending_user or ""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from novaql import Cancellation, QueryCancelled
 from novaql.server.integrations.credentials import Credentials, Current, current, settings_of
 from novaql.server.integrations.exchange import Exchange
 from novaql.server.integrations.provider import Provider, ProviderFault, Reason, Reply
@@ -28,6 +29,7 @@ class AccountLink:
     """Implements `Link`. Of a stored connection, it refreshes the access token when needed.
 
     integration_id  None: the credentials are not stored yet, or no longer; they are used as given
+    cancellation    no request begins after it: `QueryCancelled`
     """
 
     def __init__(
@@ -36,8 +38,11 @@ class AccountLink:
         provider: Provider,
         integration_id: str | None,
         credentials: Credentials | None = None,
+        *,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self._context, self._provider = context, provider
+        self._cancellation = cancellation
         self._exchange = exchange_of(context)
         self._id = integration_id
         if integration_id is None:
@@ -91,6 +96,8 @@ class AccountLink:
         content: Any,
         headers: Mapping[str, str] | None,
     ) -> Reply:
+        if self._cancellation is not None and self._cancellation.cancelled:
+            raise QueryCancelled("the requests to the provider were cancelled")
         if self._id is not None and self.access_token is not None:
             self._current = current(self._context, self._provider, self._id, self._exchange)
         try:

@@ -1,10 +1,25 @@
-"""Pages of a provider whose API answers with a whole list."""
+"""Pages of lists, also of a provider whose API answers with a whole list."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from novaql.server.integrations.provider import MOST_IN_PAGE, Resource, SyncPage
+from novaql.server.integrations.provider import (
+    MOST_IN_PAGE,
+    ProviderFault,
+    Reason,
+    Resource,
+    SyncPage,
+)
+
+
+def check_size(found: Sequence[Any], requested: int) -> None:
+    """Raise `ProviderFault` for a longer page of a list than was requested: a provider that sends
+    a request for each item would send too many."""
+    if len(found) > requested:
+        text = f"the answer lists {len(found)} items; at most {requested} were requested"
+        raise ProviderFault(Reason.PROVIDER_ERROR, text)
 
 
 def page_behind(resources: Sequence[Resource], last: str) -> tuple[list[Resource], str | None]:

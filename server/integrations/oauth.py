@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from novaql.server.integrations.exchange import Exchange
-from novaql.server.integrations.provider import OAuthClient, ProviderFault, Reason, Reply
+from novaql.server.integrations.provider import OAuthClient, ProviderFault, Reason
 from novaql.server.integrations.web_urls import is_web_url
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -122,7 +122,7 @@ def begin_device(exchange: Exchange, client: OAuthClient) -> DeviceGrant:
     form = {"client_id": client.client_id}
     if client.scopes:
         form["scope"] = " ".join(client.scopes)
-    answer = _object(exchange.send("POST", client.device_url, form=form, any_status=True))
+    answer = _object(exchange, client.device_url, form)
     interval = _seconds(answer, "interval", USUAL_INTERVAL_S)
     complete = answer.get("verification_uri_complete")
     return DeviceGrant(
@@ -141,7 +141,7 @@ def _tokens(
     own = {**form, "client_id": client.client_id}
     if client.client_secret is not None:
         own["client_secret"] = client.client_secret
-    answer = _object(exchange.send("POST", client.token_url, form=own, any_status=True))
+    answer = _object(exchange, client.token_url, own)
     if str(answer.get("token_type", "bearer")).lower() != "bearer":
         raise ProviderFault(Reason.PROVIDER_ERROR, "the token is not a bearer token")
     again = answer.get("refresh_token")
@@ -154,8 +154,10 @@ def _tokens(
     )
 
 
-def _object(reply: Reply) -> Mapping[str, Any]:
-    """The object of an answer. Some providers send errors with status 200."""
+def _object(exchange: Exchange, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
+    """Send a form, and return the object of the answer. Some providers send errors with status
+    200."""
+    reply = exchange.send("POST", url, form=form, any_status=True)
     answer = reply.json
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
         interval = answer.get("interval")
@@ -164,7 +166,7 @@ def _object(reply: Reply) -> Mapping[str, Any]:
             given = min(float(interval), _LONGEST_INTERVAL_S)
         raise Refused(answer["error"][:100], given)
     if reply.status == 429:
-        raise ProviderFault(Reason.RATE_LIMITED, "the provider limits the rate of requests")
+        raise exchange.fault_of(reply.status, reply.headers)
     if not 200 <= reply.status < 300 or not isinstance(answer, dict):
         raise ProviderFault(
             Reason.PROVIDER_ERROR, f"the token endpoint answers with status {reply.status}"

@@ -75,9 +75,6 @@ Hooks
     A provider that receives requests sets `hooks = True` and implements `read_hook`. The core has
     checked size, signature and duplicates before. `hook_signature` and `hook_id_header` set what
     the other system prescribes; None: the hook's own configuration decides.
-
-Revoking
-    `revoke` ends the credentials at the provider, if it can. Failures are recorded and ignored.
 """
 
 from __future__ import annotations
@@ -114,6 +111,8 @@ TargetUrl = Annotated[
     Field(max_length=2048, pattern=URL_LIKE, json_schema_extra={**_URL, "pattern": URL_PATTERN}),
 ]
 """A URL in settings, to which the server sends requests."""
+Imported = Mapping[str, Any]
+"""The result of an import, as JSON."""
 
 
 class Flow(StrEnum):
@@ -281,7 +280,7 @@ class Import(Protocol):
     def key(self) -> tuple[str, str]:
         """The kind and the external id of the resource."""
 
-    def save(self, unit: Unit, user_id: str, former: Mapping[str, Any]) -> Mapping[str, Any]:
+    def save(self, unit: Unit, user_id: str, former: Imported) -> Imported:
         """Create or change an object, and return what the resource contains about it: the same if
         nothing has changed. Raises `ServerError` before it changes anything.
 
@@ -383,14 +382,15 @@ class Provider:
         """Return the page behind a cursor. Raises `ProviderFault`."""
         return SyncPage((), None, more=False)
 
-    def vanished(self, unit: Unit, external_id: str, imported: Mapping[str, Any]) -> None:
+    def vanished(self, unit: Unit, external_id: str, imported: Imported) -> Imported:  # noqa: ARG002
         """End what was imported for a resource, in the transaction that marks it as vanished.
-
-        imported  the result of its last import
+        Receives the result of its last import, and returns what replaces it: the next import
+        receives that, if the resource returns.
         """
+        return imported
 
     def revoke(self, link: Link) -> None:
-        """End the credentials at the provider. Raises `ProviderFault`."""
+        """End the credentials at the provider, if it can. A `ProviderFault` is only logged."""
 
     def check_hook(self, config: Mapping[str, Any]) -> None:
         """Raise `InvalidRequest` for a configuration of a hook that this provider cannot use."""

@@ -59,11 +59,10 @@ def signature_of(provider: Provider, config: Mapping[str, Any]) -> HookSignature
 def is_authentic(signature: HookSignature, secret: str, received: Received) -> bool:
     """Whether the header of a request has the secret, or the HMAC of the body with it."""
     found = received.headers.get(signature.header.lower(), "")
-    expected = secret
+    wanted = f"{signature.prefix}{secret}"
     if signature.hmac:
-        expected = hmac.new(secret.encode(), received.body, "sha256").hexdigest()
-        found = found.lower()
-    wanted = f"{signature.prefix}{expected}"
+        digest = hmac.new(secret.encode(), received.body, "sha256").hexdigest()
+        found, wanted = found.lower(), f"{signature.prefix}{digest}".lower()
     return hmac.compare_digest(found.encode(), wanted.encode())
 
 

@@ -82,17 +82,18 @@ def store(
 ) -> list[IntegrationResource]:
     """Insert or update resources, and add to the counts. Return those that are new or changed."""
     left = remaining(unit, LIMIT, IntegrationResource, *COUNTED)
-    unique = {(one.kind, _short(one.external_id)): one for one in resources}
+    unique = {(one.kind, short_id(one.external_id)): one for one in resources}
     known = _known(unit, provider, unique)
     changed, same = [], []
     for (kind, external_id), one in sorted(unique.items()):
         count = dict(counts.get(kind, {}))
         content = _content(one)
         row = known.get((kind, external_id))
-        if row is None and left <= 0 and kind != "deploy":
+        counted = kind != "deploy" and (row is None or row.vanished_at is not None)
+        if counted and left <= 0:
             what = "skipped"
         elif row is None:
-            what, left = "added", left - 1
+            what, left = "added", left - counted
             row = unit.new(
                 IntegrationResource,
                 "res",
@@ -108,7 +109,7 @@ def store(
             what = "unchanged"
             same.append(row.id)
         else:
-            what = "changed"
+            what, left = "changed", left - counted
             for name, value in content.items():
                 setattr(row, name, value)
             row.sync_id, row.vanished_at = sync_id or row.sync_id, None
@@ -140,9 +141,11 @@ def vanish(unit: Unit, provider: Provider, sync: IntegrationSync) -> None:
         table.created_at <= began,
     )
     if type(provider).vanished is not Provider.vanished:
-        rows = unit.session.execute(select(table.external_id, table.data).where(*gone)).all()
-        for external_id, data in rows:
-            provider.vanished(unit, external_id, data.get("imported") or {})
+        for row in unit.session.execute(select(table).where(*gone)).scalars().all():
+            imported = row.data.get("imported") or {}
+            left = provider.vanished(unit, row.external_id, imported)
+            if left != imported:
+                row.data = {**row.data, "imported": dict(left)}
     counts = dict(sync.counts)
     found = select(table.kind, func.count()).where(*gone).group_by(table.kind)
     for kind, number in unit.session.execute(found).all():
@@ -194,7 +197,7 @@ def _known(
     return found
 
 
-def _short(external_id: str) -> str:
+def short_id(external_id: str) -> str:
     """An id that fits into its column: a long one ends with its digest."""
     if len(external_id) <= _LONGEST_ID:
         return external_id

@@ -20,6 +20,7 @@ from novaql.server.integrations.import_alerts import AlertImport, resolve_ended
 from novaql.server.integrations.listing import only_page
 from novaql.server.integrations.provider import (
     Flow,
+    Imported,
     Link,
     Occurrence,
     Provider,
@@ -88,9 +89,8 @@ class Alertmanager(Provider):
             return page
         return replace(page, imports=[_import(one, settings) for one in page.resources])
 
-    def vanished(self, unit: Unit, external_id: str, imported: Mapping[str, Any]) -> None:
-        if imported.get("incident_id"):
-            resolve_ended(unit, self.name, external_id)
+    def vanished(self, unit: Unit, external_id: str, imported: Imported) -> Imported:
+        return resolve_ended(unit, self.name, external_id, imported)
 
 
 def _alert(one: dict[str, Any], service_label: str) -> Resource:

@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.errors import invalid
+from novaql.server.integrations.listing import check_size
 from novaql.server.integrations.pointers import at_pointer
 from novaql.server.integrations.provider import (
     NOT_UNDERSTOOD,
@@ -142,6 +143,7 @@ class GitHub(Provider):
             resources.append(_repository(link, name))
         query: dict[str, str | int] = {"per_page": _PAGE, "page": place["page"]}
         found = link.get(f"/repos/{name}/deployments", query).json
+        check_size(found, _PAGE)
         fresh = [one for one in found if since is None or one["created_at"] >= since]
         for one in fresh:
             query = {"per_page": 1}

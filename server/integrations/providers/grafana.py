@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from novaql.server.integrations.import_dashboards import DashboardImport, dashboard_import
+from novaql.server.integrations.listing import check_size
 from novaql.server.integrations.provider import (
     Flow,
     Link,
@@ -78,6 +79,7 @@ def _found(link: Link, *, page: int, limit: int) -> list[dict[str, Any]]:
     answer = link.get("/api/search", {"type": "dash-db", "limit": limit, "page": page}).json
     if not isinstance(answer, list):
         raise ProviderFault(Reason.PROVIDER_ERROR, "the answer is not a list of dashboards")
+    check_size(answer, limit)
     return answer
 
 
@@ -96,7 +98,7 @@ def _dashboard(link: Link, uid: str) -> dict[str, Any] | None:
 
 
 def _resource(one: dict[str, Any], found: dict[str, Any], base: str) -> Resource:
-    path = one.get("url")
+    path, version = one.get("url"), found["dashboard"].get("version")
     return Resource(
         "dashboard",
         str(one["uid"]),
@@ -104,7 +106,7 @@ def _resource(one: dict[str, Any], found: dict[str, Any], base: str) -> Resource
         {
             "folder": one.get("folderTitle"),
             "tags": one.get("tags", []),
-            "version": found["dashboard"].get("version"),
+            "version": version if isinstance(version, int) else None,
         },
         url=base + path if isinstance(path, str) and path.startswith("/") else None,
     )

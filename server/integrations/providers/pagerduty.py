@@ -19,6 +19,7 @@ from pydantic import Field
 from novaql.server.clock import parse_time
 from novaql.server.integrations.import_schedules import ScheduleImport
 from novaql.server.integrations.import_services import CatalogSettings, ServiceImport
+from novaql.server.integrations.listing import check_size
 from novaql.server.integrations.pagerduty_schedules import planned
 from novaql.server.integrations.provider import (
     Flow,
@@ -92,18 +93,15 @@ class PagerDuty(Provider):
             raise ProviderFault(Reason.PROVIDER_ERROR, f"there are more than {_MOST} {part}")
         found, more = _listed(link, part, offset, size)
         imports: list[Import] = []
-        if part == "schedules":
-            found = [_schedule_in_full(link, str(one["id"])) for one in found]
-            imports = [
-                ScheduleImport(
-                    self.name,
-                    str(one["id"]),
-                    planned(one, link.now),
-                    link.settings.import_schedules,
-                )
-                for one in found
-            ]
-        resources = [_READERS[part](one, link.settings.services) for one in found]
+        resources: list[Resource] = []
+        for one in found:
+            whole = one
+            if part == "schedules":  # one after another: a whole schedule may be large
+                whole = _schedule_in_full(link, str(one["id"]))
+                plan = planned(whole, link.now)
+                key, create = str(whole["id"]), link.settings.import_schedules
+                imports.append(ScheduleImport(self.name, key, plan, create))
+            resources.append(_READERS[part](whole, link.settings.services))
         if part == "services" and link.settings.import_services:
             imports = [
                 ServiceImport(
@@ -126,6 +124,7 @@ def _listed(link: Link, part: str, offset: int, size: int) -> tuple[list[dict[st
     answer = link.get(f"/{part}?limit={size}&offset={offset}{filters}").json
     if not isinstance(answer, dict) or not isinstance(answer.get(part), list):
         raise ProviderFault(Reason.PROVIDER_ERROR, f"the answer is not a list of {part}")
+    check_size(answer[part], size)
     return answer[part], bool(answer.get("more"))
 
 
@@ -142,12 +141,12 @@ def _user(one: Mapping[str, Any], _: Mapping[str, str]) -> Resource:
 def _schedule(one: Mapping[str, Any], _: Mapping[str, str]) -> Resource:
     layers = one.get("schedule_layers") or []
     data = {
-        "time_zone": one.get("time_zone"),
+        "time_zone": str(one.get("time_zone") or "")[:100],
         "description": str(one.get("description") or "")[:500],
         "layers": [
             {
                 "name": str(layer.get("name") or "")[:100],
-                "turn_s": layer.get("rotation_turn_length_seconds"),
+                "turn_s": int(layer.get("rotation_turn_length_seconds") or 0),
                 "users": len(layer.get("users") or []),
             }
             for layer in layers[:20]

@@ -13,6 +13,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.dashboards.checks import Tries, check_dashboard
 from novaql.server.dashboards.grafana_in import imported
 from novaql.server.dashboards.grafana_out import exported
+from novaql.server.dashboards.grafana_parts import MOST_NOTES
 from novaql.server.dashboards.layout import packed
 from novaql.server.errors import InvalidRequest
 from tests.server.dashboards.conftest import NOW_S, ask, data, panel, save
@@ -312,3 +313,13 @@ def test_packed_panels_fit_and_do_not_overlap(grids: list[dict[str, int]]) -> No
 def test_what_is_no_dashboard(seen: LocalServer, value: Any) -> None:
     answer = ask(seen, "POST", "/dashboards/import", {"dashboard": value})
     assert answer.status_code == (201 if value == {"title": "T", "panels": "x"} else 400)
+
+
+@pytest.mark.parametrize("name", ["annotations", "templating"])
+def test_a_report_has_a_limit(name: str) -> None:
+    """A document of 4 MB had a report of 900 MB."""
+    parts: list[dict[str, Any]] = [{}] * MOST_NOTES
+    _, notes = imported({"title": "x", name: {"list": parts}})
+    assert len(notes) == MOST_NOTES
+    with pytest.raises(InvalidRequest, match="more than 5000 parts"):
+        imported({"title": "x", name: {"list": [*parts, {}]}})

@@ -86,6 +86,43 @@ def test_an_incident_that_people_resolve_is_not_opened_again(rig: IntegrationRig
     assert statuses(rig) == ["resolved"]
 
 
+def test_an_alert_that_was_missing_for_a_while_opens_an_incident_again(rig: IntegrationRig) -> None:
+    """An Alertmanager that restarts lists no alerts, until Prometheus sends them again."""
+    connected(rig, alert("Slow"), open_incidents=True)
+    next_sync(rig)
+    assert statuses(rig) == ["resolved"]
+    next_sync(rig, alert("Slow"))
+    assert statuses(rig) == ["resolved", "triggered"]
+    next_sync(rig, alert("Slow"))
+    assert statuses(rig) == ["resolved", "triggered"]
+    next_sync(rig)
+    assert statuses(rig) == ["resolved", "resolved"]
+
+
+def test_an_incident_that_people_resolve_is_not_opened_again_after_a_gap(
+    rig: IntegrationRig,
+) -> None:
+    connected(rig, alert("Slow"), open_incidents=True)
+    path = f"/v1/incidents/{incidents(rig)[0]['id']}/resolve"
+    body = {"note": "fixed"}
+    answer = rig.server.client.post(path, json=body, headers=rig.server.bearer())
+    assert answer.status_code == 200, answer.text
+    next_sync(rig)
+    next_sync(rig, alert("Slow"))
+
+    assert statuses(rig) == ["resolved"]
+
+
+def test_a_last_page_that_cannot_be_stored_ends_the_sync() -> None:
+    with integration_rig(integration_sync_tries=1) as rig:
+        blank = {**alert(" "), "labels": {}, "annotations": {}}
+        connected(rig, blank, open_incidents=True)
+
+        (sync,) = rig.get("/alertmanager/syncs")["data"]
+        assert (sync["status"], sync["error"]["reason_code"]) == ("failed", "provider_error")
+        next_sync(rig, alert("Slow"))
+
+
 def test_the_limit_of_open_incidents_is_an_error_of_the_import() -> None:
     with integration_rig(max_open_incidents=1) as rig:
         connected(rig, alert("A"), alert("B"), open_incidents=True, severities={"critical": "sev1"})

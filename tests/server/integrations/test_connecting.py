@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from novaql.server.auth.roles import Role
 from novaql.server.db.rows import Tenant
-from novaql.server.db.tables import AuditEntry
+from novaql.server.db.tables import AuditEntry, Event
 from tests.support.servers.fake_provider import KEY, Answer
 from tests.support.servers.http_server import token_of
 from tests.support.servers.integration_rig import START, IntegrationRig, integration_rig
@@ -110,6 +110,44 @@ def test_unknown_and_expired_states_store_nothing(rig: IntegrationRig) -> None:
     assert rig.row().pending is None
 
 
+def test_an_authorization_that_is_never_opened_expires(rig: IntegrationRig) -> None:
+    rig.post("/fake/connect", {"flow": "oauth", "client_secret": "s3cret"})
+    rig.step(599)
+    assert rig.status() == "connecting"
+    rig.step(1)
+
+    assert rig.status() == "expired"
+    assert rig.row().pending is None
+
+
+def test_an_authorization_does_not_expire_while_its_code_is_redeemed(
+    rig: IntegrationRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+    rig.step(599)
+    redeem = rig.fake.token
+
+    def slowly(form: dict[str, str]) -> Answer:
+        rig.step(2)
+        return redeem(form)
+
+    monkeypatch.setattr(rig.fake, "token", slowly)
+
+    assert httpx.get(url, timeout=30).status_code == 200
+    assert rig.status() == "connected"
+
+
+def test_an_authorization_whose_server_was_killed_expires(
+    rig: IntegrationRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+    monkeypatch.setattr("novaql.server.integrations.callback.exchange_code", lambda *_: 1 / 0)
+
+    assert httpx.get(url).status_code == 500
+    rig.step(600)
+    assert (rig.status(), rig.row().pending) == ("expired", None)
+
+
 def test_a_new_flow_replaces_the_state_of_the_old_one(rig: IntegrationRig) -> None:
     old = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
     new = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
@@ -128,6 +166,21 @@ def test_a_state_ends_with_the_role_of_its_user(rig: IntegrationRig) -> None:
 
     assert httpx.get(url).status_code == 400
     assert rig.fake.of("/token") == []
+
+
+def test_a_device_flow_ends_with_the_role_of_its_user(rig: IntegrationRig) -> None:
+    rig.connect_key()
+    rig.post("/fake/connect", {"flow": "device"})
+    before = rig.row().credentials
+    with rig.server.context.database.write(None) as session:
+        session.connection().exec_driver_sql("UPDATE users SET role = 'operator'")
+    rig.step(5)
+
+    row = rig.row()
+    assert (row.status, row.flow, row.pending) == ("connected", "api_key", None)
+    assert row.credentials == before
+    with rig.server.context.database.read(None) as session:
+        assert "integration.connect_failed" in session.execute(select(Event.type)).scalars().all()
 
 
 def test_a_state_connects_its_own_tenant(rig: IntegrationRig) -> None:
@@ -183,6 +236,22 @@ def test_a_failed_new_flow_leaves_the_connection_as_it_was(rig: IntegrationRig) 
 
     assert rig.status() == "connected"
     assert rig.post("/fake/test")["ok"] is True
+
+
+@pytest.mark.parametrize("answer", [(400, {"error": "invalid_grant"}), (500, {})])
+@pytest.mark.parametrize("healthy", [True, False])
+def test_a_code_that_is_not_redeemed_leaves_the_health_of_the_connection(
+    rig: IntegrationRig, answer: Answer, healthy: bool
+) -> None:
+    rig.connect_key()
+    rig.fake.fail("/me", *([] if healthy else [(403, {})]))
+    rig.post("/fake/test")
+    url = rig.fake.authorize(rig.post("/fake/connect", {"flow": "oauth"})["authorize_url"])
+    rig.fake.fail("/token", answer)
+
+    assert httpx.get(url).status_code == 422
+    status = rig.get("/fake/status")
+    assert (status["healthy"], status["last_error"] is None) == (healthy, healthy)
 
 
 def test_a_device_flow_obeys_the_interval_and_slow_down(rig: IntegrationRig) -> None:
@@ -258,6 +327,18 @@ def test_a_device_flow_survives_a_huge_interval(rig: IntegrationRig) -> None:
 
     assert rig.row().interval_s == 3600
     assert rig.status() == "connecting"
+
+
+def test_a_device_flow_with_a_long_interval_expires_in_time(rig: IntegrationRig) -> None:
+    rig.fake.fail("/token", (400, {"error": "slow_down", "interval": 3600}))
+    rig.post("/fake/connect", {"flow": "device"})
+    rig.step(5)
+    rig.step(894)
+    assert rig.status() == "connecting"
+    rig.step(1)
+
+    assert rig.status() == "expired"
+    assert len(rig.fake.of("/token")) == 1
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "javascript:alert(1)", "https://", "x"])

@@ -74,6 +74,18 @@ def test_a_refused_refresh_asks_for_a_new_connection_and_deletes_nothing(
     assert rig.status() == "connected"
 
 
+def test_a_refused_refresh_ends_the_sync_that_waits(rig: IntegrationRig) -> None:
+    rig.connect_oauth()
+    rig.fake.expire()
+    rig.fake.refreshable.clear()
+    rig.post("/fake/test")
+    assert rig.status() == "reconnect"
+    rig.step(1)
+
+    assert [one["status"] for one in rig.get("/fake/syncs")["data"]] == ["cancelled"]
+    assert rig.get("/fake/status")["sync_in_progress"] is None
+
+
 def test_a_provider_that_fails_during_a_refresh_is_no_reason_to_connect_again(
     rig: IntegrationRig,
 ) -> None:

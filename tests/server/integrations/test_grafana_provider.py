@@ -245,6 +245,58 @@ def test_reasons(
     assert TOKEN not in (rig.row().credentials or "")
 
 
+def test_a_dashboard_that_a_page_lists_twice_is_imported_once(
+    rig: IntegrationRig, grafana: GrafanaPeer, peer: JsonPeer
+) -> None:
+    grafana.put("shop", "Shop")
+    answer = peer.answer
+
+    def twice(path: str, query: Query) -> Any:
+        found = answer(path, query)
+        return found * 2 if query.get("limit") == ["20"] else found
+
+    peer.answer = twice
+    connect(rig, peer)
+    rig.step(900)
+
+    headers = rig.server.bearer()
+    found = rig.server.client.get("/v1/dashboards?limit=100", headers=headers).json()["data"]
+    assert [one["title"] for one in found] == ["Shop"]
+
+
+def test_a_dashboard_with_a_long_id_is_imported_once(
+    rig: IntegrationRig, grafana: GrafanaPeer, peer: JsonPeer
+) -> None:
+    grafana.put("x" * 300, "Shop")
+    connect(rig, peer)
+    rig.step(900)
+    rig.step(900)
+
+    headers = rig.server.bearer()
+    found = rig.server.client.get("/v1/dashboards?limit=100", headers=headers).json()["data"]
+    assert [one["title"] for one in found] == ["Shop"]
+
+
+def test_a_list_longer_than_requested_is_not_followed(
+    rig: IntegrationRig, grafana: GrafanaPeer, peer: JsonPeer
+) -> None:
+    connect(rig, peer)
+    for number in range(21):
+        grafana.put(f"d{number}", "D")
+    answer = peer.answer
+
+    def all_at_once(path: str, query: Query) -> Any:
+        return answer(path, {**query, "limit": ["100"]})
+
+    peer.answer = all_at_once
+    asked = len(peer.asked)
+    rig.step(900)
+
+    sync = rig.get("/grafana/syncs")["data"][0]
+    assert sync["error"]["detail"] == "the answer lists 21 items; at most 20 were requested"
+    assert len(peer.asked) == asked + 1
+
+
 def test_a_wrong_token_does_not_connect(rig: IntegrationRig, peer: JsonPeer) -> None:
     answer = rig.ask("POST", "/grafana/connect", {"base_url": peer.url, "token": "glsa_wrong"})
 

@@ -60,10 +60,12 @@ def send(
     return rig.server.client.post(f"/v1/integrations/webhook/{hook_id}", json=body, headers=named)
 
 
-def signed(rig: IntegrationRig, hook_id: str, body: Any, message: str = "1") -> httpx.Response:
+def signed(
+    rig: IntegrationRig, hook_id: str, body: Any, message: str = "1", prefix: str = "sha256="
+) -> httpx.Response:
     content = json.dumps(body).encode()
     digest = hmac.new(SECRET.encode(), content, "sha256").hexdigest()
-    headers = {"X-Sig": f"sha256={digest}", "X-Id": message, "Content-Type": "application/json"}
+    headers = {"X-Sig": f"{prefix}{digest}", "X-Id": message, "Content-Type": "application/json"}
     path = f"/v1/integrations/webhook/{hook_id}"
     return rig.server.client.post(path, content=content, headers=headers)
 
@@ -242,3 +244,13 @@ def test_requests_to_one_hook_are_limited() -> None:
 
         assert codes == [202, 202, 429]
         assert send(rig, made, PUSH).status_code == 202
+
+
+@pytest.mark.parametrize("prefix", ["", "HMAC-SHA256="])
+def test_the_prefix_of_a_signature_may_have_capitals(rig: IntegrationRig, prefix: str) -> None:
+    signature = {"type": "hmac_sha256", "header": "X-Sig", "prefix": prefix}
+    hook_id = hook(rig, {**INCIDENT, "signature": signature})
+    body = {"alarm": "a", "text": "down"}
+
+    assert signed(rig, hook_id, body, prefix=prefix).status_code == 202
+    assert signed(rig, hook_id, body, prefix="other=").status_code == 403

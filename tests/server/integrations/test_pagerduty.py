@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from novaql.server.integrations.provider import Link, Reply
+from novaql.server.integrations.providers.pagerduty import PAGERDUTY
 from tests.support.messages.pagerduty_schedules import layer, schedule
-from tests.support.servers.integration_rig import IntegrationRig
+from tests.support.servers.integration_rig import START, IntegrationRig, integration_rig
 from tests.support.servers.json_peer import JsonPeer, Query, json_peer
 
 KEY = "pd-secret-key"
@@ -228,6 +230,40 @@ def test_a_schedule_that_cannot_be_expressed_is_not_created(
     assert plan(rig)["not_imported"] == ["layer Layer 1: its turns are shorter than an hour"]
 
 
+class Whole(dict[str, Any]):
+    """A schedule that counts how many of them exist."""
+
+    alive = most = 0
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        Whole.alive += 1
+        Whole.most = max(Whole.most, Whole.alive)
+
+    def __del__(self) -> None:
+        Whole.alive -= 1
+
+
+class ScheduleLink:
+    """An account with a full page of schedules."""
+
+    settings = PAGERDUTY.Settings(api_key=KEY)
+    now = START
+
+    def get(self, url: str) -> Reply:
+        if url.startswith("/schedules?"):
+            return Reply(200, {}, {"schedules": [{"id": f"PS{n}"} for n in range(20)]})
+        return Reply(200, {}, {"schedule": Whole(schedule(layer()))})
+
+
+def test_whole_schedules_are_read_one_after_another() -> None:
+    """Each may be as large as an answer."""
+    page = PAGERDUTY.sync(cast("Link", ScheduleLink()), "schedules 0")
+
+    assert (len(page.resources), len(page.imports)) == (20, 20)
+    assert Whole.most <= 2
+
+
 @pytest.mark.slow
 def test_a_rate_limit_delays_the_next_attempt(rig: IntegrationRig, peer: JsonPeer) -> None:
     rig.post("/pagerduty/connect", {"base_url": peer.url, "api_key": KEY})
@@ -238,6 +274,32 @@ def test_a_rate_limit_delays_the_next_attempt(rig: IntegrationRig, peer: JsonPee
     rig.step(80)
     assert len(peer.asked) == asked
     rig.step(15)
+
+    assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "succeeded"
+
+
+def test_a_failed_sync_is_followed_when_the_rate_limit_allows_it(peer: JsonPeer) -> None:
+    with integration_rig(integration_sync_tries=1) as rig:
+        rig.post("/pagerduty/connect", {"base_url": peer.url, "api_key": KEY})
+        peer.faults.append((429, {}, {"Retry-After": "1800"}))
+        rig.server.run_jobs()
+        assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "failed"
+        asked = len(peer.asked)
+        rig.step(1799)
+        assert len(peer.asked) == asked
+        rig.step(1)
+        assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("name", ["ratelimit-reset", "x-ratelimit-reset"])
+def test_another_failure_does_not_wait_for_the_reset_of_the_rate_limit(
+    rig: IntegrationRig, peer: JsonPeer, name: str
+) -> None:
+    rig.post("/pagerduty/connect", {"base_url": peer.url, "api_key": KEY})
+    reset = "3000" if name == "ratelimit-reset" else f"{START.timestamp() + 3000:.0f}"
+    peer.faults.append((502, {}, {name: reset, "x-ratelimit-remaining": "4999"}))
+    rig.server.run_jobs()
+    rig.step(2)
 
     assert rig.get("/pagerduty/syncs")["data"][0]["status"] == "succeeded"
 

@@ -15,7 +15,8 @@ from novaql.server.clock import SystemClock
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.errors import Unreachable
 from novaql.server.integrations.exchange import Exchange
-from novaql.server.integrations.provider import ProviderFault, Reason
+from novaql.server.integrations.oauth import refresh
+from novaql.server.integrations.provider import OAuthClient, ProviderFault, Reason
 from tests.support.servers.fake_provider import KEY, fake_provider
 from tests.support.servers.integration_rig import integration_rig
 
@@ -68,6 +69,17 @@ def test_unknown_names_timeouts_and_bad_certificates() -> None:
         assert reason(f"https://127.0.0.1:{port}/", Dialer(LOOPBACK)) is Reason.TLS
     with listener(answers=b"nonsense") as (port, _):
         assert reason(f"http://127.0.0.1:{port}/", Dialer(LOOPBACK)) is Reason.PROVIDER_ERROR
+
+
+def test_a_token_endpoint_may_require_a_wait() -> None:
+    answers = b"HTTP/1.1 429 x\r\nRetry-After: 77\r\nContent-Length: 2\r\n\r\n{}"
+    exchange = Exchange(Dialer(LOOPBACK), SystemClock(), 5.0, 1000)
+    with listener(answers=answers) as (port, _):
+        client = OAuthClient(token_url=f"http://127.0.0.1:{port}/", client_id="c")
+        with pytest.raises(ProviderFault) as found:
+            refresh(exchange, client, "again", exchange.clock.now())
+
+    assert (found.value.reason, found.value.retry_after_s) == (Reason.RATE_LIMITED, 77)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "0.0.0.0"])

@@ -10,7 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from novaql.server.db.tables import Event, Job
+from novaql.server.history import RETENTIONS
 from novaql.server.integrations.tables import IntegrationResource
+from novaql.server.jobs.housekeeping import forget
+from novaql.server.jobs.job import JobCancellation
 from tests.support.servers.fake_provider import KEY
 from tests.support.servers.integration_rig import IntegrationRig, integration_rig
 
@@ -114,6 +117,29 @@ def test_an_interrupted_sync_resumes_behind_its_last_stored_page(rig: Integratio
     assert rig.fake.asked[asked:] == ["/resources"]  # the second page alone
 
 
+@pytest.mark.parametrize(("stops_at", "reason"), [(1, None), (0, "timeout")])
+def test_a_sync_ends_with_its_server_and_resumes(
+    rig: IntegrationRig, monkeypatch: pytest.MonkeyPatch, stops_at: int, reason: str | None
+) -> None:
+    requests = iter(range(100))
+    stops = property(lambda _: next(requests) == stops_at)
+    rig.fake.resources = [service(f"n{n}") for n in range(5)]
+    rig.connect_key()
+    asked = len(rig.fake.asked)
+    with monkeypatch.context() as patched:
+        patched.setattr(JobCancellation, "cancelled", stops)
+        with pytest.raises(RuntimeError, match="more than 1 jobs"):
+            rig.server.runner.run_due(most=1)
+    (sync,) = rig.get("/fake/syncs")["data"]
+    assert (sync["status"], sync["pages"]) == ("running", stops_at)
+    assert (sync["error"] or {"reason_code": None})["reason_code"] == reason
+    rig.step(5)
+
+    (sync,) = rig.get("/fake/syncs")["data"]
+    assert (sync["status"], sync["counts"]) == ("succeeded", {"service": {"added": 5}})
+    assert rig.fake.asked[asked:] == ["/resources"] * 3
+
+
 def test_a_sync_fails_after_some_attempts_and_the_next_one_begins_again() -> None:
     with integration_rig(integration_sync_tries=2) as rig:
         rig.fake.fail("/resources", *[(500, {})] * 2)
@@ -179,6 +205,54 @@ def test_pages_and_answers_and_resources_are_bounded() -> None:
         rig.post("/fake/sync", expect=202)
         rig.server.run_jobs()
         assert "larger than 2000 bytes" in rig.get("/fake/syncs")["data"][0]["error"]["detail"]
+
+
+def test_deploys_take_no_place_of_other_resources() -> None:
+    with integration_rig(max_integration_resources=1) as rig:
+        rig.fake.page_size = 9
+        deploys = [{"kind": "deploy", "id": f"d{n}", "name": "d"} for n in range(3)]
+        rig.fake.resources = [*deploys, service("a"), service("b")]
+        rig.connect_key()
+        rig.server.run_jobs()
+
+        assert rig.get("/fake/syncs")["data"][0]["counts"] == {
+            "deploy": {"added": 3},
+            "service": {"added": 1, "skipped": 1},
+        }
+
+
+def test_resources_that_return_count_towards_the_limit() -> None:
+    with integration_rig(max_integration_resources=2) as rig:
+        rig.fake.page_size = 9
+        for number, names in enumerate(("ab", "", "cd", "abcd")):
+            rig.fake.resources = [service(name) for name in names]
+            if number:
+                rig.post("/fake/sync", expect=202)
+            else:
+                rig.connect_key()
+            rig.step(1)
+
+        assert rig.get("/fake/syncs")["data"][0]["counts"] == {
+            "service": {"unchanged": 2, "skipped": 2}
+        }
+        left = {key for key, row in resources(rig).items() if row.vanished_at is None}
+        assert left == {"s-c", "s-d"}
+
+
+@pytest.mark.parametrize("at", ["2099-01-01T00:00:00Z", None])
+def test_of_deploys_the_newest_are_retained_whatever_their_time(at: str | None) -> None:
+    with integration_rig(max_history=2) as rig:
+        time = {} if at is None else {"at": at}
+        for number in range(4):
+            rig.fake.resources.append({"kind": "deploy", "id": f"d{number}", "name": "d", **time})
+            if number:
+                rig.post("/fake/sync", expect=202)
+            else:
+                rig.connect_key()
+            rig.step(1)
+        forget(rig.server.context, RETENTIONS)
+
+        assert set(resources(rig)) == {"d2", "d3"}
 
 
 @pytest.mark.parametrize(
