@@ -88,6 +88,7 @@ class _Bracket:
 
     sign: str
     before: str | None  # the word in front of it
+    behind: str = ""  # what the operand in front of it was made of
     label: str | None = None
     op: str | None = None
     matchers: list[Matched] = field(default_factory=list)
@@ -124,9 +125,11 @@ class _Reader:
         word, closed = self.word, self.closed
         self.word = self.closed = None
         inside = self.inside
-        if kind == "sign" and piece in "([{":
+        if kind == "sign" and piece in "()" and inside is not None and inside.sign == "{":
+            pass  # {(a="1" or b="2"), …}
+        elif kind == "sign" and piece in "([{":
             grouped = closed is not None and (closed.before or "").lower() in ("by", "without")
-            self.brackets.append(_Bracket(piece, "sum" if grouped else word))
+            self.brackets.append(_Bracket(piece, "sum" if grouped else word, self.behind))
             self.place, self.operator = Place.EXPRESSION, ""
         elif kind == "sign" and piece in ")]}":
             self._close()
@@ -143,8 +146,8 @@ class _Reader:
         closed = self.brackets.pop() if self.brackets else None
         before = "" if closed is None else (closed.before or "").lower()
         self.closed, self.operator = closed, ""
-        if before in ("by", "without"):
-            after = self.behind == "arguments"
+        if closed is not None and before in ("by", "without"):
+            after = closed.behind == "arguments"
             self.place = Place.OPERATOR if after else Place.EXPRESSION
             self.behind = "aggregate"
         elif before in _GROUPING:
@@ -251,11 +254,13 @@ def _of_braces(inside: _Bracket, start: int, typed: str) -> Situation:
 
 
 def _typing(read: _Reader, start: int, typed: str) -> Situation:
+    cursor = start + len(typed)
     inside, place, word = read.inside, read.place, (read.word or "").lower()
     if inside is not None and inside.sign == "{":
         return _of_braces(inside, start, typed)
     if inside is not None and inside.sign == "[":
-        return Situation(Place.DURATION, start, typed)
+        typed = typed[typed.rfind(":") + 1 :]  # the tokens have `:` in words
+        return Situation(Place.DURATION, cursor - len(typed), typed)
     if inside is not None and (inside.before or "").lower() in _GROUPING:
         return Situation(Place.GROUPING, start, typed)
     if word == "offset":

@@ -46,8 +46,14 @@ _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<=", "</", ">/"})
 _EITHER = frozenset({"or", "default"})
 _NO_LINKS = frozenset({"absent", "absent_over_time", "scalar", "vector", "union"})
 _TWO_SAMPLES = frozenset(
-    {"rate", "increase", "irate", "delta", "idelta", "deriv", "predict_linear"}
-)
+    {
+        "delta", "delta_prometheus", "deriv", "deriv_fast", "idelta", "ideriv", "increase",
+        "increase_prometheus", "irate", "lifetime", "outlier_iqr_over_time", "predict_linear",
+        "rate", "rate_prometheus", "rollup_delta", "rollup_deriv", "rollup_increase",
+        "rollup_rate", "rollup_scrape_interval", "scrape_interval", "tlast_change_over_time",
+        "zscore_over_time",
+    }
+)  # fmt: skip
 
 
 class _Enough(Exception):

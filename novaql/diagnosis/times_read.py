@@ -7,6 +7,7 @@ from dataclasses import replace
 from novaql.language.ast import (
     AtEdge,
     DurationLiteral,
+    DurationReference,
     MatrixSelector,
     Shifted,
     Subquery,
@@ -61,11 +62,13 @@ def moved(node: VectorSelector | Shifted | Subquery, options: QueryOptions) -> Q
 def inside(node: Subquery, options: QueryOptions) -> QueryOptions | None:
     """The options of the inner expression of a subquery; None: they are computed."""
     at, length = moved(node, options), ms_of(node.range)
+    step = (
+        ms_of(node.step) if node.step is not None else options.step_ms or options.subquery_step_ms
+    )
+    if isinstance(node.range, DurationReference) and step is not None:  # automatic: `rate(sum(m))`
+        length = 4 * step
     if at is None or length is None:
         return None
     start, end = at.start_ms - length, at.end_ms
     least = max(1, -(-(end - start) // MOST_STEPS))
-    step = (
-        ms_of(node.step) if node.step is not None else options.step_ms or options.subquery_step_ms
-    )
     return replace(options, start_ms=start, end_ms=end, step_ms=max(step or least, least))

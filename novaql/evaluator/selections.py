@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON, FUNCTIONS, clamp, round_to
 from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.lazy_exports import lazy_module
 from novaql.planner.logical import MEMBER, SampleStage
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints
@@ -19,6 +21,11 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
 from novaql.tsdb.model.samples import HistogramBatch
 from novaql.tsdb.model.series_batch import Derived, SeriesBatch, SeriesBatchRef
 from novaql.tsdb.model.source import HistogramBatchRef, Selection
+
+if TYPE_CHECKING:
+    from novaql.evaluator.kernels.native import arithmetic
+else:  # for native histograms alone
+    arithmetic = lazy_module("novaql.evaluator.kernels.native.arithmetic")
 
 Alternatives = tuple[tuple[Matcher, ...], ...]
 """Sets of matchers of which any one must hold."""
@@ -110,13 +117,32 @@ def _histograms_of(ref: HistogramBatchRef, remaining: Bools, number: Ints) -> Hi
 
 
 def changed(selection: Selection, stages: tuple[SampleStage, ...]) -> Selection:
-    """Return the selection with its floats changed, or removed, by the stages.
+    """Return the selection with its samples changed, or removed, by the stages.
 
-    Native histograms are left out.
+    Native histograms are left out unless every stage `scales` them.
     """
     change = partial(_changed, stages)
     batches = [replace(_with(ref, change), times_only=None) for ref in selection.batches]
-    return replace(selection, batches=batches, histograms=(), cells=None)
+    histograms = [
+        HistogramBatchRef(partial(_scaled, ref, stages), ref.samples)
+        for ref in selection.histograms
+        if all(map(scales, stages))
+    ]
+    return replace(selection, batches=batches, histograms=histograms, cells=None)
+
+
+def scales(stage: SampleStage) -> bool:
+    """Whether the stage has a result for native histograms: `h * 2`, `2 * h` and `h / 2`."""
+    return stage.function == "*" or (stage.function == "/" and not stage.constant_is_left)
+
+
+def _scaled(ref: HistogramBatchRef, stages: tuple[SampleStage, ...]) -> HistogramBatch:
+    batch = ref.load()
+    histograms = batch.histograms
+    for stage in stages:
+        change = arithmetic.scale if stage.function == "*" else arithmetic.divide
+        histograms = change(histograms, stage.constants[0])
+    return replace(batch, histograms=histograms)
 
 
 def _changed(stages: tuple[SampleStage, ...], batch: SeriesBatch) -> SeriesBatch:

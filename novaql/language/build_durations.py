@@ -60,7 +60,7 @@ class DurationBuilder:
                 NOTED.note("the unit i", span_of(child))
                 stack.operand(_steps(child))
                 want_operand = False
-            elif child.type == "LABEL":
+            elif child.type == "DURATION_NAME":
                 NOTED.note(
                     "an automatic window" if child.value == "auto" else "a name in a duration",
                     span_of(child),

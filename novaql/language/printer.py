@@ -51,7 +51,8 @@ from novaql.tsdb.model.matchers import Matcher, MatchOp
 
 _ATOM = 100
 _METRIC_NAME = re.compile(
-    r"(?!(?:bool|on|ignoring|group_left|group_right|atan2|inf|nan)$)[a-zA-Z_:][a-zA-Z0-9_:]*", re.I
+    r"(?!(?:bool|on|ignoring|group_left|group_right|atan2|inf|nan)$)[a-zA-Z_:][a-zA-Z0-9_:]*",
+    re.I | re.A,  # without A, ſ is also an s
 )
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 

@@ -10,6 +10,8 @@ from novaql.language.ast import (
     Aggregate,
     DurationLiteral,
     Expr,
+    Paren,
+    Shifted,
     Subquery,
     Text,
     VectorSelector,
@@ -53,7 +55,10 @@ def time_of_result(root: Expr, known: Knowledge) -> Iterator[Remark]:
         for node in calls(query.inner, ("timestamp",))
     }  # there, the time of each step is meant: max_over_time(timestamp(x > 3)[1d:1m])
     for node in calls(root, ("timestamp",)):
-        if id(node) not in at_steps and not isinstance(bare(node.arguments[0]), VectorSelector):
+        inner = node.arguments[0]
+        while isinstance(inner, Paren | Shifted):
+            inner = inner.inner
+        if id(node) not in at_steps and not isinstance(inner, VectorSelector):
             yield Remark(
                 Severity.WARNING,
                 "timestamp of a result is the time of evaluation, not that of a sample",

@@ -10,7 +10,7 @@ from novaql.language.ast import Aggregate, Binary, Cardinality, Expr, VectorSele
 from novaql.lazy_exports import lazy_module
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
-from novaql.lint.tree import labels_left, metric_of, selectors
+from novaql.lint.tree import labels_left, makes_labels, metric_of, selectors
 from novaql.selectors import matchers_of
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def labels_not_there(root: Expr, known: Knowledge) -> Iterator[Remark]:
         names: set[str] = set()
         for selector in below:
             names |= known.label_names(matchers_of(selector)) or frozenset()
-        if not names or any(_makes_labels(part) for part in walk(node.operand)):
+        if not names or any(makes_labels(part) for part in walk(node.operand)):
             continue
         for label in node.grouping:
             if label not in names:
@@ -137,16 +137,6 @@ def labels_not_there(root: Expr, known: Knowledge) -> Iterator[Remark]:
                     node.span,
                     _nearest(label, names),
                 )
-
-
-def _makes_labels(node: Expr) -> bool:
-    return getattr(node, "function", getattr(node, "op", "")) in (
-        "label_replace",
-        "label_join",
-        "info",
-        "count_values",
-        "histogram_quantiles",
-    ) or bool(getattr(getattr(node, "matching", None), "include", ()))
 
 
 def _nearest(label: str, names: set[str]) -> str | None:

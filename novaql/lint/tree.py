@@ -20,6 +20,16 @@ from novaql.language.ast import (
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
+_MAKING_LABELS = frozenset(
+    {
+        "aggr_over_time", "count_values_over_time", "histogram_over_time", "histogram_quantiles",
+        "info", "label_copy", "label_join", "label_map", "label_move", "label_replace",
+        "label_set", "label_transform", "prometheus_buckets", "quantiles_over_time", "rollup",
+        "rollup_candlestick", "rollup_delta", "rollup_deriv", "rollup_increase", "rollup_rate",
+        "rollup_scrape_interval",
+    }
+)  # fmt: skip
+
 
 def bare(expr: Expr) -> Expr:
     """The expression without parentheses around it."""
@@ -82,6 +92,21 @@ def range_of(call: Call) -> MatrixSelector | None:
     return None
 
 
+def makes_labels(node: Expr) -> bool:
+    """Whether elements may have labels that no series below has."""
+    match node:
+        case Call(function="histogram_quantile", arguments=arguments):
+            return len(arguments) > 2
+        case Call(function=name):
+            return name in _MAKING_LABELS
+        case Aggregate(op=op, more=more):
+            return op in ("count_values", "histogram", "quantiles") or bool(more)
+        case Binary(matching=matching):
+            return bool(matching.include) or bool(matching.prefix)
+        case _:
+            return False
+
+
 Labels = frozenset[str] | None
 """The only labels that elements can have; None: any."""
 
@@ -98,11 +123,11 @@ def labels_left(root: Expr) -> dict[int, Labels]:
 
 
 def _labels_of(node: Expr, below: dict[int, Labels]) -> Labels:
+    if makes_labels(node):
+        return None
     match node:
         case Paren(inner=inner):
             return below[id(inner)]
-        case Aggregate(op="count_values" | "quantiles" | "histogram"):
-            return None
         case Aggregate(op=op, operand=operand) if AGGREGATORS[op].returns_input_series:
             return below[id(operand)]
         case Aggregate(without=without, grouping=grouping, operand=operand):
@@ -119,8 +144,6 @@ def _labels_of(node: Expr, below: dict[int, Labels]) -> Labels:
             Cardinality.MANY_TO_MANY,
         ):
             return below[id(left)]
-        case Call(function="label_replace" | "label_join" | "info" | "histogram_quantiles"):
-            return None
         case Call(function="scalar" | "absent"):
             return None
         case Call(function="vector"):

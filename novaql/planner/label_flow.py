@@ -172,6 +172,7 @@ def is_quiet(plan: Plan) -> bool:
                 below = operand_of(plan)
                 assert below is not None
                 unnamed |= isinstance(plan, Negate)
+                floats_only |= isinstance(plan, Window) and bool(plan.stages)
                 plan = below
             case _:
                 return False

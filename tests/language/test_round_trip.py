@@ -128,6 +128,7 @@ def test_trees_without_parentheses_get_those_they_need(expr: Expr) -> None:
     "text",
     [
         "up",
+        '{"ſum"}',
         "sum by (job) (rate(m[5m]))",
         "sum without () (m)",
         "topk by (a, b) (5, m)",

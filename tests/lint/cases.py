@@ -289,6 +289,8 @@ SILENT: dict[str, list[str]] = {
         "timestamp((x))",
         "timestamp(x offset 1h)",
         "timestamp(x @ 0)",
+        "timestamp((x) @ 0)",
+        "let y = x in timestamp(y offset 1h)",
         "max_over_time(timestamp(x > 1)[1d:1m])",
         "max(timestamp(x))",
     ],

@@ -88,6 +88,43 @@ def test_good_queries_are_left_alone(known: Knowledge) -> None:
         assert lint(text, known) == []
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        'label_set(temperature, "new", "a")',
+        'label_copy(temperature, "room", "new")',
+        'label_move(temperature, "room", "new")',
+        'label_map(temperature, "new", "", "a")',
+        'label_transform(temperature, "new", "^$", "a")',
+        'count_values_over_time("new", temperature[5m])',
+        'quantiles_over_time("new", 0.5, temperature[5m])',
+        'quantiles("new", 0.5, temperature)',
+        'topk_max(1, temperature, "new=other")',
+        'topk_max(1, sum by (room) (temperature), "new=other")',
+        'temperature * on (room) group_left (*) prefix "new" temperature',
+    ],
+)
+def test_labels_that_a_function_makes_are_there(known: Knowledge, made: str) -> None:
+    assert _by_rule(f"max by (new) ({made})", "labels-not-there", known) == []
+    assert _by_rule(f"{made} * on (new) temperature", "operands-never-meet", known) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "label"),
+    [
+        ("rollup(temperature[5m])", "rollup"),
+        ('aggr_over_time("lag", "lifetime", temperature[5m])', "rollup"),
+        ("histogram_over_time(temperature[5m])", "vmrange"),
+        ("histogram(temperature)", "le"),
+        ("prometheus_buckets(temperature)", "le"),
+        ("prometheus_buckets(sum by (room) (temperature))", "le"),
+    ],
+)
+def test_labels_that_a_function_names_are_there(known: Knowledge, made: str, label: str) -> None:
+    assert _by_rule(f"max by ({label}) ({made})", "labels-not-there", known) == []
+    assert _by_rule(f"{made} * on ({label}) temperature", "operands-never-meet", known) == []
+
+
 def test_findings_are_in_the_order_of_the_text() -> None:
     found = lint('sum(x_total)\n+ rate(y_total[1s]) + z{a=~"^b"}')
     assert [(f.line, f.rule) for f in found] == [

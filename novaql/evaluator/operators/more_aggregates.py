@@ -41,16 +41,19 @@ _OF_COLUMNS: Mapping[str, Callable[[Floats, Bools], Floats]] = {
 
 
 def _statistic(run: Runner, operator: Operator, operand: StepMatrix, groups: Groups) -> StepMatrix:
-    """One value for each group and step; absent where numbers have none (NaN)."""
-    statistic = _OF_COLUMNS[operator.aggregation.op]
+    """One value for each group and step; absent where a product has no root."""
+    op = operator.aggregation.op
+    statistic = _OF_COLUMNS[op]
     values = np.zeros((len(groups), operand.steps))
     valid = np.zeros(values.shape, np.bool_)
     with np.errstate(all="ignore"):
         for block in group_blocks(run.context, operand, groups):
             found = statistic(block.values, block.present)
-            undefined = np.isnan(found) & ~(np.isnan(block.values) & block.present).any(axis=0)
+            there = block.present.any(axis=0)
+            if op == "geomean":  # NaN of numbers; a median of infinities is NaN as in quantile()
+                there &= ~np.isnan(found) | (np.isnan(block.values) & block.present).any(axis=0)
             values[block.groups, block.steps] = found
-            valid[block.groups, block.steps] = block.present.any(axis=0) & ~undefined
+            valid[block.groups, block.steps] = there
     summary = matrix(groups.labels, values, valid).without_empty_rows()
     return mark_groups(summary, groups, operand.nameless)
 

@@ -9,9 +9,9 @@ import numpy as np
 from novaql.errors import LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Ints
-from novaql.evaluator.selections import changed
+from novaql.evaluator.selections import changed, scales
 from novaql.evaluator.steps import Steps
-from novaql.planner.logical import SampleStage, Select, Window
+from novaql.planner.logical import MEMBER, SampleStage, Select, Window
 from novaql.tsdb.model.source import RangeWindows, Selection
 
 
@@ -71,4 +71,12 @@ class Read:
         except LimitExceeded as problem:
             problem.span = problem.span or select.span
             raise
-        return changed(found, self.stages) if self.stages else found
+        if not self.stages:
+            return found
+        refused = next((stage for stage in self.stages if not scales(stage)), None)
+        if refused is not None and any(ref.samples for ref in found.histograms):
+            name = "==" if refused.function == MEMBER else refused.function
+            context.annotations.info(
+                f"ignored histograms in a range whose samples are operands of {name}", select.span
+            )
+        return changed(found, self.stages)

@@ -13,8 +13,10 @@ from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.range_samples import RangeSamples, RangeViews
+from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.selector import view_windows
 from novaql.evaluator.protocol import Runner
+from novaql.planner.logical import SubqueryWindow
 from novaql.text.go_text import quote, shortest_decimal
 from novaql.text.unicode import is_utf8
 from novaql.tsdb.model.labels import LabelColumn
@@ -96,9 +98,9 @@ def _counted(
 
 
 def stale_samples_over_time(run: Runner, operator: Operator) -> StepMatrix:
-    """How many staleness markers each series has in the range."""
-    context = run.context
-    found = RangeViews.of(run, operator.call, operator.operands[0], markers=True)
+    """How many staleness markers each series has in the range; native histograms are samples."""
+    context, window = run.context, operator.operands[0]
+    found = RangeViews.of(run, operator.call, window, markers=True)
     values, valid = allocate(context, len(found.series), len(found.ends_ms))
     tall = max(1, WINDOWS_AT_ONCE // max(1, len(found.ends_ms)))
     for view in found.views:
@@ -109,4 +111,8 @@ def stale_samples_over_time(run: Runner, operator: Operator) -> StepMatrix:
                 windows = view_windows(part, found.ends_ms, found.reach_ms)
                 counts = tallies.counted(windows, np.zeros(1), lambda samples, _: is_stale(samples))
                 values[part.rows], valid[part.rows] = windows.on_grid(*counts)
+    is_subquery = isinstance(window.plan, SubqueryWindow)
+    if not is_subquery and window.reads.selection(context).histograms:
+        ranges = Ranges.of(context, window.reads, window.steps)
+        valid |= ranges.native_counts > 0
     return matrix(found.series, values, valid).mark_nameless().without_empty_rows()
