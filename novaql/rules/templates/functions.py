@@ -24,6 +24,7 @@ from novaql.rules.templates.humanize import (
 from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure, cut
 from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
 from novaql.rules.templates.work import TemplateWork
+from novaql.text.unicode import valid_text
 from novaql.tsdb.model.matchers import MOST_COPIES, need_few_groups
 
 Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
@@ -33,6 +34,7 @@ MOST_STATES = 1 << 23
 """Characters × states of a regular expression that one search may visit: a third of a second."""
 
 _GROUP = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+_GROUP_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:]*)")
 _MATCH_WORK = 1 << 10
 """Bytes that a replaced match counts for, by the time that it takes."""
@@ -63,6 +65,15 @@ def text(value: Any) -> str:
     return value
 
 
+def _unicode(value: Any) -> str:
+    """A text for a search: bytes that are no UTF-8 are U+FFFD, as in Go."""
+    return valid_text(text(value))
+
+
+def _escaped(value: Any) -> str:
+    return quote_plus(text(value), errors="surrogateescape")
+
+
 def _samples(value: Any) -> list[Record]:
     if not isinstance(value, list):
         raise TemplateFailure(f"the result of a query is needed, not {go_type(value)}")
@@ -91,32 +102,33 @@ def _sort_by_label(name: Any, elements: Any) -> list[Record]:
     return sorted(_samples(elements), key=lambda element: _label(name, element).encode())
 
 
-def _regex(pattern: Any) -> Any:
+def _regex(pattern: Any, work: TemplateWork) -> Any:
+    work.look()  # a short text can take as long as a search may
     options = re2.Options()
     options.log_errors = False
     try:
-        return need_few_groups(re2.compile(text(pattern), options))
+        return need_few_groups(re2.compile(_unicode(pattern), options))
     except re2.error as problem:
         shown = f"{cut(pattern)!r} is wrong: {cut(str(problem))}"
         raise TemplateFailure(f"the regular expression {shown}") from None
 
 
-def _check_regex(compiled: Any, subject: Any) -> None:
+def _check_regex(compiled: Any, subject: str) -> None:
     """At its worst a search visits each state of the pattern at each character, and it cannot be
     interrupted. Raises `TemplateFailure`."""
-    work = compiled.programsize * len(text(subject))
-    if work > MOST_STATES or work * compiled.groups > MOST_COPIES:
+    states = compiled.programsize * len(subject)
+    if states > MOST_STATES or states * compiled.groups > MOST_COPIES:
         raise TemplateFailure("the regular expression and the text are too long together")
 
 
-def _match(pattern: Any, subject: Any) -> bool:
-    compiled = _regex(pattern)
+def _match(pattern: Any, value: Any, work: TemplateWork) -> bool:
+    compiled, subject = _regex(pattern, work), _unicode(value)
     _check_regex(compiled, subject)
     return compiled.search(subject) is not None
 
 
-def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWork) -> str:
-    compiled = _regex(pattern)
+def _replace_all(pattern: Any, replacement: Any, value: Any, work: TemplateWork) -> str:
+    compiled, subject = _regex(pattern, work), _unicode(value)
     _check_regex(compiled, subject)
     names = compiled.groupindex
     last_end = 0
@@ -134,16 +146,16 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWor
             if reference[1]:
                 return "$"
             name = reference[2] or reference[3]
-            place = int(name) if name.isdigit() else names.get(name, -1)
+            place = int(name) if _GROUP_NUMBER.fullmatch(name) else names.get(name, -1)
             return (hit.group(place) or "") if 0 <= place <= compiled.groups else ""
 
-        put = _GROUP.sub(group, text(replacement))
+        put = _GROUP.sub(group, _unicode(replacement))
         size += len(put)
         if size > MOST_CHARACTERS:
             raise TemplateFailure(f"reReplaceAll returns more than {MOST_CHARACTERS} characters")
         return put
 
-    replaced: str = compiled.sub(filled, text(subject))
+    replaced: str = compiled.sub(filled, subject)
     return replaced
 
 
@@ -192,7 +204,7 @@ def _to_duration(value: Any) -> Seconds:
 
 
 def _link(tab: int) -> Callable[[Any], str]:
-    return lambda expr: f"/graph?g0.expr={quote_plus(text(expr))}&g0.tab={tab}"
+    return lambda expr: f"/graph?g0.expr={_escaped(expr)}&g0.tab={tab}"
 
 
 _FIXED: dict[str, Callable[..., Any]] = {
@@ -203,7 +215,6 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "strvalue": lambda element: _label("__value__", element),
     "sortByLabel": _sort_by_label,
     "args": lambda *values: {f"arg{i}": value for i, value in enumerate(values)},
-    "match": _match,
     "safeHtml": text,
     "title": _title,
     "toUpper": lambda value: "".join(map(_upper, text(value))),
@@ -220,11 +231,21 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "toTime": lambda value: Time(timestamp_ms(number(value))),
     "toDuration": _to_duration,
     "parseDuration": _parse_duration,
-    "urlQueryEscape": lambda value: quote_plus(text(value)),
+    "urlQueryEscape": _escaped,
 }
 
 FUNCTION_NAMES = frozenset(
-    [*_FIXED, *SHORT_CIRCUIT, "call", "query", "reReplaceAll", "now", "pathPrefix", "externalURL"]
+    [
+        *_FIXED,
+        *SHORT_CIRCUIT,
+        "call",
+        "match",
+        "query",
+        "reReplaceAll",
+        "now",
+        "pathPrefix",
+        "externalURL",
+    ]
 )
 """Every function that a template may name."""
 
@@ -249,6 +270,7 @@ def functions_for(
         **_FIXED,
         "call": no_call,
         "query": run,
+        "match": lambda pattern, subject: _match(pattern, subject, work),
         "reReplaceAll": lambda pattern, replacement, subject: _replace_all(
             pattern, replacement, subject, work
         ),

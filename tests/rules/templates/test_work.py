@@ -100,6 +100,15 @@ def test_a_cancellation_ends_a_template() -> None:
         expanded(HEAVY["replacing"], TemplateWork(None, AfterAWhile(20)))
 
 
+@pytest.mark.parametrize("call", ['match "a" "b"', 'reReplaceAll "a" "" "b"'])
+def test_every_search_looks_for_the_end(call: str) -> None:
+    """A search over a short text can take a third of a second."""
+    with pytest.raises(QueryCancelled):
+        expanded(
+            f"{{{{ range 10 }}}}{{{{ {call} }}}}{{{{ end }}}}", TemplateWork(None, AfterAWhile(5))
+        )
+
+
 def test_a_deadline_ends_a_template() -> None:
     with pytest.raises(QueryTimeout, match="longer than 1e-09 s"):
         expanded(LONG, TemplateWork(1e-9))
