@@ -24,6 +24,7 @@ from novaql.rules.templates.humanize import (
 from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure, cut
 from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
 from novaql.rules.templates.work import TemplateWork
+from novaql.text.go_text import group_references
 from novaql.text.unicode import valid_text
 from novaql.tsdb.model.matchers import MOST_COPIES, need_few_groups
 
@@ -33,11 +34,12 @@ Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
 MOST_STATES = 1 << 23
 """Characters × states of a regular expression that one search may visit: a third of a second."""
 
-_GROUP = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
-_GROUP_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:]*)")
 _MATCH_WORK = 1 << 10
 """Bytes that a replaced match counts for, by the time that it takes."""
+
+_PART_WORK = 1 << 8
+"""Bytes that a text or a group of a replacement counts for in each match."""
 
 _ELEMENT_WORK = 1 << 10
 """Bytes that an element of a query's result counts for."""
@@ -130,38 +132,59 @@ def _match(pattern: Any, value: Any, work: TemplateWork) -> bool:
 def _replace_all(pattern: Any, replacement: Any, value: Any, work: TemplateWork) -> str:
     compiled, subject = _regex(pattern, work), _unicode(value)
     _check_regex(compiled, subject)
-    names = compiled.groupindex
+    parts = _parts(_unicode(replacement), compiled)
     last_end = 0
     size = 0
 
     def filled(hit: Any) -> str:
         nonlocal last_end, size
-        work.charge(_MATCH_WORK)
+        work.charge(_MATCH_WORK + _PART_WORK * len(parts))
         start, end = hit.span()
         touches, last_end = start == end == last_end and start > 0, end
         if touches:  # an empty match directly after another one is not replaced
             return ""
-
-        def group(reference: re.Match[str]) -> str:
-            if reference[1]:
-                return "$"
-            name = reference[2] or reference[3]
-            place = int(name) if _GROUP_NUMBER.fullmatch(name) else names.get(name, -1)
-            return (hit.group(place) or "") if 0 <= place <= compiled.groups else ""
-
-        put = _GROUP.sub(group, _unicode(replacement))
-        size += len(put)
-        if size > MOST_CHARACTERS:
-            raise TemplateFailure(f"reReplaceAll returns more than {MOST_CHARACTERS} characters")
-        return put
+        pieces: list[str] = []
+        for part in parts:
+            piece: str = part if isinstance(part, str) else hit.group(part) or ""
+            size += len(piece)
+            if size > MOST_CHARACTERS:
+                most = f"{MOST_CHARACTERS} characters"
+                raise TemplateFailure(f"reReplaceAll returns more than {most}")
+            pieces.append(piece)
+        return "".join(pieces)
 
     replaced: str = compiled.sub(filled, subject)
     return replaced
 
 
+def _parts(template: str, compiled: Any) -> list[str | int]:
+    """The texts of a replacement, and the numbers of the groups between them."""
+    parts: list[str | int] = []
+    at = 0
+    for found in group_references(template):
+        parts.append(template[at : found.begin])
+        at = found.end
+        if found.name is None:
+            parts.append("$")
+            continue
+        place = found.number
+        if place is None:
+            place = compiled.groupindex.get(found.name)
+        if place is not None and place <= compiled.groups:
+            parts.append(place)
+    parts.append(template[at:])
+    return [part for part in parts if part != ""]
+
+
 def _title(value: Any) -> str:
     """The first letter of each word in upper case."""
     return re.sub(r"(?<![\w])\w", lambda hit: _upper(hit[0]), text(value))
+
+
+def _cased(whole: str, changed: Callable[[str], str]) -> str:
+    if whole.isascii():
+        return changed(whole)
+    return "".join(_one(character, changed(character)) for character in whole)
 
 
 def _upper(character: str) -> str:
@@ -217,8 +240,8 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "args": lambda *values: {f"arg{i}": value for i, value in enumerate(values)},
     "safeHtml": text,
     "title": _title,
-    "toUpper": lambda value: "".join(map(_upper, text(value))),
-    "toLower": lambda value: "".join(_one(c, c.lower()) for c in text(value)),
+    "toUpper": lambda value: _cased(text(value), str.upper),
+    "toLower": lambda value: _cased(text(value), str.lower),
     "graphLink": _link(0),
     "tableLink": _link(1),
     "stripPort": _strip_port,

@@ -123,9 +123,14 @@ def test_bytes_that_are_no_utf8(call: str) -> None:
     assert expanded(f"{{{{ {call} }}}}") == BYTES[call]
 
 
-@pytest.mark.parametrize("number", ["²", "9" * 5000, "01"])
-def test_what_is_no_number_of_a_group(number: str) -> None:
-    assert expanded(f'{{{{ reReplaceAll "(a)" "[${{{number}}}]" "a" }}}}') == "[]"
+@pytest.mark.parametrize("reference", ["$²", "${²}"])
+def test_what_is_no_reference_to_a_group(reference: str) -> None:
+    assert expanded(f'{{{{ reReplaceAll "(a)" "[{reference}]" "a" }}}}') == f"[{reference}]"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "01", "2", "b"])
+def test_a_group_that_a_pattern_does_not_have(number: str) -> None:
+    assert expanded(f'{{{{ reReplaceAll "(?P<a>a)" "[${{{number}}}$a$$]" "a" }}}}') == "[a$]"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, 5e-324])

@@ -22,12 +22,14 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Source
 
-MEGABYTE = '{{ $x := "" }}{{ range 99 }}{{ $x = printf "%s%010000d" $x 0 }}{{ end }}'
-"""$x is a text of 990 000 zeros."""
+MEGABYTE = '{{ $x := printf "%010000d" 0 }}{{ range 6 }}{{ $x = print $x $x }}{{ end }}'
+"""$x is a text of 640 000 zeros."""
 
 HEAVY = {
     "replacing": MEGABYTE + '{{ range 30000 }}{{ $y := reReplaceAll "0" "1" $x }}{{ end }}',
     "replacing nothing": MEGABYTE + '{{ range 30000 }}{{ $y := reReplaceAll "2" "1" $x }}{{ end }}',
+    "groups": MEGABYTE + '{{ reReplaceAll "0+" "' + "$0" * 1300 + '" (slice $x 0 300000) }}',
+    "empty groups": MEGABYTE + '{{ reReplaceAll "0()" "' + "$1" * 2000 + '" (slice $x 0 99999) }}',
     "matching": MEGABYTE + '{{ match "((((0{1,30}){1,30})x?)*)y" $x }}',
     "title": MEGABYTE + "{{ range 30000 }}{{ $y := title $x }}{{ end }}",
     "letters": MEGABYTE + "{{ range 30000 }}{{ $y := toUpper $x }}{{ end }}",
@@ -71,6 +73,10 @@ def test_too_much_work_is_a_failure_within_bounded_memory(name: str) -> None:
     if sys.platform == "linux":
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown < 300 << 10, f"{grown >> 10} MiB"
+
+
+def test_a_long_text_is_within_the_bounds() -> None:
+    assert expanded(MEGABYTE + "{{ len $x }}") == "640000"
 
 
 def test_what_rules_do_is_far_from_the_bounds() -> None:
