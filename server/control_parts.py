@@ -6,11 +6,14 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import func, select
 from starlette.applications import Starlette
 
 from novaql import __version__
 from novaql.server.console import mount_console
+from novaql.server.db.tables import Event
 from novaql.server.http.index import RouteIndex
+from novaql.server.ids import continue_after, is_id
 from novaql.server.jobs.housekeeping import housekeeper
 from novaql.server.jobs.leases import holder_of
 from novaql.server.jobs.relay import Relay
@@ -49,6 +52,7 @@ def build(app: Starlette, context: ServerContext, *, owned_elsewhere: bool) -> C
     """
     context.lifecycle.event_types = EVENT_TYPES
     settings = context.settings
+    _continue_event_ids(context)
     if not owned_elsewhere:
         report_lost_ledger_keys(settings, context.database)
     runner = JobRunner(
@@ -69,6 +73,14 @@ def build(app: Starlette, context: ServerContext, *, owned_elsewhere: bool) -> C
     context.lifecycle.event_wakers.append(relay.wake)
     mount_console(app)
     return ControlParts(_INDEX, relay, runner)
+
+
+def _continue_event_ids(context: ServerContext) -> None:
+    """Consumers of events ignore those with an id before the last one that they handled."""
+    with context.database.read(None) as session:
+        newest = session.execute(select(func.max(Event.id))).scalar()
+    if newest is not None and is_id(newest):
+        continue_after(newest)
 
 
 @functools.cache

@@ -31,6 +31,17 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{ulid_text(made)}"
 
 
+def continue_after(made: str) -> None:
+    """Make the later ids of this process sort after an id that an earlier process created. The
+    clock may have been set back since then."""
+    global _last
+    number = 0
+    for letter in made.rpartition("_")[2]:
+        number = number << 5 | _LETTERS.index(letter)
+    with _LOCK:
+        _last = max(_last, number)
+
+
 def ulid_text(number: int) -> str:
     """Encode 128 bits in Crockford's base32."""
     return "".join([_PAIRS[number >> shift & 0x3FF] for shift in _SHIFTS])

@@ -7,7 +7,6 @@ result of the one before. So the sizes of names and values are checked before th
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,9 +14,9 @@ from typing import Any
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
+from novaql.text.go_text import GroupReference, group_references
 from novaql.tsdb.model.matchers import compile_regex
 
-_REFERENCE = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
 _ANYTHING = "(.*)"
 _SOURCE_VALUES = 16
 """Limit of the joined source labels, in values of the longest size."""
@@ -175,11 +174,11 @@ def expanded(template: str, matched: Any, most_bytes: int = USUAL_LIMITS.value_b
     """
     pieces: list[str] = []
     size = at = 0
-    for found in _REFERENCE.finditer(template):
-        for piece in (template[at : found.start()], _group(found, matched)):
+    for found in group_references(template):
+        for piece in (template[at : found.begin], _group(found, matched)):
             size += len(piece)
             pieces.append(piece)
-        at = found.end()
+        at = found.end
         if size > most_bytes:
             break
     pieces.append(template[at:])
@@ -189,12 +188,11 @@ def expanded(template: str, matched: Any, most_bytes: int = USUAL_LIMITS.value_b
     return "".join(pieces)
 
 
-def _group(found: re.Match[str], matched: Any) -> str:
-    if found[1]:
+def _group(found: GroupReference, matched: Any) -> str:
+    if found.name is None:
         return "$"
-    name = found[2] or found[3]
     try:
-        group = matched.group(int(name) if name.isdigit() else name)
+        group = matched.group(found.name if found.number is None else found.number)
     except (IndexError, KeyError):
         return ""
     return group or ""

@@ -30,6 +30,7 @@ _ROUTE = (
     *("matchers", "match", "match_re", "mute_time_intervals", "active_time_intervals", "routes"),
 )
 _RANGES = ("weekdays", "days_of_month", "months", "years")
+_PORT = re.compile("[0-9]{1,5}")
 _MAIL = ("smarthost", "from", "auth_username", "auth_password", "require_tls")
 _SENT = {
     "webhook_configs": ("url", "send_resolved", "http_config"),
@@ -68,11 +69,12 @@ def converted(document: str) -> Converted:
     root = _Node(config, "", done.dropped)
     everywhere = root.below("global")
     receivers: dict[str, list[str]] = {}
+    numbers: dict[str, int] = {}
     for receiver in root.each("receivers"):
         name = receiver.text("name")
         if name in receivers:
             _refuse(f"{receiver.pointer}/name", f"the receiver {name!r} is defined twice")
-        receivers[name] = list(_channels(name, receiver, everywhere, done))
+        receivers[name] = list(_channels(name, receiver, everywhere, done, numbers))
     if not isinstance(config["route"].get("receiver"), str):
         _refuse("/route/receiver", "the root names a receiver")
     done.routing["route"] = _route(root.below("route"), receivers)
@@ -184,16 +186,23 @@ def _times(named: _Node) -> dict[str, Any]:
     return {"name": named.text("name"), "time_intervals": intervals}
 
 
-def _channels(name: str, receiver: _Node, everywhere: _Node, done: Converted) -> Iterator[str]:
-    """Convert a receiver to channels. They have its name; the second one is `NAME 2`."""
+def _channels(
+    name: str, receiver: _Node, everywhere: _Node, done: Converted, numbers: dict[str, int]
+) -> Iterator[str]:
+    """Convert a receiver to channels. They have its name; the second one is `NAME 2`, or the next
+    number of which the file has no channel.
+
+    numbers  the last number of each name
+    """
     receiver.drop_all_but("name", *_SENT)
     plain = name.replace(",", ";").replace("@", " at ").strip() or "receiver"
-    made = 0
     for kind, fields in _SENT.items():
         for given in receiver.each(kind):
             given.drop_all_but(*fields)
-            made += 1
-            called = plain if made == 1 else f"{plain} {made}"
+            called = ""
+            while not called or called in done.channels or called in done.problems:
+                number = numbers[plain] = numbers.get(plain, 0) + 1
+                called = plain if number == 1 else f"{plain} {number}"
             try:
                 done.channels[called] = _channel(called, kind, given, everywhere)
             except _CannotBeMade as problem:
@@ -228,7 +237,7 @@ def _mail(given: _Node, everywhere: _Node) -> dict[str, Any]:
     usual = {f"smtp_{name}": name for name in _MAIL}
     chosen = {usual[name]: value for name, value in everywhere.given(*usual).items()} | own
     host, _, port = str(chosen.get("smarthost") or "").rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not _PORT.fullmatch(port):
         raise _CannotBeMade("a smarthost like smtp.example.com:587 is needed")
     encrypts = chosen.get("require_tls")
     settings: dict[str, Any] = {

@@ -61,7 +61,8 @@ def hold_groups(unit: Unit) -> None:
 
 
 def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRule]) -> None:
-    """Add firing alerts to their groups. A new group is flushed after `group_wait`.
+    """Add firing alerts to their groups, and remove them from others, to which they belonged by an
+    earlier tree. A new group is flushed after `group_wait`.
 
     The unit holds the groups.
     """
@@ -75,7 +76,7 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
             key = group_id(unit, destination, labels)
             wanted.setdefault(key, (destination, labels, []))[2].append(alert)
     known = {row.id: row for row in rows_by(unit, NotificationGroup.id, wanted)}
-    here = _memberships(unit, [alert.id for alert in alerts]) if known else set()
+    here = _memberships(unit, [alert.id for alert in alerts])
     fresh: list[dict[str, str]] = []
     flushes: dict[str, datetime] = {}
     for key, (destination, labels, members) in wanted.items():
@@ -100,6 +101,12 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
             if (key, alert.id) not in here
         ]
     unit.insert(GroupMember, fresh)
+    joined = {(key, alert.id) for key, (_, _, members) in wanted.items() for alert in members}
+    left: dict[str, list[str]] = {}
+    for key, alert_id in here - joined:
+        left.setdefault(key, []).append(alert_id)
+    for key in sorted(left):
+        delete_by(unit, GroupMember.alert_id, left[key], GroupMember.group_id == key)
     unit.enqueue_all(FLUSH, flushes)
 
 
@@ -110,7 +117,8 @@ def regroup(unit: Unit, after: str, most: int) -> str | None:
     most   alerts to move
 
     Returns the last of these alerts, or None if no more follow. Groups that remain retain their
-    last notifications. Leaving a group does not report an alert as resolved.
+    last notifications. Leaving a group does not report an alert as resolved. An alert whose end is
+    not reported yet stays in its group, which reports it.
     """
     hold_groups(unit)
     firing = select(Alert).where(Alert.state == "firing", Alert.id > after).order_by(Alert.id)
@@ -119,7 +127,8 @@ def regroup(unit: Unit, after: str, most: int) -> str | None:
     theirs = GroupMember.alert_id > after
     if last is not None:
         theirs &= GroupMember.alert_id <= last
-    unit.session.execute(delete(GroupMember).where(theirs))
+    ended = select(Alert.id).where(Alert.state != "firing")
+    unit.session.execute(delete(GroupMember).where(theirs, GroupMember.alert_id.not_in(ended)))
     rules = rows_by(unit, AlertRule.id, {alert.rule_id for alert in alerts})
     join_groups(unit, alerts, {rule.id: rule for rule in rules})
     return last

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from novaql.server.clock import from_ms
+from novaql.server.clock import from_ms, to_ms
 from novaql.server.errors import inside, invalid
 from novaql.server.oncall.model import BEGINNING, Layer, Term
 from novaql.server.oncall.restrictions import Restriction
@@ -45,6 +45,12 @@ def layers_of(bodies: Sequence[LayerBody]) -> tuple[Layer, ...]:
         with inside(f"/layers/{number}"):
             layers.append(_layer(body))
     return tuple(layers)
+
+
+def ended_by(former: Sequence[Any], now: datetime) -> list[dict[str, Any]]:
+    """The former terms of a row. One whose end is in the future ends now: the clock was set back
+    since then, and the term that followed is in force."""
+    return [{**one, "until": min(one["until"], to_ms(now))} for one in former]
 
 
 def terms_of(layers: Sequence[Any], timezone: str, former: Sequence[Any]) -> tuple[Term, ...]:

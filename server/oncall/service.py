@@ -21,7 +21,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import impossible, invalid, not_found
 from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.oncall.people import People, people_of
-from novaql.server.oncall.reading import check_zone, checked_time, layers_of
+from novaql.server.oncall.reading import check_zone, checked_time, ended_by, layers_of
 from novaql.server.oncall.schema import (
     LayerBody,
     MakeOverride,
@@ -211,12 +211,13 @@ def override_snapshot(unit: Unit, row: OncallOverride) -> dict[str, Any]:
 
 def _with_former(unit: Unit, row: OncallSchedule) -> list[Any]:
     """The former terms of a schedule, with the one that ends now."""
-    now = to_ms(unit.now())
+    at = unit.now()
+    former, now = ended_by(row.former, at), to_ms(at)
     ending = {"timezone": row.timezone, "layers": row.layers, "until": now}
     oldest = now - FORMER_RETAINED // timedelta(milliseconds=1)
-    if row.former and row.former[-1]["until"] >= now:
-        return row.former  # the term began in this millisecond, so it was never in force
-    terms = [*(one for one in row.former if oldest < one["until"]), ending][-MOST_FORMER:]
+    if former and former[-1]["until"] == now:
+        return former  # the term began in this millisecond, so it was never in force
+    terms = [*(one for one in former if oldest < one["until"]), ending][-MOST_FORMER:]
     while len(terms) > 1 and len(orjson.dumps(terms)) > MOST_FORMER_BYTES:
         terms.pop(0)
     return terms

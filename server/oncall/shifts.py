@@ -23,7 +23,7 @@ from novaql.server.oncall.model import (
     Span,
 )
 from novaql.server.oncall.people import People, Person, people_of
-from novaql.server.oncall.reading import checked_time, terms_of
+from novaql.server.oncall.reading import checked_time, ended_by, terms_of
 from novaql.server.oncall.service import members_ever_of
 from novaql.server.oncall.tables import OncallOverride, OncallSchedule
 
@@ -136,7 +136,7 @@ def load(unit: Unit, rows: Iterable[OncallSchedule], start: datetime, end: datet
     people = people_of(unit, {*members_ever_of(some), *users})
     schedules = {}
     for row in some:
-        former = [term for term in row.former if from_ms(term["until"]) > start]
+        former = [one for one in ended_by(row.former, unit.now()) if from_ms(one["until"]) > start]
         terms = terms_of(row.layers, row.timezone, former)
         schedules[row.id] = Schedule(terms, tuple(overrides[row.id]), people.left)
     return Loaded(schedules, people)

@@ -70,11 +70,11 @@ class Silence:
         return self.is_active(now) and all_match(self.matchers, labels)
 
     def revised(
-        self, starts_at: datetime, ends_at: datetime | None, reason: str, by: str
+        self, starts_at: datetime, ends_at: datetime | None, reason: str, by: str, now: datetime
     ) -> Silence:
         """Add a revision. It replaces the end, and reactivates a silence that is over."""
         number = self.current.number + 1
-        revision = Revision(number, starts_at, ends_at, reason, by, starts_at)
+        revision = Revision(number, starts_at, ends_at, reason, by, now)
         newest = (*self.revisions, revision)[-MOST_REVISIONS:]
         return replace(self, revisions=newest, lifted_at=None)
 

@@ -87,7 +87,7 @@ def silence(
     row.until_resolved = until_resolved
     if alert is not None:
         row.alert_id = alert.id
-    _set(row, known.revised(starts_at, ends_at, reason, by))
+    _set(row, known.revised(starts_at, ends_at, reason, by, unit.now()))
     unit.touch(row)
     return row, before
 

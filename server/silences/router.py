@@ -67,7 +67,10 @@ def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> Sil
     if (body.ends_at is None) == (body.duration is None):
         raise invalid("/ends_at", "either ends_at or duration is needed")
     if body.duration is not None:
-        ends_at, pointer = starts_at + body.duration, "/duration"
+        try:
+            ends_at, pointer = starts_at + body.duration, "/duration"
+        except OverflowError:
+            raise invalid("/starts_at", "the silence would end after the year 9999") from None
     else:
         assert body.ends_at is not None
         ends_at, pointer = body.ends_at, "/ends_at"

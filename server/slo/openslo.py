@@ -35,6 +35,8 @@ from novaql.text import excerpt
 _OPS = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}
 _LONG_UNITS = {"M": 30, "Q": 90, "Y": 365}
 """Days of the OpenSLO units that a rolling window of this server does not have."""
+_MOST_PLACES = 100
+"""Places of a target before or after its point. `1e999999999` would be a text of a billion."""
 _PERIODS = {"1d": "day", "1w": "week", "1M": "month", "1Q": "quarter", "1Y": "year"}
 
 
@@ -112,12 +114,14 @@ def _name(document: Any) -> str:
 
 
 def _target(objective: Mapping[str, Any]) -> str:
+    is_share = "target" in objective
     try:
-        if "target" in objective:
-            return format(Decimal(str(objective["target"])), "f")
-        return format(Decimal(str(objective["targetPercent"])) / 100, "f")
+        target = Decimal(str(objective["target" if is_share else "targetPercent"]))
     except (KeyError, InvalidOperation):
         raise NotTaken("the objective has no target") from None
+    if not target.is_finite() or abs(target.adjusted()) > _MOST_PLACES:
+        raise NotTaken("the target is no share above 0 and below 1")
+    return format(target if is_share else target / 100, "f")
 
 
 def _window(spec: Mapping[str, Any], notes: list[str]) -> str | dict[str, str]:

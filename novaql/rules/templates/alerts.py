@@ -9,7 +9,7 @@ from novaql.model.float_histogram import FloatHistogram
 from novaql.rules.templates.functions import FUNCTION_NAMES, Query, functions_for
 from novaql.rules.templates.nodes import Template
 from novaql.rules.templates.parser import parse_template
-from novaql.rules.templates.problems import TemplateFailure, cut
+from novaql.rules.templates.problems import TemplateFailure, TemplateProblem, cut
 from novaql.rules.templates.run import run_template
 from novaql.rules.templates.values import LabelMap, Record
 from novaql.rules.templates.work import TemplateWork
@@ -62,7 +62,7 @@ def expand_alert_template(
     try:
         data = Record("alertTemplateData", fields)
         given = run_template(parse_alert_template(text), data, functions, variables, work)
-    except TemplateFailure as failure:
+    except (TemplateFailure, TemplateProblem) as failure:
         given = f"<error expanding template: {cut(str(failure), 1000)}>"
     given = valid_text(given)
     work.gave(given)

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 from novaql.rules.templates.go_format import go_printf
 from novaql.rules.templates.problems import TemplateFailure, joined
-from novaql.rules.templates.values import LabelMap, go_type, shown, truth
+from novaql.rules.templates.values import LabelMap, encoded, go_type, shown, truth
 
 Builtin = Callable[..., Any]
 
@@ -57,7 +57,7 @@ def _greater(first: Any, other: Any) -> bool:
 
 def _length(value: Any) -> int:
     if isinstance(value, str):
-        return len(value.encode())
+        return len(encoded(value))
     if isinstance(value, (dict, list)):
         return len(value)
     raise TemplateFailure(f"len of {go_type(value)}")
@@ -70,7 +70,7 @@ def _index(value: Any, *keys: Any) -> Any:
                 raise TemplateFailure(f"a label name is a text, not {go_type(key)}")
             value = value.get(key, "" if isinstance(value, LabelMap) else None)
         elif isinstance(value, (list, str)):
-            items: Any = value.encode() if isinstance(value, str) else value
+            items: Any = encoded(value) if isinstance(value, str) else value
             if not isinstance(key, int) or not 0 <= key < len(items):
                 raise TemplateFailure(f"index {shown(key)} is out of range")
             value = items[key]
@@ -82,7 +82,7 @@ def _index(value: Any, *keys: Any) -> Any:
 def _slice(value: Any, *bounds: Any) -> Any:
     if not isinstance(value, (str, list)) or len(bounds) > 2:
         raise TemplateFailure(f"{go_type(value)} cannot be sliced so")
-    items: Any = value.encode() if isinstance(value, str) else value
+    items: Any = encoded(value) if isinstance(value, str) else value
     first = bounds[0] if bounds else 0
     last = bounds[1] if len(bounds) > 1 else len(items)
     if not (isinstance(first, int) and isinstance(last, int) and 0 <= first <= last <= len(items)):
@@ -136,7 +136,7 @@ BUILTINS: dict[str, Builtin] = {
         .replace(">", "\\u003E")
         .replace("'", "\\'")
     ),
-    "urlquery": lambda *values: quote_plus(_print(*values)),
+    "urlquery": lambda *values: quote_plus(_print(*values), errors="surrogateescape"),
 }
 """Without `and` and `or`, which evaluate only the arguments that they need."""
 

@@ -24,6 +24,8 @@ from novaql.rules.templates.humanize import (
 from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure, cut
 from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
 from novaql.rules.templates.work import TemplateWork
+from novaql.text.go_text import group_references
+from novaql.text.unicode import valid_text
 from novaql.tsdb.model.matchers import MOST_COPIES, need_few_groups
 
 Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
@@ -32,10 +34,12 @@ Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
 MOST_STATES = 1 << 23
 """Characters × states of a regular expression that one search may visit: a third of a second."""
 
-_GROUP = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:]*)")
 _MATCH_WORK = 1 << 10
 """Bytes that a replaced match counts for, by the time that it takes."""
+
+_PART_WORK = 1 << 8
+"""Bytes that a text or a group of a replacement counts for in each match."""
 
 _ELEMENT_WORK = 1 << 10
 """Bytes that an element of a query's result counts for."""
@@ -61,6 +65,15 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise TemplateFailure(f"a text is needed, not {go_type(value)}")
     return value
+
+
+def _unicode(value: Any) -> str:
+    """A text for a search: bytes that are no UTF-8 are U+FFFD, as in Go."""
+    return valid_text(text(value))
+
+
+def _escaped(value: Any) -> str:
+    return quote_plus(text(value), errors="surrogateescape")
 
 
 def _samples(value: Any) -> list[Record]:
@@ -91,65 +104,87 @@ def _sort_by_label(name: Any, elements: Any) -> list[Record]:
     return sorted(_samples(elements), key=lambda element: _label(name, element).encode())
 
 
-def _regex(pattern: Any) -> Any:
+def _regex(pattern: Any, work: TemplateWork) -> Any:
+    work.look()  # a short text can take as long as a search may
     options = re2.Options()
     options.log_errors = False
     try:
-        return need_few_groups(re2.compile(text(pattern), options))
+        return need_few_groups(re2.compile(_unicode(pattern), options))
     except re2.error as problem:
         shown = f"{cut(pattern)!r} is wrong: {cut(str(problem))}"
         raise TemplateFailure(f"the regular expression {shown}") from None
 
 
-def _check_regex(compiled: Any, subject: Any) -> None:
+def _check_regex(compiled: Any, subject: str) -> None:
     """At its worst a search visits each state of the pattern at each character, and it cannot be
     interrupted. Raises `TemplateFailure`."""
-    work = compiled.programsize * len(text(subject))
-    if work > MOST_STATES or work * compiled.groups > MOST_COPIES:
+    states = compiled.programsize * len(subject)
+    if states > MOST_STATES or states * compiled.groups > MOST_COPIES:
         raise TemplateFailure("the regular expression and the text are too long together")
 
 
-def _match(pattern: Any, subject: Any) -> bool:
-    compiled = _regex(pattern)
+def _match(pattern: Any, value: Any, work: TemplateWork) -> bool:
+    compiled, subject = _regex(pattern, work), _unicode(value)
     _check_regex(compiled, subject)
     return compiled.search(subject) is not None
 
 
-def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWork) -> str:
-    compiled = _regex(pattern)
+def _replace_all(pattern: Any, replacement: Any, value: Any, work: TemplateWork) -> str:
+    compiled, subject = _regex(pattern, work), _unicode(value)
     _check_regex(compiled, subject)
-    names = compiled.groupindex
+    parts = _parts(_unicode(replacement), compiled)
     last_end = 0
     size = 0
 
     def filled(hit: Any) -> str:
         nonlocal last_end, size
-        work.charge(_MATCH_WORK)
+        work.charge(_MATCH_WORK + _PART_WORK * len(parts))
         start, end = hit.span()
         touches, last_end = start == end == last_end and start > 0, end
         if touches:  # an empty match directly after another one is not replaced
             return ""
+        pieces: list[str] = []
+        for part in parts:
+            piece: str = part if isinstance(part, str) else hit.group(part) or ""
+            size += len(piece)
+            if size > MOST_CHARACTERS:
+                most = f"{MOST_CHARACTERS} characters"
+                raise TemplateFailure(f"reReplaceAll returns more than {most}")
+            pieces.append(piece)
+        return "".join(pieces)
 
-        def group(reference: re.Match[str]) -> str:
-            if reference[1]:
-                return "$"
-            name = reference[2] or reference[3]
-            place = int(name) if name.isdigit() else names.get(name, -1)
-            return (hit.group(place) or "") if 0 <= place <= compiled.groups else ""
-
-        put = _GROUP.sub(group, text(replacement))
-        size += len(put)
-        if size > MOST_CHARACTERS:
-            raise TemplateFailure(f"reReplaceAll returns more than {MOST_CHARACTERS} characters")
-        return put
-
-    replaced: str = compiled.sub(filled, text(subject))
+    replaced: str = compiled.sub(filled, subject)
     return replaced
+
+
+def _parts(template: str, compiled: Any) -> list[str | int]:
+    """The texts of a replacement, and the numbers of the groups between them."""
+    parts: list[str | int] = []
+    at = 0
+    for found in group_references(template):
+        parts.append(template[at : found.begin])
+        at = found.end
+        if found.name is None:
+            parts.append("$")
+            continue
+        place = found.number
+        if place is None:
+            place = compiled.groupindex.get(found.name)
+        if place is not None and place <= compiled.groups:
+            parts.append(place)
+    parts.append(template[at:])
+    return [part for part in parts if part != ""]
 
 
 def _title(value: Any) -> str:
     """The first letter of each word in upper case."""
     return re.sub(r"(?<![\w])\w", lambda hit: _upper(hit[0]), text(value))
+
+
+def _cased(whole: str, changed: Callable[[str], str]) -> str:
+    if whole.isascii():
+        return changed(whole)
+    return "".join(_one(character, changed(character)) for character in whole)
 
 
 def _upper(character: str) -> str:
@@ -192,7 +227,7 @@ def _to_duration(value: Any) -> Seconds:
 
 
 def _link(tab: int) -> Callable[[Any], str]:
-    return lambda expr: f"/graph?g0.expr={quote_plus(text(expr))}&g0.tab={tab}"
+    return lambda expr: f"/graph?g0.expr={_escaped(expr)}&g0.tab={tab}"
 
 
 _FIXED: dict[str, Callable[..., Any]] = {
@@ -203,11 +238,10 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "strvalue": lambda element: _label("__value__", element),
     "sortByLabel": _sort_by_label,
     "args": lambda *values: {f"arg{i}": value for i, value in enumerate(values)},
-    "match": _match,
     "safeHtml": text,
     "title": _title,
-    "toUpper": lambda value: "".join(map(_upper, text(value))),
-    "toLower": lambda value: "".join(_one(c, c.lower()) for c in text(value)),
+    "toUpper": lambda value: _cased(text(value), str.upper),
+    "toLower": lambda value: _cased(text(value), str.lower),
     "graphLink": _link(0),
     "tableLink": _link(1),
     "stripPort": _strip_port,
@@ -220,11 +254,21 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "toTime": lambda value: Time(timestamp_ms(number(value))),
     "toDuration": _to_duration,
     "parseDuration": _parse_duration,
-    "urlQueryEscape": lambda value: quote_plus(text(value)),
+    "urlQueryEscape": _escaped,
 }
 
 FUNCTION_NAMES = frozenset(
-    [*_FIXED, *SHORT_CIRCUIT, "call", "query", "reReplaceAll", "now", "pathPrefix", "externalURL"]
+    [
+        *_FIXED,
+        *SHORT_CIRCUIT,
+        "call",
+        "match",
+        "query",
+        "reReplaceAll",
+        "now",
+        "pathPrefix",
+        "externalURL",
+    ]
 )
 """Every function that a template may name."""
 
@@ -249,6 +293,7 @@ def functions_for(
         **_FIXED,
         "call": no_call,
         "query": run,
+        "match": lambda pattern, subject: _match(pattern, subject, work),
         "reReplaceAll": lambda pattern, replacement, subject: _replace_all(
             pattern, replacement, subject, work
         ),

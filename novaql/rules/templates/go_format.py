@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from novaql.rules.templates.problems import TemplateFailure, joined
-from novaql.rules.templates.values import go_type, shown
+from novaql.rules.templates.values import encoded, go_type, shown
 from novaql.text.go_text import go_number, quote
 
 _VERB = re.compile(r"%([-+# 0]*)(\*|[0-9]+)?(?:\.(\*|[0-9]*))?(?:\[([1-9])\])?(.?)", re.S)
@@ -176,6 +176,6 @@ def _text(value: str, verb: str, flags: str, precision: int | None) -> str | Non
         case "q":
             return f"`{cut}`" if "#" in flags and "`" not in cut else quote(cut)
         case "x" | "X":
-            text = value.encode().hex()
+            text = encoded(value).hex()
             return text.upper() if verb == "X" else text
     return None

@@ -11,6 +11,7 @@ _ESCAPE = re.compile(
     r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))",
     re.S,
 )
+_INTEGERS = range(-(2**63), 2**63)
 _MEANING = dict(zip("abfnrtv\\'\"", "\a\b\f\n\r\t\v\\'\"", strict=True))
 
 
@@ -50,15 +51,17 @@ def number_value(token: Token) -> int | float:
     text = token.text.replace("_", "")
     digits = text.lstrip("+-").lower()
     try:
+        value: int | float
         if digits.startswith(("0x", "0b", "0o")):
-            return int(text, 0)
-        if digits.isdigit():
+            value = int(text, 0)
+        elif digits.isdigit():
             octal = len(digits) > 1 and digits.startswith("0")
-            return int(text, 8 if octal else 10)
-        value = float(text)
+            value = int(text, 8 if octal else 10)
+        else:
+            value = float(text)
     except ValueError:
         raise TemplateProblem(token.position, f"{token.text} is no number") from None
-    if value in (float("inf"), float("-inf")):
+    if (isinstance(value, int) and value not in _INTEGERS) or abs(value) == float("inf"):
         raise TemplateProblem(token.position, f"{token.text} is too large")
     # As in Go, 1e3 is an integer too; it becomes a float if a float is expected.
     return value

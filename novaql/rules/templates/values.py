@@ -47,6 +47,11 @@ def sample(labels: dict[str, str], value: float | FloatHistogram) -> Record:
     return Record("sample", {"Labels": LabelMap(labels), "Value": value})
 
 
+def encoded(text: str) -> bytes:
+    """The bytes of a text; bytes that are no UTF-8 are lone surrogates in it."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def go_type(value: Any) -> str:
     """The name of a value's type in Go."""
     match value:

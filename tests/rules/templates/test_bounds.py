@@ -76,6 +76,10 @@ ARGUMENT = st.sampled_from(
         "(toDuration 1.0)",
         '"("',
         '"%d"',
+        '"%x"',
+        '"\\xff"',
+        '"${²}"',
+        "0x7fffffffffffffff",
     ]
 )
 
@@ -86,6 +90,47 @@ def test_any_call_gives_a_text(name: str, arguments: list[str], value: float) ->
     text = expanded(f"{{{{ {name} {' '.join(arguments)} }}}}", value)
 
     assert isinstance(text, str)
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 4000, "1" + "0" * 400, "0x8000000000000000"])
+def test_an_integer_of_more_than_64_bits_is_a_problem(number: str) -> None:
+    with pytest.raises(TemplateProblem, match="is too large"):
+        parse_alert_template(f"{{{{ {number} }}}}")
+    assert expanded(f"{{{{ humanize {number} }}}}").startswith("<error expanding template: ")
+
+
+def test_the_smallest_and_the_largest_integer() -> None:
+    assert expanded("{{ 0x7fffffffffffffff }}") == "9223372036854775807"
+    assert expanded("{{ -9223372036854775808 }}") == "-9223372036854775808"
+
+
+BYTES = {
+    'len "a\\xff"': "2",
+    'index "\\xff" 0': "255",
+    'slice "a\\xff" 0 1': "a",
+    'printf "%x" "\\xff"': "ff",
+    'urlquery "\\xff"': "%FF",
+    'urlQueryEscape "\\xff"': "%FF",
+    'match "." "\\xff"': "true",
+    'match "\\xff" "a"': "false",
+    'reReplaceAll "a" "b" "a\\xff"': "b\ufffd",
+    'reReplaceAll "a" "\\xff" "a"': "\ufffd",
+}
+
+
+@pytest.mark.parametrize("call", BYTES)
+def test_bytes_that_are_no_utf8(call: str) -> None:
+    assert expanded(f"{{{{ {call} }}}}") == BYTES[call]
+
+
+@pytest.mark.parametrize("reference", ["$²", "${²}"])
+def test_what_is_no_reference_to_a_group(reference: str) -> None:
+    assert expanded(f'{{{{ reReplaceAll "(a)" "[{reference}]" "a" }}}}') == f"[{reference}]"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "01", "2", "b"])
+def test_a_group_that_a_pattern_does_not_have(number: str) -> None:
+    assert expanded(f'{{{{ reReplaceAll "(?P<a>a)" "[${{{number}}}$a$$]" "a" }}}}') == "[a$]"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, 5e-324])

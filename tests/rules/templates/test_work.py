@@ -22,12 +22,14 @@ from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Source
 
-MEGABYTE = '{{ $x := "" }}{{ range 99 }}{{ $x = printf "%s%010000d" $x 0 }}{{ end }}'
-"""$x is a text of 990 000 zeros."""
+MEGABYTE = '{{ $x := printf "%010000d" 0 }}{{ range 6 }}{{ $x = print $x $x }}{{ end }}'
+"""$x is a text of 640 000 zeros."""
 
 HEAVY = {
     "replacing": MEGABYTE + '{{ range 30000 }}{{ $y := reReplaceAll "0" "1" $x }}{{ end }}',
     "replacing nothing": MEGABYTE + '{{ range 30000 }}{{ $y := reReplaceAll "2" "1" $x }}{{ end }}',
+    "groups": MEGABYTE + '{{ reReplaceAll "0+" "' + "$0" * 1300 + '" (slice $x 0 300000) }}',
+    "empty groups": MEGABYTE + '{{ reReplaceAll "0()" "' + "$1" * 2000 + '" (slice $x 0 99999) }}',
     "matching": MEGABYTE + '{{ match "((((0{1,30}){1,30})x?)*)y" $x }}',
     "title": MEGABYTE + "{{ range 30000 }}{{ $y := title $x }}{{ end }}",
     "letters": MEGABYTE + "{{ range 30000 }}{{ $y := toUpper $x }}{{ end }}",
@@ -73,6 +75,10 @@ def test_too_much_work_is_a_failure_within_bounded_memory(name: str) -> None:
         assert grown < 300 << 10, f"{grown >> 10} MiB"
 
 
+def test_a_long_text_is_within_the_bounds() -> None:
+    assert expanded(MEGABYTE + "{{ len $x }}") == "640000"
+
+
 def test_what_rules_do_is_far_from_the_bounds() -> None:
     assert expanded('{{ range 200 }}{{ reReplaceAll "a(.*)" "$1" "abc" }}{{ end }}') == "bc" * 200
 
@@ -98,6 +104,15 @@ def test_a_cancellation_ends_a_template() -> None:
         expanded(LONG, TemplateWork(None, AfterAWhile(5)))
     with pytest.raises(QueryCancelled):
         expanded(HEAVY["replacing"], TemplateWork(None, AfterAWhile(20)))
+
+
+@pytest.mark.parametrize("call", ['match "a" "b"', 'reReplaceAll "a" "" "b"'])
+def test_every_search_looks_for_the_end(call: str) -> None:
+    """A search over a short text can take a third of a second."""
+    with pytest.raises(QueryCancelled):
+        expanded(
+            f"{{{{ range 10 }}}}{{{{ {call} }}}}{{{{ end }}}}", TemplateWork(None, AfterAWhile(5))
+        )
 
 
 def test_a_deadline_ends_a_template() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from novaql.server.clock import SteppedClock
+from novaql.server.clock import SteppedClock, SystemClock, to_ms
 from novaql.server.db.tables import Event
 from novaql.server.db.unit import Origin, Unit, system_actor
+from novaql.server.ids import ulid_text
 from novaql.server.incidents.from_alerts import CONSUMERS, firing, over
 from novaql.server.incidents.tables import Incident, IncidentAlert
 from novaql.server.jobs.outbox import EventEnvelope
@@ -62,6 +63,25 @@ def timeline(rig: AlertRig, of: dict[str, Any]) -> list[dict[str, Any]]:
 
 def types(rig: AlertRig, of: dict[str, Any]) -> list[str]:
     return [entry["type"] for entry in timeline(rig, of)]
+
+
+def test_an_incident_ends_after_a_restart_with_an_earlier_clock(tmp_path: Path) -> None:
+    clock = SteppedClock(NOW)
+    ahead = "evt_" + ulid_text(to_ms(SystemClock().now()) + 60_000 << 80)
+    with state_database("sqlite", tmp_path) as database:
+        with local_server(clock=clock, database=database) as server:
+            rig = AlertRig(server, clock)
+            auto(rig)
+            rig.now(a=0.0)
+            assert incident(rig)["status"] == "triggered"
+        with database.write(None) as session:
+            before = session.execute(select(IncidentAlert.event_id)).scalar_one()
+            session.execute(update(IncidentAlert).values(event_id=ahead))
+            session.execute(update(Event).where(Event.id == before).values(id=ahead))
+        with local_server(clock=clock, database=database) as server:
+            rig = AlertRig(server, clock)
+            rig.step(a=1.0)
+            assert incident(rig)["status"] == "resolved"
 
 
 def test_an_alert_opens_an_incident_and_ends_it(rig: AlertRig) -> None:

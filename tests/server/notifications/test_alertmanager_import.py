@@ -138,6 +138,36 @@ def test_what_is_no_such_file(document: str, place: str) -> None:
 
 
 @pytest.mark.usefixtures("soon")
+def test_each_integration_has_a_channel_of_its_own() -> None:
+    url = "https://192.0.43.8/"
+    several = {
+        "team": ["1", "2"],
+        "team 2": ["3"],
+        "a,b": ["4"],
+        "a;b": ["5"],
+    }
+    receivers = [
+        {"name": name, "webhook_configs": [{"url": url + path} for path in paths]}
+        for name, paths in several.items()
+    ]
+    routes = [{"receiver": name} for name in several]
+    document = {"route": {"receiver": "team", "routes": routes}, "receivers": receivers}
+    done = converted(yaml.safe_dump(document))
+
+    posts = {name: one["webhook"]["url"] for name, one in done.channels.items()}
+    found = [[posts[name] for name in one["channels"]] for one in done.routing["route"]["routes"]]
+    assert found == [[url + path for path in paths] for paths in several.values()]
+
+
+@pytest.mark.parametrize("port", ["²", "9" * 5000])
+def test_what_is_no_port(port: str) -> None:
+    mail = {"to": "a@example.com", "from": "b@example.com", "smarthost": f"host:{port}"}
+    receivers = [{"name": "x", "email_configs": [mail]}]
+    done = converted(yaml.safe_dump({"route": {"receiver": "x"}, "receivers": receivers}))
+
+    assert "smarthost" in done.problems["x"]
+
+
 def test_a_quote_that_does_not_end() -> None:
     """The document of a megabyte has one matcher, which is not valid."""
     line = '"' + '\\"' * 200_000

@@ -174,6 +174,38 @@ def test_inhibition_and_mute_times(rig: AlertRig) -> None:
     assert told() == ["Down", "Quiet"]
 
 
+def test_a_new_tree_loses_no_end_of_an_alert(one: AlertRig) -> None:
+    one.route_to_log(group_interval="1m", repeat_interval="1h")
+    one.rule()
+    one.now(a=0.0, b=0.0)
+    one.step(a=1.0, b=0.0)  # before the next flush of the group
+    route = {"channels": ["log"], "group_by": ["alertname"], "group_interval": "1m"}
+    one.post("/v1/alert-routing", {"route": route, "version": 1}, 200)
+    one.step(60, a=1.0, b=0.0)
+    one.step(a=1.0, b=1.0)
+    other = {**route, "group_by": ["instance"]}
+    one.post("/v1/alert-routing", {"route": other, "version": 2}, 200)
+    one.step(60, a=1.0, b=1.0)
+
+    assert one.log() == [("new_alerts", 2, 0), ("some_resolved", 1, 1), ("all_resolved", 0, 1)]
+
+
+def test_an_alert_that_fires_again_leaves_the_group_of_the_former_tree(one: AlertRig) -> None:
+    one.route_to_log(group_interval="1m", repeat_interval="1h")
+    one.rule()
+    one.now(a=0.0)
+    one.step(a=1.0)
+    route = {"channels": ["log"], "group_by": ["instance"], "group_interval": "1m"}
+    one.post("/v1/alert-routing", {"route": {**route, "group_wait": "0s"}, "version": 1}, 200)
+    one.server.run_jobs()
+    one.step(a=0.0)
+    one.step(60, a=0.0)
+    one.step(60, a=1.0)
+    one.step(60, a=1.0)
+
+    assert one.log() == [("new_alerts", 1, 0), ("new_alerts", 1, 0), ("all_resolved", 0, 1)]
+
+
 def test_a_new_tree_moves_what_fires(one: AlertRig) -> None:
     one.route_to_log()
     one.rule(severity="page")

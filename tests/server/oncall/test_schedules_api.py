@@ -75,6 +75,19 @@ def test_the_user_on_call_with_contact(rota: Rota) -> None:
     assert before["until"] == "2026-03-01T00:00:00Z"
 
 
+def test_a_change_is_in_force_although_the_clock_was_set_back(rota: Rota) -> None:
+    ada, bob, eve = rota.user("ada"), rota.user("bob"), rota.user("eve")
+    made = rota.schedule(ada)
+    changed = rota.schedule(bob, status=200, id=made["id"], version=made["version"])
+    rota.clock.step(-timedelta(days=1))
+    assert rota.on_call(made["id"])["user"]["id"] == bob
+    rota.schedule(eve, status=200, id=made["id"], version=changed["version"])
+
+    assert rota.on_call(made["id"])["user"]["id"] == eve
+    assert rota.on_call(made["id"], "2026-04-01T00:00:00Z")["user"]["id"] == eve
+    assert rota.on_call(made["id"], "2026-03-31T00:00:00Z")["user"]["id"] == ada
+
+
 def test_every_schedule_is_in_the_list_by_pages(rota: Rota) -> None:
     ada = rota.user("ada")
     ids = [rota.schedule(ada, name=f"s{number}")["id"] for number in range(3)]

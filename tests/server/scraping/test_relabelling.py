@@ -49,6 +49,8 @@ A = {"a": "foo", "b": "bar", "c": "baz"}
         ([RelabelRule(target_label="d", replacement="$1x and $name")], {**A, "d": " and "}),
         ([RelabelRule(source_labels=("a",), regex="(?P<n>f)oo", target_label="d",
                       replacement="$n-${n}")], {**A, "d": "f-f"}),
+        ([RelabelRule(source_labels=("a",), target_label="d",
+                      replacement="$1${01}${" + "9" * 5000 + "}")], {**A, "d": "foo"}),
         ([RelabelRule(Action.KEEPEQUAL, ("a",), target_label="b")], None),
         ([RelabelRule(Action.DROPEQUAL, ("a",), target_label="b")], A),
         ([RelabelRule(Action.DROPEQUAL, ("a",), target_label="a")], None),

@@ -292,3 +292,20 @@ def test_the_audit_log_has_the_silence_before_its_change(one: AlertRig) -> None:
         for entry in reversed(entries)
     ]
     assert reasons == [(None, "one"), ("one", "two"), (None, "three"), ("three", "four")]
+
+
+def test_a_revision_has_the_time_at_which_it_was_made(one: AlertRig) -> None:
+    body = {"matchers": [{"name": "instance", "value": "a"}], "duration": "1h", "reason": "later"}
+    one.post("/v1/silences", {**body, "starts_at": "2026-05-01T12:00:00Z"})
+    made = one.post("/v1/silences", {**body, "starts_at": "2026-06-01T12:00:00Z"}, 200)
+
+    assert [one["made_at"] for one in made["revisions"]] == [made["updated_at"]] * 2
+
+
+def test_a_silence_that_would_end_after_the_last_year(one: AlertRig) -> None:
+    matchers = [{"name": "instance", "value": "a"}]
+    body = {"matchers": matchers, "duration": "1d", "reason": "x"}
+    answer = one.ask("POST", "/v1/silences", {**body, "starts_at": "9999-12-31T12:00:00Z"})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["pointer"] == "/starts_at"

@@ -48,7 +48,7 @@ def test_a_silence_begins_and_ends() -> None:
 
 
 def test_saying_it_again_keeps_id_and_history() -> None:
-    again = _silence().revised(NOON + HOUR, NOON + 2 * HOUR, "longer", "usr_2")
+    again = _silence().revised(NOON + HOUR, NOON + 2 * HOUR, "longer", "usr_2", NOON)
     assert again.id == _silence().id
     assert [r.number for r in again.revisions] == [1, 2]
     assert again.mutes(LABELS, NOON + 1.5 * HOUR)
@@ -58,7 +58,7 @@ def test_a_lifted_silence_can_come_back() -> None:
     lifted = _silence().lifted(NOON + HOUR / 2)
     assert lifted.mutes(LABELS, NOON)
     assert not lifted.mutes(LABELS, NOON + HOUR / 2)
-    back = lifted.revised(NOON + HOUR / 2, NOON + HOUR, "not yet", "usr_1")
+    back = lifted.revised(NOON + HOUR / 2, NOON + HOUR, "not yet", "usr_1", NOON + HOUR / 2)
     assert back.mutes(LABELS, NOON + HOUR * 0.75)
 
 
