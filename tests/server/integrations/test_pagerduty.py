@@ -247,7 +247,7 @@ class Whole(dict[str, Any]):
 class ScheduleLink:
     """An account with a full page of schedules."""
 
-    settings = PAGERDUTY.Settings(api_key=KEY)
+    settings = PAGERDUTY.Settings.model_validate({"api_key": KEY})
     now = START
 
     def get(self, url: str) -> Reply:

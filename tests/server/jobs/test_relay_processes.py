@@ -105,7 +105,8 @@ def test_two_processes_relay_every_event_once(
     publish(served, *["thing.happened"] * 60)
     url = database.url.render_as_string(hide_password=False)
     started = [tmp_path / f"started{number}" for number in range(2)]
-    processes = [fork_context().Process(target=_relay_in_a_process, args=(url, str(s))) for s in started]
+    context, target = fork_context(), _relay_in_a_process
+    processes = [context.Process(target=target, args=(url, str(path))) for path in started]
     for process in processes:
         process.start()
     for process in processes:

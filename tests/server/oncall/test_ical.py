@@ -20,7 +20,8 @@ from novaql.server.oncall.ical import Calendar, Shift, escaped, folded
 from novaql.server.oncall.model import Layer, Schedule, Span, Term
 from novaql.server.oncall.rotation import Rotation
 from tests.server.oncall.conftest import NOW, Rota, layer
-from tests.server.oncall.test_model import ZONES, at, clocks
+from tests.server.oncall.test_model import at
+from tests.support.generators.time_zones import ZONES, clocks
 from tests.support.servers.http_server import local_server
 
 

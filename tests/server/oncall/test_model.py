@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -15,13 +14,8 @@ from novaql.server.oncall.model import Layer, Override, Schedule, Span, Term
 from novaql.server.oncall.restrictions import Restriction
 from novaql.server.oncall.rotation import Rotation
 from novaql.server.oncall.wall_clock import instant_of
+from tests.support.generators.time_zones import ZONES, clocks
 
-ZONES = sorted(
-    name
-    for name in available_timezones()
-    if name not in ("Factory", "localtime", "posixrules")
-    and not name.startswith(("posix/", "right/"))
-)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EVERY_DAY = frozenset(range(7))
 DAILY = Rotation("daily", time(9))
@@ -31,28 +25,6 @@ def at(text: str) -> datetime:
     """An instant; UTC without an offset."""
     found = datetime.fromisoformat(text)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def clocks() -> list[str]:
-    """A zone for each clock of the years around the tests of all zones. Most zones are other names
-    of these, or differ from them at other times alone."""
-    start = at("2025-10-01T00:00")
-    zones: dict[tuple[tuple[int, timedelta | None], ...], str] = {}
-    for zone in ZONES:
-        place = ZoneInfo(zone)
-
-        def offset(second: int, place: ZoneInfo = place) -> timedelta | None:
-            return (start + timedelta(seconds=second)).astimezone(place).utcoffset()
-
-        changes = [(0, offset(0))]
-        for day in range(1, 1_000):
-            last, end = changes[-1][1], day * 86_400
-            if offset(end) != last:
-                since = end - 86_400
-                second = bisect_left(range(since, end), True, key=lambda n: offset(n) != last)
-                changes.append((since + second, offset(end)))
-        zones.setdefault(tuple(changes), zone)
-    return list(zones.values())
 
 
 def schedule(zone: str, *layers: Layer, **more: object) -> Schedule:
