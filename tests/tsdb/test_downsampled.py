@@ -197,13 +197,40 @@ def test_late_samples_count_beside_them(kept: tsdb.Database) -> None:
         kept.apply_retention(10 * DAY)
 
 
+def test_late_samples_and_corrections_of_separate_blocks_are_in_the_same_rollups(
+    tmp_path: Path,
+) -> None:
+    """A few of them do not justify a merge before."""
+    batches: list[list[Sample]] = [
+        [({"__name__": "m"}, at * MINUTE, float(at)) for at in range(1, 120) if at != 30],
+        [({"__name__": "m"}, 30 * MINUTE, 30.0)],
+        [({"__name__": "m"}, 40 * MINUTE, 50.0)],
+        [({"__name__": "m"}, 3 * DAY, 1.0)],
+    ]
+    with tsdb.open(tmp_path, sync="os", **KEPT) as database:
+        for batch in batches:
+            database.append(batch_of(batch))
+            database.flush()
+
+        def answers() -> list[list[float]]:
+            texts = (f"{name}_over_time(m[1h])" for name in ("count", "sum", "first", "max"))
+            found = (query(text, database, time=3600) for text in (*texts, "increase(m[1h])"))
+            return [one.values[0].tolist() for one in found]
+
+        before = answers()
+        database.maintain()
+        database.apply_retention(3 * DAY)
+        assert [block.downsampled_ms for block in database.blocks()] == [5 * MINUTE, 0]
+        assert answers() == before
+
+
 def test_they_go_at_last(kept: tsdb.Database) -> None:
     kept.append(batch_of([({"__name__": "m_total"}, 100 * DAY, 1.0)]))
     kept.flush()
     assert len(kept.blocks()) > 1
     kept.apply_retention(100 * DAY)
     assert len(kept.blocks()) == 1
-    assert to_downsample(kept.blocks(), now_ms=100 * DAY, retention_ms=DAY) == []
+    assert to_downsample(kept.blocks(), now_ms=100 * DAY, retention_ms=DAY) is None
 
 
 def test_options_that_make_no_sense() -> None:
