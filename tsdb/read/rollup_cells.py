@@ -103,13 +103,13 @@ def plan_cells(
     parts = listed.overlapping(first, last)
     names, timed = {"count", *windows.names}, windows.timed
     try:
-        offered = [_offered(part, parts) for part in parts]
-        if not any(offered):  # heads have none
+        rollups_of = [offered(part, parts) for part in parts]
+        if not any(rollups_of):  # heads have none
             return None
         edges = windows.edges_ms()
         rollups = [
             _usable(part, some, edges, names, timed=timed)
-            for part, some in zip(parts, offered, strict=True)
+            for part, some in zip(parts, rollups_of, strict=True)
         ]
         if not any(rollups):
             return None
@@ -129,12 +129,14 @@ def plan_cells(
     return found if wanted else None
 
 
-def _offered(part: Part, parts: Sequence[Part]) -> Sequence[Rollup]:
-    """Return the rollups of a part that may replace its samples, the coarsest first."""
-    if not part.downsampled_ms and (not is_alone(part, parts) or part.deleted() is not None):
+def offered(part: Part, parts: Sequence[Part]) -> Sequence[Rollup]:
+    """Return the rollups of a part that may replace its samples, the coarsest first. Raises
+    `Corrupted` or `Unreadable`."""
+    alone = is_alone(part, parts) and part.deleted() is None
+    if not (alone or part.downsampled_ms):
         return ()
     rollups = part.rollups()
-    if part.deleted() is not None:  # a deletion removes whole cells, so take the smallest ones
+    if not alone:  # a deletion removes whole cells, and late samples are between cells
         rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
     return rollups
 
@@ -207,6 +209,13 @@ class PartCells:
                 self._rolled_up.append(
                     _RolledUpPart(part, rollup, series, index_rows[at], rows[at])
                 )
+        spans = [(one.part.first_ms, one.part.last_ms) for one in self._rolled_up]
+        self._bounds = np.unique(np.array([(a, b + 1) for a, b in spans], np.int64))
+        self._late = [
+            (ms, a - ms, b + 1)
+            for one, (a, b) in zip(self._rolled_up, spans, strict=True)
+            if one.part.downsampled_ms and (ms := one.rollup.resolution_ms) != WHOLE
+        ]
 
     @property
     def series(self) -> SeriesTable:
@@ -337,14 +346,16 @@ class PartCells:
         return _Pieces(cell_rows, firsts, lasts, timed, columns)
 
     def _summarised(self, flat: SeriesView) -> _Pieces:
-        """Compute cells from samples."""
+        """Compute cells from samples: none from before and after cells that were read, or from
+        several cells of a downsampled part."""
         times = flat.timestamps
         if len(times) == 0:
             none = np.zeros(0, np.int64)
             return _Pieces(none, none, none, none > 0, [np.zeros(0)] * len(self._names))
         rows = flat.owners()
-        between = self._cell_of(times)
-        fresh = np.append(True, (rows[1:] != rows[:-1]) | (between[1:] != between[:-1]))
+        keys = [rows, self._cell_of(times), np.searchsorted(self._bounds, times, side="right")]
+        keys += [(np.clip(times, low, high) - 1) // ms for ms, low, high in self._late]
+        fresh = np.append(True, np.any([key[1:] != key[:-1] for key in keys], axis=0))
         begins = np.flatnonzero(fresh)
         sizes = np.diff(begins, append=len(times))
         summing = Summing(sizes, exact=not {*self._names} <= {*STATISTICS})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.tsdb.block.summarise import STATISTICS, combined
+from novaql.tsdb.block.summarise import STATISTICS, WHOLE, combined
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
 from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
@@ -15,7 +15,7 @@ from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.part import Part, Rollup
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.read.planner import Caches, read_undamaged
-from novaql.tsdb.read.rollup_cells import CellRequest, PartCells, is_alone
+from novaql.tsdb.read.rollup_cells import CellRequest, PartCells, offered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,12 +61,17 @@ def roll_up(
 
 
 def _stored(part: Part, parts: Sequence[Part], resolution_ms: int) -> Rollup | None:
-    """Return the rollup of a part at this resolution, if no other part has samples of its time."""
+    """Return the rollup of a part at this resolution, if it may replace the samples. Of a
+    downsampled part, which has no samples to compute cells from, return one of smaller cells."""
     try:
-        rollups = part.rollups() if is_alone(part, parts) else ()
+        rollups = offered(part, parts)
     except DAMAGE:  # a read of the samples notes the damage
         return None
-    return next((one for one in rollups if one.resolution_ms == resolution_ms), None)
+    found = next((one for one in rollups if one.resolution_ms == resolution_ms), None)
+    if found is not None or not part.downsampled_ms:
+        return found
+    cells = [one for one in rollups if one.resolution_ms != WHOLE]
+    return next((one for one in cells if resolution_ms % one.resolution_ms == 0), cells[-1])
 
 
 def _combined(cells: PartCells, resolution_ms: int) -> RolledUp:
