@@ -175,6 +175,8 @@ class StoreState:
         if known is None or known.deletions != deletions:
             known = known.with_more(deletions) if known else PartWithTombstones(block, deletions)
             self._with_tombstones[block.entry.name] = known
+            if block.entry.name not in self.current.deletions:  # it was replaced meanwhile
+                self._with_tombstones.pop(block.entry.name, None)
         return known
 
     def replace_blocks(self, names: set[str], added: Sequence[Block]) -> list[Block]:
