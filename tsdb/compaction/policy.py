@@ -210,7 +210,8 @@ def expired(
 
     Age counts from the newest sample in a block or from now, whichever is earlier: imported history
     stays, and a sample with a time in the future removes nothing. A block stays as long as an older
-    one of the same time, since the samples that it replaces would return.
+    one of the same time, since the samples that it replaces would return; at most for its age once
+    more, since a few samples that are far apart make a block of years.
     """
     by_age = sorted(entries, key=lambda entry: (entry.last_ms, entry.sequence))
     gone: list[BlockEntry] = []
@@ -219,7 +220,9 @@ def expired(
         oldest = min(now_ms, by_age[-1].last_ms) - longest
         left: list[BlockEntry] = []
         for entry in sorted(entries, key=lambda entry: entry.sequence):
-            may_go = entry.last_ms < oldest and not _may_replace(entry, left)
+            may_go = entry.last_ms < oldest and (
+                entry.last_ms < oldest - longest or not _may_replace(entry, left)
+            )
             (gone if may_go else left).append(entry)
         by_age = [entry for entry in by_age if entry not in gone] if gone else by_age
     if retention_bytes is not None:
@@ -251,14 +254,17 @@ def to_downsample(
     skip: names of blocks to leave alone
 
     Blocks that overlap are rewritten together, once all of them are old enough: rollups of two
-    blocks would count a replaced sample twice, and not know the order of the others.
+    blocks would count a replaced sample twice, and not know the order of the others. A block waits
+    for others at most for `retention_ms`.
     """
     newest = max((entry.last_ms for entry in entries), default=0)
     oldest = min(now_ms, newest) - retention_ms
     left = {*skip}
     usable = [entry for entry in entries if not entry.downsampled_ms and entry.name not in left]
     for group in _apart(usable):
-        if all(entry.last_ms < oldest for entry in group):
+        if any(entry.last_ms >= oldest for entry in group):
+            group = [entry for entry in group if entry.last_ms < oldest - retention_ms]
+        if group:
             whole = closure(group, entries)
             return whole if len(whole) == len(group) else tuple(group[:1])
     return None

@@ -184,15 +184,15 @@ def test_old_blocks_go_whole() -> None:
 def test_no_block_goes_before_one_whose_samples_it_replaces(
     entries: list[BlockEntry], retention_h: int, most: int
 ) -> None:
-    gone = expired(
-        entries, now_ms=80 * HOUR, retention_ms=retention_h * HOUR + 1, retention_bytes=most
-    )
+    retention_ms = retention_h * HOUR + 1
+    gone = expired(entries, now_ms=80 * HOUR, retention_ms=retention_ms, retention_bytes=most)
+    waited_ms = max((entry.last_ms for entry in entries), default=0) - 2 * retention_ms
     left = [entry for entry in entries if entry not in gone]
     assert sum(entry.bytes for entry in left) <= most
     for entry in gone:
         for older in left:
             apart = older.last_ms < entry.first_ms or entry.last_ms < older.first_ms
-            assert apart or older.sequence > entry.sequence
+            assert apart or older.sequence > entry.sequence or entry.last_ms < waited_ms
 
 
 def test_overlapping_blocks_are_downsampled_together() -> None:
@@ -208,6 +208,23 @@ def test_overlapping_blocks_are_downsampled_together() -> None:
     entries = [replace(one, downsampled_ms=1) if one.sequence in (1, 3) else one for one in entries]
     assert next_names(9) is None  # block 4 overlaps block 2, and is not yet old
     assert next_names(10) == [2, 4]
+    wide = block(6, 2.5, 100)
+    entries.append(wide)
+    assert next_names(13) is None
+    assert next_names(16) == [2, 4]
+
+
+def test_a_block_of_few_samples_far_apart_does_not_end_retention() -> None:
+    entries = [block(1, 0, 1000), *(block(n, 10 * n, 10 * n + 10) for n in range(2, 9))]
+
+    def gone(now_h: int) -> list[int]:
+        found = expired(entries, now_ms=now_h * HOUR, retention_ms=20 * HOUR, retention_bytes=None)
+        return names(found)
+
+    assert gone(60) == []
+    assert gone(69) == []
+    assert gone(70) == [2]
+    assert gone(90) == [2, 3, 4]
 
 
 @given(blocks)
