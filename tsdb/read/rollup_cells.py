@@ -102,8 +102,8 @@ def plan_cells(
     first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
     parts = listed.overlapping(first, last)
     names, timed = {"count", *windows.names}, windows.timed
+    rollups_of = [offered(part, parts, read_errors) for part in parts]
     try:
-        rollups_of = [offered(part, parts) for part in parts]
         if not any(rollups_of):  # heads have none
             return None
         edges = windows.edges_ms()
@@ -123,19 +123,26 @@ def plan_cells(
         )
         found = PartCells(parts, rollups, request, caches, read_errors)
         required = windows.required or any(part.downsampled_ms for part in parts)
-        wanted = found.is_sound and (required or found.is_worth_it(windows))
-    except DAMAGE:  # a read of the samples notes the damage
+        wanted = found.is_sound and (found.is_worth_it(windows) or required)
+    except DAMAGE as problem:
+        if any(part.downsampled_ms for part in parts):  # a read of its samples would not notice
+            note_or_raise(problem, read_errors)
         return None
     return found if wanted else None
 
 
-def offered(part: Part, parts: Sequence[Part]) -> Sequence[Rollup]:
-    """Return the rollups of a part that may replace its samples, the coarsest first. Raises
-    `Corrupted` or `Unreadable`."""
-    alone = is_alone(part, parts) and part.deleted() is None
-    if not (alone or part.downsampled_ms):
+def offered(part: Part, parts: Sequence[Part], read_errors: ReadErrors | None) -> Sequence[Rollup]:
+    """Return the rollups of a part that may replace its samples, the coarsest first; none if they
+    are damaged, which is noted, or raised, if the samples are no longer there."""
+    try:
+        alone = is_alone(part, parts) and part.deleted() is None
+        if not (alone or part.downsampled_ms):
+            return ()
+        rollups = part.rollups()
+    except DAMAGE as problem:
+        if part.downsampled_ms:
+            note_or_raise(problem, read_errors)
         return ()
-    rollups = part.rollups()
     if not alone:  # a deletion removes whole cells, and late samples are between cells
         rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
     return rollups
