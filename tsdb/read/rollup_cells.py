@@ -259,7 +259,10 @@ class PartCells:
             if coarsest.resolution_ms != WHOLE or len(one.places) == 0:
                 continue
             begins = coarsest.grids.value_start[one.places]
-            found = coarsest.statistics["whole"].floats(begins, np.ones(len(begins), np.int64))
+            try:
+                found = coarsest.statistics["whole"].floats(begins, np.ones(len(begins), np.int64))
+            except DAMAGE:  # not known, so the samples are read
+                return False
             if (found == 0).any():
                 return False
         return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
+from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -132,6 +134,23 @@ def test_late_samples_are_between_the_cells_of_a_downsampled_block() -> None:
             assert size[0] == minutes
             assert int(size.sum()) == count - 1
             assert float(whole.statistics["increase"].sum()) == count - 1 - len(size)
+
+
+def test_a_mean_does_not_need_the_page_that_proves_it_exact(tmp_path: Path) -> None:
+    samples: list[Sample] = [({"__name__": "m"}, n * 15_000, float(n)) for n in range(1, 961)]
+    options: dict[str, Any] = {"compaction": False, "cache_bytes": 0, "rollups_ms": (3_600_000,)}
+    with tsdb.open(tmp_path, sync="os", **options) as database:
+        database.append(batch_of(samples))
+        database.compact()
+        (block,) = database._state.current.blocks
+        pages: Any = block.rollups()[0].statistics["whole"]
+        begin = int(pages.offset.tolist()[0])
+    content = bytearray(block.path.read_bytes())
+    content[begin] ^= 1
+    block.path.write_bytes(content)
+    with tsdb.open(tmp_path, read_only=True, cache_bytes=0) as database:
+        assert [one.place for one in database.check()] == ["c0whole page 0"]
+        assert query("avg_over_time(m[4h])", database, time=14_400).values.tolist() == [[480.5]]
 
 
 def test_blocks_are_asked_for_their_cells() -> None:
