@@ -51,8 +51,9 @@ class StoreOptions:
                              retention_ms
     rollups_ms               resolutions of the rollups of merged blocks, such as 300 000: queries
                              read them instead of samples where the answer is the same
-    retention_ms             a block is removed when all its samples are older than this; None:
-                             never
+    retention_ms             a block is removed when all its samples are older than this, and no
+                             earlier block of the same time is left (but at most twice as long);
+                             None: never
     rollup_retention_ms      its rollups stay until they are this old: the statistics of each cell
                              of the finest of `rollups_ms`, and its last sample. None: nothing stays
     retention_bytes          the oldest blocks are removed while blocks and log are larger than

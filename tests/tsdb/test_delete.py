@@ -227,3 +227,17 @@ def test_cleaning_takes_the_deleted_samples_off_the_disk(tmp_path: Path) -> None
     found = manifest.read(Disk(), tmp_path)
     assert found is not None
     assert found.tombstones == ()
+
+
+def test_a_read_during_a_rewrite_does_not_hold_the_replaced_block(tmp_path: Path) -> None:
+    with tsdb.open(tmp_path, sync="os", compaction=False) as database:
+        database.append(batch_of([({"__name__": "m"}, at, 1.0) for at in range(10)]))
+        database.flush()
+        database.delete([[Matcher("__name__", MatchOp.EQUAL, "m")]], 0, 4)
+        parts = database._state.parts()
+        database.clean_tombstones()
+        assert len(list(parts)) == 1  # a query looks at the parts that it began with
+        del parts
+        database.clear_cache()
+        database._compactor.remove_unused()
+        assert len(list((tmp_path / "blocks").iterdir())) == 1

@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from novaql import Result, query, tsdb
 from novaql.tsdb.compaction.policy import to_downsample
 from novaql.tsdb.model.matchers import Matcher, MatchOp
+from novaql.tsdb.model.read_errors import ReadErrors
 from tests.support.store.model import Sample, batch_of
 from tests.support.store.rollup_samples import bits_of, scrapes
 from tests.support.store.stored_histograms import simple
@@ -197,13 +198,81 @@ def test_late_samples_count_beside_them(kept: tsdb.Database) -> None:
         kept.apply_retention(10 * DAY)
 
 
+def test_late_samples_and_corrections_of_separate_blocks_are_in_the_same_rollups(
+    tmp_path: Path,
+) -> None:
+    """A few of them do not justify a merge before."""
+    batches: list[list[Sample]] = [
+        [({"__name__": "m"}, at * MINUTE, float(at)) for at in range(1, 120) if at != 30],
+        [({"__name__": "m"}, 30 * MINUTE, 30.0)],
+        [({"__name__": "m"}, 40 * MINUTE, 50.0)],
+        [({"__name__": "m"}, 3 * DAY, 1.0)],
+    ]
+    with tsdb.open(tmp_path, sync="os", **KEPT) as database:
+        for batch in batches:
+            database.append(batch_of(batch))
+            database.flush()
+
+        def answers() -> list[list[float]]:
+            texts = (f"{name}_over_time(m[1h])" for name in ("count", "sum", "first", "max"))
+            found = (query(text, database, time=3600) for text in (*texts, "increase(m[1h])"))
+            return [one.values[0].tolist() for one in found]
+
+        before = answers()
+        database.maintain()
+        database.apply_retention(3 * DAY)
+        assert [block.downsampled_ms for block in database.blocks()] == [5 * MINUTE, 0]
+        assert answers() == before
+
+
+@pytest.mark.slow
+def test_damage_of_rollups_without_samples_is_reported(tmp_path: Path) -> None:
+    """Some 150 bytes of the block; what is not reported changes nothing."""
+    path = tmp_path / "store"
+    with tsdb.open(path, sync="os", **KEPT) as database:
+        database.append(batch_of([({"__name__": "m"}, n * MINUTE, float(n)) for n in range(120)]))
+        database.append(batch_of([({"__name__": "n"}, 3 * DAY, 1.0)]))
+        database.compact()
+        database.apply_retention(3 * DAY)
+        name = database.blocks()[0].name
+    block = path / "blocks" / name
+    whole = block.read_bytes()
+
+    def answers() -> list[object]:
+        with tsdb.open(path, read_only=True, cache_bytes=0) as database:
+            found: list[object] = []
+            for text in ("count_over_time(m[1h])", "increase(m[1h])"):
+                result = query(text, database, time=3600)
+                told = any("storage: " in warning for warning in result.warnings)
+                found.append("reported" if told else result.values.tolist())
+            read_errors = ReadErrors()
+            cells = database.rollup([], HOUR, 0, 2 * HOUR, read_errors)
+            counts = cells.statistics["count"].tolist()
+            found.append("reported" if read_errors else counts)
+            return found
+
+    wanted = answers()
+    assert wanted[0] == [[60.0]]
+    assert wanted[2] == [60.0, 59.0]
+    reported = 0
+    for at in range(0, len(whole), max(7, len(whole) // 150)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << at % 8
+        block.write_bytes(damaged)
+        found = answers()
+        reported += found != wanted
+        for one, right in zip(found, wanted, strict=True):
+            assert one in ("reported", right), at
+    assert reported > 20
+
+
 def test_they_go_at_last(kept: tsdb.Database) -> None:
     kept.append(batch_of([({"__name__": "m_total"}, 100 * DAY, 1.0)]))
     kept.flush()
     assert len(kept.blocks()) > 1
     kept.apply_retention(100 * DAY)
     assert len(kept.blocks()) == 1
-    assert to_downsample(kept.blocks(), now_ms=100 * DAY, retention_ms=DAY) == []
+    assert to_downsample(kept.blocks(), now_ms=100 * DAY, retention_ms=DAY) is None
 
 
 def test_options_that_make_no_sense() -> None:

@@ -51,17 +51,20 @@ def next_group(
     block.
     """
     left = {*skip}
-    usable = [entry for entry in entries if entry.name not in left]
     ranges = widths(block_ms, most_ms)
-    found = (
-        _overlapping(usable, ranges, everything=everything)
-        or _full_range(usable, ranges, everything=everything)
-        or _single_flushed(usable, ranges[0], everything=everything)
-    )
-    if found is None:
-        return None
-    group = closure(found, entries)
-    return None if any(entry.name in left for entry in group) else group
+    while True:
+        usable = [entry for entry in entries if entry.name not in left]
+        found = (
+            _overlapping(usable, ranges, everything=everything)
+            or _full_range(usable, ranges, everything=everything)
+            or _single_flushed(usable, ranges[0], everything=everything)
+        )
+        if found is None:
+            return None
+        group = closure(found, entries)
+        if not any(entry.name in left for entry in group):
+            return group
+        left.update(entry.name for entry in found)
 
 
 def closure(group: Iterable[BlockEntry], entries: Sequence[BlockEntry]) -> Group:
@@ -206,29 +209,75 @@ def expired(
     rollup_retention_ms: the age of removal if rollups outlive samples; see `to_downsample`.
 
     Age counts from the newest sample in a block or from now, whichever is earlier: imported history
-    stays, and a sample with a time in the future removes nothing.
+    stays, and a sample with a time in the future removes nothing. A block stays as long as an older
+    one of the same time, since the samples that it replaces would return; at most for its age once
+    more, since a few samples that are far apart make a block of years.
     """
     by_age = sorted(entries, key=lambda entry: (entry.last_ms, entry.sequence))
     gone: list[BlockEntry] = []
     longest = rollup_retention_ms or retention_ms
     if longest is not None and by_age:
         oldest = min(now_ms, by_age[-1].last_ms) - longest
-        gone = [entry for entry in by_age if entry.last_ms < oldest]
-        by_age = by_age[len(gone) :]
+        left: list[BlockEntry] = []
+        for entry in sorted(entries, key=lambda entry: entry.sequence):
+            may_go = entry.last_ms < oldest and (
+                entry.last_ms < oldest - longest or not _may_replace(entry, left)
+            )
+            (gone if may_go else left).append(entry)
+        by_age = [entry for entry in by_age if entry not in gone] if gone else by_age
     if retention_bytes is not None:
         size = other_bytes + sum(entry.bytes for entry in by_age)
         while by_age and size > retention_bytes:
-            entry = by_age.pop(0)
+            entry = next(entry for entry in by_age if not _may_replace(entry, by_age))
+            by_age.remove(entry)
             size -= entry.bytes
             gone.append(entry)
     return gone
 
 
+def _may_replace(entry: BlockEntry, others: Iterable[BlockEntry]) -> bool:
+    """Whether a block may have samples that replace those of an older one among others."""
+    return any(
+        other.sequence < entry.sequence
+        and other.first_ms <= entry.last_ms
+        and entry.first_ms <= other.last_ms
+        for other in others
+    )
+
+
 def to_downsample(
-    entries: Sequence[BlockEntry], *, now_ms: int, retention_ms: int
-) -> list[BlockEntry]:
-    """Return blocks whose samples rollups should replace, the oldest first; age counts as in
-    `expired`."""
+    entries: Sequence[BlockEntry], *, now_ms: int, retention_ms: int, skip: Iterable[str] = ()
+) -> Group | None:
+    """Return the next blocks whose samples rollups should replace, in order of age: the new block
+    replaces all of them. None if there are none. Age counts as in `expired`.
+
+    skip: names of blocks to leave alone
+
+    Blocks that overlap are rewritten together, once all of them are old enough: rollups of two
+    blocks would count a replaced sample twice, and not know the order of the others. A block waits
+    for others at most for `retention_ms`.
+    """
     newest = max((entry.last_ms for entry in entries), default=0)
     oldest = min(now_ms, newest) - retention_ms
-    return [entry for entry in entries if entry.last_ms < oldest and not entry.downsampled_ms]
+    left = {*skip}
+    usable = [entry for entry in entries if not entry.downsampled_ms and entry.name not in left]
+    for group in _apart(usable):
+        if any(entry.last_ms >= oldest for entry in group):
+            group = [entry for entry in group if entry.last_ms < oldest - retention_ms]
+        if group:
+            whole = closure(group, entries)
+            return whole if len(whole) == len(group) else tuple(group[:1])
+    return None
+
+
+def _apart(entries: Iterable[BlockEntry]) -> list[list[BlockEntry]]:
+    """Return the blocks in groups that have no time in common, by time."""
+    groups: list[list[BlockEntry]] = []
+    reached = 0
+    for entry in sorted(entries, key=lambda entry: (entry.first_ms, entry.sequence)):
+        if not groups or entry.first_ms > reached:
+            groups.append([])
+            reached = entry.last_ms
+        groups[-1].append(entry)
+        reached = max(reached, entry.last_ms)
+    return groups

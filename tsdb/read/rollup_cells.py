@@ -102,14 +102,14 @@ def plan_cells(
     first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
     parts = listed.overlapping(first, last)
     names, timed = {"count", *windows.names}, windows.timed
+    rollups_of = [offered(part, parts, read_errors) for part in parts]
     try:
-        offered = [_offered(part, parts) for part in parts]
-        if not any(offered):  # heads have none
+        if not any(rollups_of):  # heads have none
             return None
         edges = windows.edges_ms()
         rollups = [
             _usable(part, some, edges, names, timed=timed)
-            for part, some in zip(parts, offered, strict=True)
+            for part, some in zip(parts, rollups_of, strict=True)
         ]
         if not any(rollups):
             return None
@@ -123,18 +123,27 @@ def plan_cells(
         )
         found = PartCells(parts, rollups, request, caches, read_errors)
         required = windows.required or any(part.downsampled_ms for part in parts)
-        wanted = found.is_sound and (required or found.is_worth_it(windows))
-    except DAMAGE:  # a read of the samples notes the damage
+        wanted = found.is_sound and (found.is_worth_it(windows) or required)
+    except DAMAGE as problem:
+        if any(part.downsampled_ms for part in parts):  # a read of its samples would not notice
+            note_or_raise(problem, read_errors)
         return None
     return found if wanted else None
 
 
-def _offered(part: Part, parts: Sequence[Part]) -> Sequence[Rollup]:
-    """Return the rollups of a part that may replace its samples, the coarsest first."""
-    if not part.downsampled_ms and (not is_alone(part, parts) or part.deleted() is not None):
+def offered(part: Part, parts: Sequence[Part], read_errors: ReadErrors | None) -> Sequence[Rollup]:
+    """Return the rollups of a part that may replace its samples, the coarsest first; none if they
+    are damaged, which is noted, or raised, if the samples are no longer there."""
+    try:
+        alone = is_alone(part, parts) and part.deleted() is None
+        if not (alone or part.downsampled_ms):
+            return ()
+        rollups = part.rollups()
+    except DAMAGE as problem:
+        if part.downsampled_ms:
+            note_or_raise(problem, read_errors)
         return ()
-    rollups = part.rollups()
-    if part.deleted() is not None:  # a deletion removes whole cells, so take the smallest ones
+    if not alone:  # a deletion removes whole cells, and late samples are between cells
         rollups = [one for one in rollups if one.resolution_ms == part.downsampled_ms]
     return rollups
 
@@ -207,6 +216,13 @@ class PartCells:
                 self._rolled_up.append(
                     _RolledUpPart(part, rollup, series, index_rows[at], rows[at])
                 )
+        spans = [(one.part.first_ms, one.part.last_ms) for one in self._rolled_up]
+        self._bounds = np.unique(np.array([(a, b + 1) for a, b in spans], np.int64))
+        self._late = [
+            (ms, a - ms, b + 1)
+            for one, (a, b) in zip(self._rolled_up, spans, strict=True)
+            if one.part.downsampled_ms and (ms := one.rollup.resolution_ms) != WHOLE
+        ]
 
     @property
     def series(self) -> SeriesTable:
@@ -243,7 +259,10 @@ class PartCells:
             if coarsest.resolution_ms != WHOLE or len(one.places) == 0:
                 continue
             begins = coarsest.grids.value_start[one.places]
-            found = coarsest.statistics["whole"].floats(begins, np.ones(len(begins), np.int64))
+            try:
+                found = coarsest.statistics["whole"].floats(begins, np.ones(len(begins), np.int64))
+            except DAMAGE:  # not known, so the samples are read
+                return False
             if (found == 0).any():
                 return False
         return True
@@ -337,14 +356,16 @@ class PartCells:
         return _Pieces(cell_rows, firsts, lasts, timed, columns)
 
     def _summarised(self, flat: SeriesView) -> _Pieces:
-        """Compute cells from samples."""
+        """Compute cells from samples: none from before and after cells that were read, or from
+        several cells of a downsampled part."""
         times = flat.timestamps
         if len(times) == 0:
             none = np.zeros(0, np.int64)
             return _Pieces(none, none, none, none > 0, [np.zeros(0)] * len(self._names))
         rows = flat.owners()
-        between = self._cell_of(times)
-        fresh = np.append(True, (rows[1:] != rows[:-1]) | (between[1:] != between[:-1]))
+        keys = [rows, self._cell_of(times), np.searchsorted(self._bounds, times, side="right")]
+        keys += [(np.clip(times, low, high) - 1) // ms for ms, low, high in self._late]
+        fresh = np.append(True, np.any([key[1:] != key[:-1] for key in keys], axis=0))
         begins = np.flatnonzero(fresh)
         sizes = np.diff(begins, append=len(times))
         summing = Summing(sizes, exact=not {*self._names} <= {*STATISTICS})

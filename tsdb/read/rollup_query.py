@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.tsdb.block.summarise import STATISTICS, combined
+from novaql.tsdb.block.summarise import STATISTICS, WHOLE, combined
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.matchers import Matcher
-from novaql.tsdb.model.read_errors import DAMAGE, ReadErrors
+from novaql.tsdb.model.read_errors import ReadErrors
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.part import Part, Rollup
 from novaql.tsdb.parts.part_list import PartList
 from novaql.tsdb.read.planner import Caches, read_undamaged
-from novaql.tsdb.read.rollup_cells import CellRequest, PartCells, is_alone
+from novaql.tsdb.read.rollup_cells import CellRequest, PartCells, offered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,20 +53,24 @@ def roll_up(
         return -(-times // resolution_ms)
 
     def read(parts: Sequence[Part]) -> RolledUp:
-        rollups = [_stored(part, parts, resolution_ms) for part in parts]
+        rollups = [_stored(part, parts, resolution_ms, read_errors) for part in parts]
         request = CellRequest(matchers, span, cell_of, STATISTICS)
         return _combined(PartCells(parts, rollups, request, caches, read_errors), resolution_ms)
 
     return read_undamaged(parts.overlapping(*span), read_errors, read)
 
 
-def _stored(part: Part, parts: Sequence[Part], resolution_ms: int) -> Rollup | None:
-    """Return the rollup of a part at this resolution, if no other part has samples of its time."""
-    try:
-        rollups = part.rollups() if is_alone(part, parts) else ()
-    except DAMAGE:  # a read of the samples notes the damage
-        return None
-    return next((one for one in rollups if one.resolution_ms == resolution_ms), None)
+def _stored(
+    part: Part, parts: Sequence[Part], resolution_ms: int, read_errors: ReadErrors | None
+) -> Rollup | None:
+    """Return the rollup of a part at this resolution, if it may replace the samples. Of a
+    downsampled part, which has no samples to compute cells from, return one of smaller cells."""
+    rollups = offered(part, parts, read_errors)
+    found = next((one for one in rollups if one.resolution_ms == resolution_ms), None)
+    if found is not None or not (rollups and part.downsampled_ms):
+        return found
+    cells = [one for one in rollups if one.resolution_ms != WHOLE]
+    return next((one for one in cells if resolution_ms % one.resolution_ms == 0), cells[-1])
 
 
 def _combined(cells: PartCells, resolution_ms: int) -> RolledUp:

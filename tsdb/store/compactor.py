@@ -131,8 +131,7 @@ class Compactor:
         retention_ms = options.retention_ms
 
         def choose(entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
-            old = to_downsample(entries, now_ms=now_ms, retention_ms=retention_ms)
-            return next(((entry,) for entry in old if entry.name not in skip), None)
+            return to_downsample(entries, now_ms=now_ms, retention_ms=retention_ms, skip=skip)
 
         self._compact(choose, downsampled_ms=options.downsampled_ms)
 
@@ -173,8 +172,10 @@ class Compactor:
                 continue
             result = result.plus(group, added)
             if downsampled_ms:
+                first_ms = min(entry.first_ms for entry in group)
+                last_ms = max(entry.last_ms for entry in group)
                 with state.write_lock:
-                    state.note_change(group[0].first_ms, group[0].last_ms)
+                    state.note_change(first_ms, last_ms)
         if 8 * result.samples_read >= FREED_BYTES:
             return_freed_memory()
         return result

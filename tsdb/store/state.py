@@ -96,6 +96,9 @@ class StoreState:
         self.version = 1 if head.appended or blocks else 0
         self._changes = ChangeLog()
         self.newest_ms = MIN_TIME_MS
+        if options.out_of_order_ms is not None:
+            lasts = (block.last_ms for block in self.current.blocks)
+            self.newest_ms = max(head.part().last_ms, *lasts, MIN_TIME_MS)
         self.replaced_in_blocks = (0, 0)
         """Duplicates and conflicts of the heads that were flushed."""
         self.compact_lock = threading.Lock()
@@ -172,6 +175,8 @@ class StoreState:
         if known is None or known.deletions != deletions:
             known = known.with_more(deletions) if known else PartWithTombstones(block, deletions)
             self._with_tombstones[block.entry.name] = known
+            if block.entry.name not in self.current.deletions:  # it was replaced meanwhile
+                self._with_tombstones.pop(block.entry.name, None)
         return known
 
     def replace_blocks(self, names: set[str], added: Sequence[Block]) -> list[Block]:

@@ -48,7 +48,10 @@ class BlockIndex:
 
 def read_index(path: Path) -> BlockIndex:
     """Read an index file and verify its checksums. Raises `Corrupted`."""
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise Corrupted(path, "the file", "it is missing") from None
     if len(raw) < 5 + _TOC or int.from_bytes(raw[:4], "big") != _MAGIC:
         raise Corrupted(path, "header", "this is no index of a Prometheus block")
     if raw[4] != 2:

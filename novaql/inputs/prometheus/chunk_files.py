@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -53,24 +54,27 @@ class BlockChunks:
     """The chunks of a block. Places: see `BlockIndex`."""
 
     def __init__(self, folder: Path) -> None:
-        paths = sorted(path for path in folder.iterdir() if path.name.isdigit())
-        self._files = [ChunkSegment(path, _BLOCK_MAGIC) for path in paths]
+        there = folder.iterdir() if folder.is_dir() else ()
+        self._files = [_opened(path) for path in sorted(there) if path.name.isdigit()]
         self._folder = folder
 
     def counts(self, places: Ints) -> tuple[Ints, Ints]:
-        """Kind and number of samples of each chunk, from its first bytes, without verification; 0
-        for one that is missing."""
+        """Kind and number of samples of each chunk, from its first bytes, without verification.
+
+        The number is at least 1, also for a chunk that is missing or damaged: it has to be read,
+        which reports the damage.
+        """
         out, kinds = np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
         for number, file in enumerate(self._files):
             some = np.flatnonzero(places >> 32 == number)
-            if len(some) == 0:
+            if len(some) == 0 or isinstance(file, Corrupted):
                 continue
             at = np.minimum(places[some] & 0xFFFF_FFFF, len(file.data) - 1)
             _, start = uvarints(file.data, at)
             start = np.minimum(start + 1, len(file.data) - 2)
             out[some] = file.data[start].astype(np.int64) << 8 | file.data[start + 1]
             kinds[some] = file.data[start - 1]
-        return kinds, out
+        return kinds, np.maximum(out, 1)
 
     def read(self, places: Ints, read_errors: ReadErrors | None) -> ReadChunks:
         """The bytes of some chunks. Damaged ones are noted and skipped, or raised."""
@@ -91,6 +95,8 @@ class BlockChunks:
         if segment >= len(self._files):
             raise Corrupted(self._folder, f"file {segment + 1}", "the file is not there")
         file = self._files[segment]
+        if isinstance(file, Corrupted):
+            raise copy(file)
         size, start = uvarint(file.view, at)
         end = start + 1 + size
         content = file.verified(at, start, end)
@@ -99,6 +105,14 @@ class BlockChunks:
     def place_name(self, place: int) -> tuple[Path, str]:
         """File and position of a chunk, for messages."""
         return self._files[place >> 32].path, f"chunk at byte {place & 0xFFFF_FFFF}"
+
+
+def _opened(path: Path) -> ChunkSegment | Corrupted:
+    """A file of a block, or why it cannot be read."""
+    try:
+        return ChunkSegment(path, _BLOCK_MAGIC)
+    except Corrupted as problem:
+        return problem
 
 
 @dataclass(slots=True)

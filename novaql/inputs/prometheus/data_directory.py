@@ -62,9 +62,9 @@ class DataDirectory(LabelLookups):
             before = self._block_folders()
             try:
                 self._open(before)
-            except FileNotFoundError:
+            except FileNotFoundError as problem:
                 if attempt == _ATTEMPTS - 1:
-                    raise
+                    raise InputError(f"{problem.filename}: the file is missing") from problem
                 continue
             if self._block_folders() == before:
                 break

@@ -21,8 +21,11 @@ def is_data_directory(folder: Path) -> bool:
 
 
 def block_folders(folder: Path) -> Iterator[Path]:
-    """The blocks in a data directory, by name."""
+    """The blocks in a data directory, by name; also those of which a file is missing."""
     if folder.is_dir():
-        yield from sorted(
-            path for path in folder.iterdir() if len(path.name) == _ULID_LETTERS and is_block(path)
-        )
+        yield from sorted(path for path in folder.iterdir() if _is_named_block(path))
+
+
+def _is_named_block(folder: Path) -> bool:
+    named = len(folder.name) == _ULID_LETTERS
+    return named and any((folder / name).is_file() for name in ("meta.json", "index"))

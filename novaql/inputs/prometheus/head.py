@@ -7,6 +7,7 @@ were full. Samples that are also in a block or in a chunk are read once.
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from novaql.inputs.prometheus.wal_records import (
     read_tombstones,
 )
 from novaql.inputs.prometheus.wal_samples import LoggedSamples
-from novaql.inputs.prometheus.wal_segments import read_records, segments_of
+from novaql.inputs.prometheus.wal_segments import note_gap, read_records, segments_of
 from novaql.tsdb.errors import Corrupted
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable
 from novaql.tsdb.model.read_errors import ReadErrors, note_or_raise
@@ -121,6 +122,8 @@ class Head:
         if not folder.is_dir():
             return []
         files = sorted(path for path in folder.iterdir() if path.name.isdigit())
+        for before, path in pairwise(files):
+            note_gap(before, path, read_errors)
         found = [chunk for path in files for chunk in head_chunks(path, read_errors)]
         return [chunk for chunk in found if chunk.reference in self._row_of]
 

@@ -43,8 +43,21 @@ def read_records(
     Damage is noted and skipped, or raised as `Corrupted`.
     """
     for number, path in enumerate(paths):
+        if number:
+            note_gap(paths[number - 1], path, read_errors)
         is_last = number == len(paths) - 1 or path.parent != paths[number + 1].parent
         yield path, list(_segment_records(path, read_errors, is_last=is_last))
+
+
+def note_gap(before: Path, path: Path, read_errors: ReadErrors | None) -> None:
+    """Note or raise that the file between two numbered files is missing.
+
+    before  of the same folder, or of the checkpoint that replaces the segments up to its number
+    """
+    last = int(before.name if before.parent == path.parent else before.parent.suffix[1:])
+    if int(path.name) > last + 1:
+        missing = path.with_name(f"{last + 1:0{len(path.name)}d}")
+        note_or_raise(Corrupted(missing, "the file", "it is missing"), read_errors)
 
 
 def _segment_records(
@@ -52,23 +65,35 @@ def _segment_records(
 ) -> Iterator[bytes]:
     data = path.read_bytes()
     parts: list[bytes] = []
+    skipping = False  # the rest of a damaged record, which was noted
     for at in range(0, len(data), PAGE_BYTES):
         page = data[at : at + PAGE_BYTES]
         open_end = is_last and at + PAGE_BYTES >= len(data)
         try:
             for kind, fragment in _fragments(path, page, at, open_end=open_end):
                 step = kind & 7
-                if step in (_FULL, _FIRST):
+                begins = step in (_FULL, _FIRST)
+                known = begins or (step <= _LAST and bool(parts))
+                if not (known or skipping) or (begins and parts):
+                    # Checksums do not cover the kind.
+                    note_or_raise(_not_in_order(path, at), read_errors)
+                if begins or not known:
                     parts = []
-                elif not parts:
-                    continue  # its beginning was damaged, which has been noted
+                skipping = not known
+                if skipping:
+                    continue
                 parts.append(fragment)
                 if step in (_FULL, _LAST):
                     record, parts = b"".join(parts), []
                     yield _unpacked(path, at, kind, record)
         except Corrupted as problem:
             note_or_raise(problem, read_errors)
-            parts = []
+            parts, skipping = [], True
+
+
+def _not_in_order(path: Path, at: int) -> Corrupted:
+    reason = "its fragments are not in order"
+    return Corrupted(path, f"record in the page at byte {at}", reason)
 
 
 def _fragments(
@@ -87,6 +112,8 @@ def _fragments(
             raise Corrupted(path, f"record at byte {begin + at}", "the checksum does not fit")
         yield kind, fragment
         at = start + size
+    if any(page[at:]):
+        raise Corrupted(path, f"record at byte {begin + at}", "its kind is not known")
 
 
 def _unpacked(path: Path, at: int, kind: int, record: bytes) -> bytes:

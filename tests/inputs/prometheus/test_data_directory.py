@@ -298,6 +298,44 @@ def test_every_flipped_byte_of_a_small_block_is_found_or_harmless(tmp_path: Path
     assert outcomes["found"] > 10 * outcomes["harmless"] or outcomes["harmless"] < 10
 
 
+def test_series_without_a_readable_chunk_are_reported(tmp_path: Path) -> None:
+    some = [f'm{{i="{i}"}} {i * k} {START_S + 60 * k}' for i in range(2) for k in range(16)]
+    folder = blocks_from(["# TYPE m gauge", *some], tmp_path / "data")
+    block = DataDirectory(folder).blocks[0].folder
+    chunks = block / "chunks" / "000001"
+    whole, index = chunks.read_bytes(), (block / "index").read_bytes()
+    no_samples = bytearray(whole)
+    no_samples[11] ^= 16  # after the file's header, the length, and the encoding
+    other_file = bytearray(whole)
+    other_file[0] ^= 1
+    for damaged in (bytes(no_samples), bytes(other_file), whole[:8], whole[:4], None):
+        if damaged is None:
+            chunks.unlink()
+        else:
+            chunks.write_bytes(damaged)
+        with pytest.raises(Corrupted):
+            contents(DataDirectory(folder))
+        read_errors = ReadErrors()
+        DataDirectory(folder).select([], *EVER, Hints(read_errors=read_errors))
+        result = query("count(m)", folder, time=START_S + 600)
+        assert any("samples are missing" in text for text in result.warnings)
+    chunks.parent.rmdir()
+    with pytest.raises(Corrupted, match="file 1: the file is not there"):
+        contents(DataDirectory(folder))
+    (block / "index").unlink()
+    other = DataDirectory(blocks_from(["# TYPE n gauge", f"n 1 {START_S}"], tmp_path / "other"))
+    other.blocks[0].folder.rename(folder / other.blocks[0].folder.name)
+    with pytest.raises(Corrupted, match="index: the file: it is missing"):
+        contents(DataDirectory(folder))
+    result = query("n", folder, time=START_S)
+    assert len(result.series) == 1
+    assert any("it is missing" in text for text in result.warnings)
+    (block / "index").write_bytes(index)
+    (block / "meta.json").unlink()
+    with pytest.raises(InputError, match=r"meta\.json"):
+        DataDirectory(folder)
+
+
 def contents(source: DataDirectory) -> list[object]:
     selection = source.select([], *EVER)
     found: list[object] = [selection.series.dicts()]

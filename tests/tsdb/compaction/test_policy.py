@@ -8,7 +8,14 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from novaql.tsdb.block.reader import BlockEntry
-from novaql.tsdb.compaction.policy import FACTOR, closure, expired, next_group, widths
+from novaql.tsdb.compaction.policy import (
+    FACTOR,
+    closure,
+    expired,
+    next_group,
+    to_downsample,
+    widths,
+)
 
 HOUR = 3_600_000
 BLOCK = 2 * HOUR
@@ -136,6 +143,15 @@ def test_blocks_that_cannot_be_read_are_left_alone(entries: list[BlockEntry]) ->
     assert group is None or not skip & {entry.name for entry in group}
 
 
+def test_a_block_that_cannot_be_read_does_not_stop_the_merges_of_others() -> None:
+    """Blocks 1 and 3 cannot be merged without the one between them."""
+    late = [block(1, 0, 2), block(2, 0, 2), block(3, 0, 2)]
+    full = [block(4, 18, 20), block(5, 20, 22), block(6, 22, 24), block(7, 36, 38)]
+    group = next_group([*late, *full], BLOCK, 6 * HOUR, skip={"2.block"})
+    assert group is not None
+    assert names(group) == [4, 5, 6]
+
+
 def test_old_blocks_go_whole() -> None:
     entries = [block(1, 0, 2), block(2, 2, 4), block(3, 4, 6), block(4, 6, 8)]
     now = 8 * HOUR
@@ -162,6 +178,53 @@ def test_old_blocks_go_whole() -> None:
     assert gone(None, 2500, other=1000) == [1, 2, 3]
     assert gone(3.9, 1999) == [1, 2, 3]
     assert gone(None, 1) == [1, 2, 3, 4]
+
+
+@given(blocks, st.integers(0, 70), st.integers(0, 30_000))
+def test_no_block_goes_before_one_whose_samples_it_replaces(
+    entries: list[BlockEntry], retention_h: int, most: int
+) -> None:
+    retention_ms = retention_h * HOUR + 1
+    gone = expired(entries, now_ms=80 * HOUR, retention_ms=retention_ms, retention_bytes=most)
+    waited_ms = max((entry.last_ms for entry in entries), default=0) - 2 * retention_ms
+    left = [entry for entry in entries if entry not in gone]
+    assert sum(entry.bytes for entry in left) <= most
+    for entry in gone:
+        for older in left:
+            apart = older.last_ms < entry.first_ms or entry.last_ms < older.first_ms
+            assert apart or older.sequence > entry.sequence or entry.last_ms < waited_ms
+
+
+def test_overlapping_blocks_are_downsampled_together() -> None:
+    entries = [block(1, 0, 2), block(2, 2, 4), block(3, 1, 2), block(4, 3, 5), block(5, 20, 22)]
+
+    def next_names(now_h: int, **more: set[str]) -> list[int] | None:
+        group = to_downsample(entries, now_ms=now_h * HOUR, retention_ms=5 * HOUR, **more)
+        return None if group is None else names(group)
+
+    assert next_names(6) is None
+    assert next_names(7) == [1, 3]
+    assert next_names(7, skip={"3.block"}) == [1]
+    entries = [replace(one, downsampled_ms=1) if one.sequence in (1, 3) else one for one in entries]
+    assert next_names(9) is None  # block 4 overlaps block 2, and is not yet old
+    assert next_names(10) == [2, 4]
+    wide = block(6, 2.5, 100)
+    entries.append(wide)
+    assert next_names(13) is None
+    assert next_names(16) == [2, 4]
+
+
+def test_a_block_of_few_samples_far_apart_does_not_end_retention() -> None:
+    entries = [block(1, 0, 1000), *(block(n, 10 * n, 10 * n + 10) for n in range(2, 9))]
+
+    def gone(now_h: int) -> list[int]:
+        found = expired(entries, now_ms=now_h * HOUR, retention_ms=20 * HOUR, retention_bytes=None)
+        return names(found)
+
+    assert gone(60) == []
+    assert gone(69) == []
+    assert gone(70) == [2]
+    assert gone(90) == [2, 3, 4]
 
 
 @given(blocks)

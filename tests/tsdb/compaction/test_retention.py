@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from novaql import tsdb
-from tests.support.store.model import Sample, batch_of, read_all
+from tests.support.store.model import Sample, batch_of, bits, read_all
 
 HOUR = 3_600_000
 
@@ -56,6 +56,26 @@ def test_size(tmp_path: Path) -> None:
         assert found == list(range(10 - len(found), 10))
         assert 3 <= len(found) <= 4
         assert database.stats().block_bytes <= 4 * block + 500
+
+
+@pytest.mark.parametrize("limit", ["retention_ms", "retention_bytes"])
+def test_replaced_samples_do_not_return(tmp_path: Path, limit: str) -> None:
+    """The block of the correction is older than retention before the block that it corrects."""
+    with tsdb.open(tmp_path, block_ms=4 * HOUR, compaction=False) as database:
+        for samples in (hours(0, 4), [({"__name__": "up"}, HOUR, 99.0)], hours(8, 1)):
+            database.append(batch_of(samples))
+            database.flush()
+        size = database.stats().block_bytes
+    options: dict[str, Any] = {limit: 6 * HOUR if limit == "retention_ms" else size - 1}
+    with tsdb.open(tmp_path, block_ms=4 * HOUR, compaction=False, **options) as database:
+        gone = database.apply_retention(now_ms=8 * HOUR)
+        (found,) = read_all(database).values()
+        if limit == "retention_ms":
+            assert gone == []
+            assert dict(found)[HOUR] == bits(99.0)
+        else:
+            assert HOUR not in dict(found) or dict(found)[HOUR] == bits(99.0)
+            assert len(gone) > 0
 
 
 def test_what_was_selected_can_still_be_read(tmp_path: Path) -> None:

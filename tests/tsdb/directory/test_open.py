@@ -239,6 +239,20 @@ def test_what_an_append_reports() -> None:
     assert (stats.duplicates, stats.conflicts, stats.head_samples) == (2, 1, 2)
 
 
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_store_rejects_late_samples_after_it_was_opened_again(
+    tmp_path: Path, *, flushed: bool
+) -> None:
+    labels = {"__name__": "m"}
+    with tsdb.open(tmp_path) as database:
+        database.append(batch_of([(labels, 5000, 1.0)]))
+        if flushed:
+            database.flush()
+    with tsdb.open(tmp_path, out_of_order_ms=1000) as database:
+        late = database.append(batch_of([(labels, 4000, 2.0), (labels, 3999, 2.0)]))
+        assert (late.appended, late.rejected) == (1, 1)
+
+
 @pytest.mark.parametrize("flushes", [(), (0,), (0, 1)])
 def test_the_later_sample_stands(tmp_path: Path, flushes: tuple[int, ...]) -> None:
     model = Model()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
+from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from novaql import tsdb
+from novaql import query, tsdb
 from novaql.tsdb.model.labels import SeriesTable
 from tests.support.store.model import Model, Sample, batch_of, from_bits
 
@@ -71,6 +73,84 @@ def test_cells_are_what_their_samples_are(
         )
     }
     assert got == wanted
+
+
+def test_cells_of_a_block_are_between_the_samples_before_and_after_it() -> None:
+    """Of two blocks that overlap, and of the head, samples are read."""
+
+    def samples(minutes: range) -> list[Sample]:
+        return [({"__name__": "m"}, n * MINUTE, float(n)) for n in minutes]
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tsdb.open(folder, sync="os", compaction=False, rollups_ms=(300_000,)) as database,
+    ):
+        database.append(batch_of(samples(range(120, 480))))
+        database.compact()
+        for part in (range(1, 119, 2), range(2, 119, 2)):
+            database.append(batch_of(samples(part)))
+            database.flush()
+        database.append(batch_of(samples(range(480, 540))))
+
+        for function, wanted in (("first_over_time", 1.0), ("delta", 538.0), ("resets", 0.0)):
+            text = f"{function}(m[9h] anchored)" if function == "delta" else f"{function}(m[9h])"
+            found = query(text, database, time=9 * 3600, rollup="5m")
+            assert found.values.tolist() == [[wanted]], function
+            assert any("cells" in info for info in found.infos), function
+        found = query("increase(m[9h])", database, time=9 * 3600, rollup="5m")
+        assert found.values[0, 0] == pytest.approx(540, abs=2)
+
+
+def test_late_samples_are_between_the_cells_of_a_downsampled_block() -> None:
+    """Three of them, far apart: a counter does not fall where they are."""
+    hour, count = 60, 48 * 60
+    samples: list[Sample] = [
+        ({"__name__": "m"}, n * MINUTE, float(n)) for n in range(1, count) if n % hour != 1
+    ]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tsdb.open(
+            folder, sync="os", compaction=False, rollups_ms=(MINUTE,),
+            retention_ms=hour * MINUTE, rollup_retention_ms=10**12,
+        ) as database,
+    ):  # fmt: skip
+        database.append(batch_of(samples))
+        database.append(batch_of([({"__name__": "n"}, 2 * count * MINUTE, 1.0)]))
+        database.flush()
+        database.compact()
+        database.apply_retention(2 * count * MINUTE)
+        late: list[Sample] = [
+            ({"__name__": "m"}, n * MINUTE, float(n)) for n in range(1, count, hour)
+        ]
+        database.append(batch_of(late))
+        found = query("resets(m[2d])", database, time=2 * 86_400)
+        assert any("are left" in info for info in found.infos)
+        assert found.values.tolist() == [[0.0]]
+        found = query("increase(m[2d])", database, time=2 * 86_400)
+        assert found.values[0, 0] == pytest.approx(count, abs=2)
+        for minutes in (1, 60, 120):
+            whole = database.rollup([], minutes * MINUTE, 0, count * MINUTE)
+            size = whole.statistics["count"]
+            assert size[0] == minutes
+            assert int(size.sum()) == count - 1
+            assert float(whole.statistics["increase"].sum()) == count - 1 - len(size)
+
+
+def test_a_mean_does_not_need_the_page_that_proves_it_exact(tmp_path: Path) -> None:
+    samples: list[Sample] = [({"__name__": "m"}, n * 15_000, float(n)) for n in range(1, 961)]
+    options: dict[str, Any] = {"compaction": False, "cache_bytes": 0, "rollups_ms": (3_600_000,)}
+    with tsdb.open(tmp_path, sync="os", **options) as database:
+        database.append(batch_of(samples))
+        database.compact()
+        (block,) = database._state.current.blocks
+        pages: Any = block.rollups()[0].statistics["whole"]
+        begin = int(pages.offset.tolist()[0])
+    content = bytearray(block.path.read_bytes())
+    content[begin] ^= 1
+    block.path.write_bytes(content)
+    with tsdb.open(tmp_path, read_only=True, cache_bytes=0) as database:
+        assert [one.place for one in database.check()] == ["c0whole page 0"]
+        assert query("avg_over_time(m[4h])", database, time=14_400).values.tolist() == [[480.5]]
 
 
 def test_blocks_are_asked_for_their_cells() -> None:
