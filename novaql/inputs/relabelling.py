@@ -14,7 +14,7 @@ from typing import Any
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.text.go_text import GroupReference, group_references
+from novaql.text.go_text import template_parts
 from novaql.tsdb.model.matchers import compile_regex
 
 _ANYTHING = "(.*)"
@@ -173,26 +173,11 @@ def expanded(template: str, matched: Any, most_bytes: int = USUAL_LIMITS.value_b
     than `most_bytes`.
     """
     pieces: list[str] = []
-    size = at = 0
-    for found in group_references(template):
-        for piece in (template[at : found.begin], _group(found, matched)):
-            size += len(piece)
-            pieces.append(piece)
-        at = found.end
-        if size > most_bytes:
-            break
-    pieces.append(template[at:])
-    # A character has at least one byte.
-    if size + len(pieces[-1]) > most_bytes:
-        raise InputError(f"relabelling: a text would have more than {most_bytes} bytes")
+    size = 0
+    for part in template_parts(template, matched.re.groups, matched.re.groupindex):
+        piece = part if isinstance(part, str) else matched.group(part) or ""
+        size += len(piece)
+        if size > most_bytes:  # a character has at least one byte
+            raise InputError(f"relabelling: a text would have more than {most_bytes} bytes")
+        pieces.append(piece)
     return "".join(pieces)
-
-
-def _group(found: GroupReference, matched: Any) -> str:
-    if found.name is None:
-        return "$"
-    try:
-        group = matched.group(found.name if found.number is None else found.number)
-    except (IndexError, KeyError):
-        return ""
-    return group or ""

@@ -71,6 +71,31 @@ def group_references(template: str) -> Iterator[GroupReference]:
         yield GroupReference(template[begin:at], name, begin, at)
 
 
+def template_parts(template: str, groups: int, names: Mapping[str, int]) -> list[str | int]:
+    """The texts of a template, and the numbers of the groups between them. A group that the pattern
+    does not have is empty, as in `Regexp.Expand` of Go.
+
+    groups  their number in the pattern
+    names   of groups → their numbers
+
+    >>> template_parts("<$1> ${host}$9 $$", 2, {"host": 2})
+    ['<', 1, '> ', 2, ' ', '$']
+    """
+    parts: list[str | int] = []
+    at = 0
+    for found in group_references(template):
+        parts.append(template[at : found.begin])
+        at = found.end
+        if found.name is None:
+            parts.append("$")
+        elif found.number is None and found.name in names:
+            parts.append(names[found.name])
+        elif found.number is not None and found.number <= groups:
+            parts.append(found.number)
+    parts.append(template[at:])
+    return [part for part in parts if part != ""]
+
+
 def _in_name(character: str) -> bool:
     return character.isalpha() or character.isdecimal() or character == "_"
 

@@ -14,7 +14,7 @@ from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
 from novaql.span import Span
-from novaql.text.go_text import group_references
+from novaql.text.go_text import template_parts
 from novaql.text.unicode import is_utf8
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, combine_codes
 from novaql.tsdb.model.matchers import compile_regex
@@ -33,7 +33,7 @@ def label_replace(
     source_column = operand.series.column(source)
     old = operand.series.column(destination)
     made.column(operand.rows)
-    parts = template_parts(template, regex)
+    parts = template_parts(template, regex.groups, regex.groupindex)
     texts: list[str | None] = []
     for value in source_column.values:  # distinct values only
         match = made.match(regex, value)
@@ -48,27 +48,6 @@ def label_replace(
     )
     codes = np.where(changed, new_code[source_column.codes], old.codes).astype(np.int32)
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), changed)
-
-
-def template_parts(template: str, regex: re2._Regexp[str]) -> list[str | int]:
-    """Go's Regexp.Expand: `$1`, `$name`, `${name}`, `$$`; an unknown group is empty.
-
-    Texts, and numbers of the groups between them.
-    """
-    parts: list[str | int] = []
-    at = 0
-    for found in group_references(template):
-        parts.append(template[at : found.begin])
-        at = found.end
-        if found.name is None:
-            parts.append("$")
-        elif found.number is not None:
-            if found.number <= regex.groups:
-                parts.append(found.number)
-        elif found.name in regex.groupindex:
-            parts.append(regex.groupindex[found.name])
-    parts.append(template[at:])
-    return [part for part in parts if part != ""]
 
 
 def filled(parts: list[str | int], match: re2._Match[str]) -> list[str]:

@@ -19,13 +19,12 @@ from novaql.evaluator.operators.label_calls import (
     filled,
     joined_labels,
     put_column,
-    template_parts,
 )
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import Constant
-from novaql.text.go_text import parse_go_float
+from novaql.text.go_text import parse_go_float, template_parts
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 
@@ -131,7 +130,7 @@ def _transform(edit: _Edit) -> None:
     name, pattern, template = edit.texts
     edit.check_name(name)
     regex = checked_pattern(pattern, edit.function, edit.given[1].plan.span)
-    parts = template_parts(template, regex)
+    parts = template_parts(template, regex.groups, regex.groupindex)
     edit.map(name, lambda value: edit.made.replaced(regex, value, lambda m: filled(parts, m)))
 
 

@@ -24,7 +24,7 @@ from novaql.rules.templates.humanize import (
 from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure, cut
 from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
 from novaql.rules.templates.work import TemplateWork
-from novaql.text.go_text import group_references
+from novaql.text.go_text import template_parts
 from novaql.text.unicode import valid_text
 from novaql.tsdb.model.matchers import MOST_COPIES, need_few_groups
 
@@ -132,7 +132,7 @@ def _match(pattern: Any, value: Any, work: TemplateWork) -> bool:
 def _replace_all(pattern: Any, replacement: Any, value: Any, work: TemplateWork) -> str:
     compiled, subject = _regex(pattern, work), _unicode(value)
     _check_regex(compiled, subject)
-    parts = _parts(_unicode(replacement), compiled)
+    parts = template_parts(_unicode(replacement), compiled.groups, compiled.groupindex)
     last_end = 0
     size = 0
 
@@ -155,25 +155,6 @@ def _replace_all(pattern: Any, replacement: Any, value: Any, work: TemplateWork)
 
     replaced: str = compiled.sub(filled, subject)
     return replaced
-
-
-def _parts(template: str, compiled: Any) -> list[str | int]:
-    """The texts of a replacement, and the numbers of the groups between them."""
-    parts: list[str | int] = []
-    at = 0
-    for found in group_references(template):
-        parts.append(template[at : found.begin])
-        at = found.end
-        if found.name is None:
-            parts.append("$")
-            continue
-        place = found.number
-        if place is None:
-            place = compiled.groupindex.get(found.name)
-        if place is not None and place <= compiled.groups:
-            parts.append(place)
-    parts.append(template[at:])
-    return [part for part in parts if part != ""]
 
 
 def _title(value: Any) -> str:
