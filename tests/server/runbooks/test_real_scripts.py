@@ -127,12 +127,12 @@ def sleepers(mark: str) -> list[str]:
 def test_a_time_out_ends_all_processes(rig: RunbookRig) -> None:
     mark = "71733"
     code = f"echo begun; sleep {mark} & setsid sleep {mark} & nohup sleep {mark} & wait"
-    step = {**script("shell", code=code), "timeout": "1s"}
+    step = {**script("shell", code=code), "timeout": "5s"}
     began = monotonic()
     run = ran(rig, step, "slow")
     assert (run["status"], statuses(run)) == ("timed_out", ["timed_out"])
     assert run["steps"][0]["output"] == "begun\n"
-    assert monotonic() - began < 20
+    assert monotonic() - began < 30
     assert sleepers(mark) == []
 
 

@@ -92,7 +92,7 @@ def test_a_document_on_loopback_is_blocked(site: Site, inside: Inside, page: Ans
         site.url(),
         {"action": "expect_text", "text": "never"},
         names=Names(mixed_test=["93.184.216.34", INSIDE]),
-        timeout_s=10,
+        timeout_s=30,
     )
 
     assert inside.received() == []

@@ -114,41 +114,41 @@ PAGE = "<p>Good day</p><button disabled id=off>x</button><i style='display:none'
         ({"action": "goto", "url": "/missing"}, "http_error"),
         ({"action": "goto", "url": "http://unknown.test/"}, "navigation_failed"),
         ({"action": "goto", "url": f"http://{SITE}:9999/"}, "navigation_failed"),
-        ({"action": "wait", "for": 30}, "timeout"),
+        ({"action": "wait", "for": 60}, "timeout"),
     ],
 )
 def test_a_step_that_fails_has_a_reason(site: Site, step: dict[str, object], reason: str) -> None:
     site.pages["/"] = Answer(PAGE)
 
     started = time.monotonic()
-    result = run(site.url(), {"action": "goto", "url": "/"}, step, timeout_s=10)
+    result = run(site.url(), {"action": "goto", "url": "/"}, step, timeout_s=30)
 
     assert failed(result) == reason, result
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 45
     assert len(result.steps) == 2
     assert [name for name, _ in result.screenshots] == ["failure"]
     assert not result.blocked
 
 
-@pytest.mark.parametrize("page", [Answer("late", delay_s=20), Answer("<img src=/late>")])
+@pytest.mark.parametrize("page", [Answer("late", delay_s=50), Answer("<img src=/late>")])
 def test_a_page_that_does_not_load_ends_in_time(site: Site, page: Answer) -> None:
-    site.pages = {"/": page, "/late": Answer("late", delay_s=20)}
+    site.pages = {"/": page, "/late": Answer("late", delay_s=50)}
 
     started = time.monotonic()
-    result = run(site.url(), timeout_s=10)
+    result = run(site.url(), timeout_s=30)
 
     assert failed(result) == "timeout"
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 45
 
 
 def test_a_page_that_computes_for_ever_ends_in_time(site: Site) -> None:
     site.pages["/"] = Answer("<p>x</p><script>onload = () => setTimeout(() => {for(;;);})</script>")
 
     started = time.monotonic()
-    result = run(site.url(), {"action": "expect_text", "text": "y"}, timeout_s=10)
+    result = run(site.url(), {"action": "expect_text", "text": "y"}, timeout_s=20)
 
     assert failed(result) in ("timeout", "text_not_found")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 35
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
@@ -233,10 +233,10 @@ def test_a_page_may_not_take_all_memory(site: Site) -> None:
     )
 
     limits = Limits(memory=600 << 20)
-    result = run(site.url(), {"action": "wait", "for": 20}, timeout_s=25, limits=limits)
+    result = run(site.url(), {"action": "wait", "for": 60}, timeout_s=80, limits=limits)
 
     assert failed(result) in ("limit_exceeded", "browser_crashed")
-    assert result.steps[-1].duration_s < 15
+    assert result.steps[-1].duration_s < 50
 
 
 def test_dialogs_and_windows_do_not_stop_a_flow(site: Site) -> None:

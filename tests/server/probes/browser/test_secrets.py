@@ -39,7 +39,7 @@ def captured(site: Site, secret: str, *, as_secret: bool) -> FlowResult:
         {"action": "expect_url", "contains": "key="},
         {"action": "expect_url", "url": "/elsewhere"},
         secrets={"key": secret},
-        timeout_s=8,
+        timeout_s=30,
     )
 
 
