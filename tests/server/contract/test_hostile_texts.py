@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -65,10 +65,9 @@ def keys_of(body: type[BaseModel]) -> Iterator[str]:
         yield from (field.alias or name for name, field in body.model_fields.items())
 
 
-def values_for(endpoint: Row, key: str) -> Iterator[Any]:
-    """Hostile values of the types that a field takes somewhere inside, and one of each other."""
-    assert endpoint.body is not None
-    schema = endpoint.body.model_json_schema()
+def values_for(schema: Mapping[str, Any], key: str) -> Iterator[Any]:
+    """Hostile values of the types that a field of a body takes somewhere inside, and one of each
+    other."""
     field = json.dumps(schema.get("properties", {}).get(key, OF_TYPES_TAKEN))
     for kind, values in OF_TYPES.items():
         takes = f'"{kind}"' in field or ("$ref" in field and kind in ("object", "string"))
@@ -115,8 +114,9 @@ def test_bodies(walk: Walk, endpoint: Row) -> None:
     assert endpoint.body is not None
     if path is None:
         path = endpoint.path.replace("{", "").replace("}", "")
+    schema = endpoint.body.model_json_schema()
     for key in keys_of(endpoint.body):
-        for value in values_for(endpoint, key):
+        for value in values_for(schema, key):
             body = {**(endpoint.example or {}), key: value}
             answer = send(walk, endpoint.verbs[0], path, body)
             shown = f"{key}={str(value)[:40]!r} ({len(str(value))}): {answer.text[:300]}"
