@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hmac
-from functools import partial
+import io
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -14,12 +16,14 @@ from novaql.server.audit.schema import DownloadQuery
 from novaql.server.audit.service import signed_part
 from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import MEDIA
+from novaql.server.auth.roles import Role
 from novaql.server.clock import to_ms
 from novaql.server.db.tables import Token, User
 from novaql.server.errors import Conflict, Forbidden, Gone
 from novaql.server.http.dependencies import ResourceId
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router
+from novaql.server.http.streaming import LARGE_PIECE, Begun, begin, pieces_response
 from novaql.server.tenants.context import ServerContext
 
 PURPOSE = "audit-export"
@@ -42,23 +46,26 @@ async def download_export(
 ) -> Response:
     """Download the file of an export. The signed URL authenticates the request until it expires.
 
-    The server rejects the URL after the token that created the export is revoked, or the user of
-    the token is deactivated.
+    The server rejects the URL after the token that created the export is revoked or expires, and
+    while the user of the token is deactivated or not an administrator.
     """
     context = context_of(request)
     export = await context.pools.state.run(lambda: _opened(context, id, query))
-    if export.content is None:
+    packed = export.content
+    if packed is None:
         raise Conflict("the export is still being written", code="export_pending")
-    content = await context.pools.state.run(
-        partial(gzip.decompress, export.content), tenant=export.tenant_id
-    )
+
+    def start() -> Begun:
+        return begin(_pieces(packed), context.tuning.answer_at_once)
+
+    begun = await context.pools.state.run(start, tenant=export.tenant_id)
+    media_type = MEDIA[export.format]
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{export.id}.{export.format}"',
-        "Content-Type": MEDIA[export.format],
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(content, headers=headers)
+    return pieces_response(begun, context.pools.queries, media_type=media_type, headers=headers)
 
 
 def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> AuditExport:
@@ -74,13 +81,31 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
         ]
         if not any(good) or query.expires != str(to_ms(export.expires_at)):
             raise refused
-        if context.clock.now() >= export.expires_at:
+        now = context.clock.now()
+        if now >= export.expires_at:
             raise Gone("this URL has expired; request the export again", code="export_expired")
         if context.access.accounts is not None:
             token = session.get(Token, export.token_id)
             creator = session.get(User, export.creator_id)
-            if token is None or token.revoked_at or creator is None or creator.status != "active":
+            if token is None or creator is None or not _may_export(token, creator, now):
                 raise refused
         assert export.content is None or isinstance(export.content, bytes)  # loads deferred column
         session.expunge(export)
         return export
+
+
+def _may_export(token: Token, creator: User, now: datetime) -> bool:
+    """Return whether the token that created an export could still create one."""
+    return (
+        token.revoked_at is None
+        and (token.expires_at is None or token.expires_at > now)
+        and creator.status == "active"
+        and creator.role == Role.ADMIN
+    )
+
+
+def _pieces(packed: bytes) -> Iterator[bytes]:
+    """Decompress a file piece by piece, because it can be as large as the audit log."""
+    with gzip.open(io.BytesIO(packed)) as file:
+        while piece := file.read(LARGE_PIECE):
+            yield piece

@@ -18,7 +18,8 @@ class AuditExport(Row, Base):
     content      file, compressed with gzip; None until it is written
     sha256       digest of the decompressed file
     token_id, creator_id  token that created the export, and its user: the URL is invalid after the
-                 token is revoked or the user is deactivated
+                 token is revoked or expires, and while the user is deactivated or not an
+                 administrator
     """
 
     __tablename__ = "audit_exports"

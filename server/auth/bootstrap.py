@@ -14,7 +14,7 @@ from novaql.server.clock import Clock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Token, User
-from novaql.server.errors import Conflict
+from novaql.server.errors import Conflict, Impossible
 from novaql.server.ids import new_id
 from novaql.server.settings import Limits, Settings
 
@@ -116,8 +116,12 @@ def add_admin(
     called: str = "first",
     role: Role = Role.ADMIN,
 ) -> Bootstrapped:
-    """Create a token for a user of a tenant. The user is created if missing, and is active
-    afterwards: `FIRST_ADMIN` as an administrator, another one with the role of the token."""
+    """Create a token for a user of a tenant. The user is created if missing: `FIRST_ADMIN` as an
+    administrator, another one with the role of the token.
+
+    Raises `Impossible` for a user who is not active, since the server would reject the token, and
+    for a role above that of the user.
+    """
     now = clock.now()
     with database.write(tenant_id) as session:
         owner = session.execute(
@@ -136,6 +140,11 @@ def add_admin(
             )
             session.add(owner)
             session.flush()
+        elif owner.status != "active":
+            raise Impossible(
+                f"{email} is {owner.status}; only an active user can have a token",
+                code="owner_not_active",
+            )
         token, secret = issue(session, owner, name=called, role=role, now=now)
         return Bootstrapped(tenant_id, owner.id, token.id, secret)
 

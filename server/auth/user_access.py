@@ -14,6 +14,8 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
 
 ACTIVE, DEACTIVATED = "active", "deactivated"
+DELETED = "deleted:"
+"""Prefix of `email_key` after a deletion over SCIM: it frees the name, and the row remains."""
 
 
 def check_new_user(unit: Unit) -> None:
@@ -21,6 +23,12 @@ def check_new_user(unit: Unit) -> None:
     against a separate limit: their rows are retained, and deactivation always succeeds."""
     check_limit(unit, "max_users", User, User.status != DEACTIVATED)
     check_limit(unit, "max_former_users", User, User.status == DEACTIVATED)
+
+
+def is_deleted(user: User) -> bool:
+    """Return whether the identity provider has deleted a user. SCIM does not show the user, so the
+    user must not become active again."""
+    return user.email_key.startswith(DELETED)
 
 
 def hold_access(unit: Unit) -> None:

@@ -18,6 +18,7 @@ from novaql.server.addresses import is_loopback
 from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens
 from novaql.server.db.engine import StateDatabase
+from novaql.server.errors import Impossible
 from novaql.server.file_modes import create_private_files
 from novaql.server.pools.memory_return import configure_allocator
 from novaql.server.process.api_workers import ApiWorkers
@@ -102,16 +103,19 @@ def private_socket() -> Iterator[tuple[socket.socket, str]]:
 
 
 def first_token(context: ServerContext) -> str | None:
-    """Return a token for the first administrator, if no token exists yet and the settings require
-    one."""
+    """Return a token for the first administrator, if no token exists yet, the settings require one,
+    and the user may have it."""
     if context.access.accounts is None or has_tokens(context.database):
         return None
     if context.database.is_fallback:
         log.warning("no token exists, and none can be created now")
         return None
-    return add_admin(
-        context.database, context.clock, context.access.default_principal.tenant_id
-    ).secret
+    tenant_id = context.access.default_principal.tenant_id
+    try:
+        return add_admin(context.database, context.clock, tenant_id).secret
+    except Impossible as refused:  # another administrator has deactivated or lowered the first one
+        log.warning("no token exists, and none is created: %s", refused.message)
+        return None
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -8,12 +8,12 @@ from typing import Any
 from scim2_models import InvalidValueException, Resource
 from sqlalchemy import ColumnElement, Select, delete, select
 
+from novaql.server.auth.user_access import DELETED
 from novaql.server.db.batches import batches
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.scim.rows import Related, ScimRows, check_length, check_name, given_attributes
 from novaql.server.scim.tables import ScimGroup, ScimMember
-from novaql.server.scim.users import GONE
 from novaql.text import excerpt
 
 
@@ -114,7 +114,7 @@ class ScimGroups(ScimRows[ScimGroup]):
         for some in batches(sorted(ids)):
             known: set[str] = set()
             for rows in (
-                select(User.id).where(User.id.in_(some), User.email_key.not_like(f"{GONE}%")),
+                select(User.id).where(User.id.in_(some), User.email_key.not_like(f"{DELETED}%")),
                 select(ScimGroup.id).where(ScimGroup.id.in_(some)),
             ):
                 known |= set(self.unit.session.execute(rows).scalars())

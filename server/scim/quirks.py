@@ -1,9 +1,10 @@
 """Convert requests of identity providers that deviate from the RFCs.
 
-Entra sends a manager as a text instead of an object. In a PATCH without a path, it sends keys that
-are paths with a filter, such as `emails[type eq "work"].value`. The library accepts its other
-deviations (capitals, truth values as texts, dotted keys, filters without a match), by the policy in
-server/scim/provider.py.
+Entra sends a manager as a text instead of an object. It sends members of groups with
+`"$ref": null`, which the library would compare when it removes them. In a PATCH without a path, it
+sends keys that are paths with a filter, such as `emails[type eq "work"].value`. The library accepts
+its other deviations (capitals, truth values as texts, dotted keys, filters without a match), by the
+policy in server/scim/provider.py.
 """
 
 from __future__ import annotations
@@ -45,4 +46,14 @@ def _operations(operation: Any) -> Iterator[Any]:
 
 
 def _value(path: str, value: Any) -> Any:
-    return {"value": value} if path.lower() == _MANAGER and isinstance(value, str) else value
+    if path.lower() == _MANAGER and isinstance(value, str):
+        return {"value": value}
+    if isinstance(value, list):  # null is the same as no value (RFC 7643 2.5)
+        return [_without_nulls(one) for one in value]
+    return value
+
+
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: inside for name, inside in value.items() if inside is not None}

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from scim2_models import Resource, UniquenessException
+from scim2_models import InvalidValueException, Resource, UniquenessException
 from sqlalchemy import ColumnElement, Select, delete, select
 
 from novaql.server.auth.roles import Role
 from novaql.server.auth.user_access import (
     ACTIVE,
     DEACTIVATED,
+    DELETED,
     check_new_user,
     hold_access,
+    is_deleted,
     set_access,
 )
 from novaql.server.db.engine import flushed_or
@@ -31,8 +33,7 @@ from novaql.server.scim.rows import (
 )
 from novaql.server.scim.tables import ScimGroup, ScimMember
 
-GONE = "deleted:"
-"""Prefix of `email_key` after a deletion over SCIM: it frees the name, and the row remains."""
+_ROLES = frozenset(Role)
 
 
 class ScimUsers(ScimRows[User]):
@@ -42,7 +43,7 @@ class ScimUsers(ScimRows[User]):
 
     def all(self) -> Select[User]:
         """The users that SCIM shows: all that were not deleted over SCIM."""
-        return select(User).where(User.email_key.not_like(f"{GONE}%")).order_by(User.id)
+        return select(User).where(User.email_key.not_like(f"{DELETED}%")).order_by(User.id)
 
     def equality(self, attribute: str, value: str) -> ColumnElement[bool] | None:
         """The SQL condition for `attribute eq value`; None: no column stores the attribute."""
@@ -74,15 +75,16 @@ class ScimUsers(ScimRows[User]):
         _fill(row, attributes)
         with _unique(self.unit):
             self.unit.session.add(row)
-        self.unit.record(row, "user.create", None, lambda _: attributes)
+        self.unit.record(row, "user.create", None, self._recorded)
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> User:
         """Replace the state of a user."""
         row = self.locked(str(resource.id), expected)
-        before = dict(row.scim or {})
+        before = self._recorded(row)
         attributes = given_attributes(resource)
-        role = _role(attributes) or row.role
+        # A provider that has named a role and no longer does has withdrawn it.
+        role = _role(attributes) or (Role.READ_ONLY.value if _role(before) else row.role)
         status = row.status
         if not attributes.get("active", True):
             status = DEACTIVATED
@@ -90,19 +92,21 @@ class ScimUsers(ScimRows[User]):
             status = ACTIVE
         with _unique(self.unit):
             _fill(row, attributes)
-        action = "user.deactivate" if status == DEACTIVATED != row.status else "user.update"
+        action = "user.change_role" if role != row.role else "user.update"
+        if status == DEACTIVATED != row.status:
+            action = "user.deactivate"
         set_access(self.unit, row, role=role, status=status)
-        self.unit.record(row, action, before, lambda _: attributes)
+        self.unit.record(row, action, before, self._recorded)
         return row
 
     def delete(self, resource_id: str, expected: str | None) -> None:
         """Delete a user permanently. The row remains, since entries of the user's actions refer to
         it."""
         row = self.locked(resource_id, expected)
+        before = self._recorded(row)
         set_access(self.unit, row, role=row.role, status=DEACTIVATED)
-        row.email_key = f"{GONE}{row.id}"
-        row.external_id = None
-        before, row.scim = row.scim, None
+        row.email_key = f"{DELETED}{row.id}"
+        row.external_id = row.scim = None
         self.unit.touch(row)
         self.unit.session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
         self.unit.audit("user.delete", ("user", row.id), before=before)
@@ -136,7 +140,13 @@ class ScimUsers(ScimRows[User]):
             attributes["active"] = row.status != DEACTIVATED
         if row.external_id is not None:
             attributes["externalId"] = row.external_id
+        if _role(stored) not in (None, row.role):
+            attributes["roles"] = _with_role(stored["roles"], row.role)
         return attributes
+
+    def _recorded(self, row: User) -> dict[str, Any]:
+        """A user as the audit log stores it: role and status are those of this server."""
+        return {**self.attributes_of(row), "role": row.role, "status": row.status}
 
 
 def _fill(row: User, attributes: dict[str, Any]) -> None:
@@ -144,6 +154,8 @@ def _fill(row: User, attributes: dict[str, Any]) -> None:
     check_length("externalId", attributes.get("externalId"))
     row.email = str(attributes["userName"])
     row.email_key = row.email.casefold()
+    if is_deleted(row):
+        raise InvalidValueException(detail=f"userName must not begin with {DELETED}")
     name = attributes.get("name") or {}
     formatted = name.get("formatted") or " ".join(
         str(name[part]) for part in ("givenName", "familyName") if name.get(part)
@@ -157,9 +169,25 @@ def _fill(row: User, attributes: dict[str, Any]) -> None:
 
 def _role(attributes: dict[str, Any]) -> str | None:
     """The role from the identity provider; None: it names no role of this server."""
-    known = {role.value for role in Role}
-    given = [str(role.get("value", "")).lower() for role in attributes.get("roles", ())]
-    return next((role for role in given if role in known), None)
+    named = (_named(role) for role in attributes.get("roles", ()))
+    return next((role for role in named if role is not None), None)
+
+
+def _named(role: dict[str, Any]) -> str | None:
+    """The role of this server that a value of `roles` names, if it names one."""
+    name = str(role.get("value", "")).lower()
+    return name if name in _ROLES else None
+
+
+def _with_role(roles: list[dict[str, Any]], role: str) -> list[dict[str, Any]]:
+    """The values of `roles` after this server has changed the role that the provider had named.
+
+    Otherwise the next change of any attribute would set the earlier role again.
+    """
+    names = [one for one in roles if _named(one) is not None]
+    present = {key: value for key, value in names[0].items() if key != "display"}
+    others = [one for one in roles if _named(one) is None]
+    return [{**present, "value": role}, *others]
 
 
 @contextmanager

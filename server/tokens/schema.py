@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from novaql.server.auth.roles import Role
 from novaql.server.db.tables import Token, User
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.shapes import (
@@ -55,7 +56,7 @@ class OwnerOut(ResponseModel):
 
 
 class TokenOut(ResponseModel):
-    """A token without its secret; `role` is its current role."""
+    """A token without its secret; `role` is at most the present role of its owner."""
 
     id: str
     name: str
@@ -78,7 +79,8 @@ class TokenOut(ResponseModel):
     def of(cls, token: Token, owner: User) -> TokenOut:
         """Convert a row for clients."""
         columns = {name: getattr(token, name) for name in cls.model_fields if name != "owner"}
-        return cls.model_validate({**columns, "owner": owner})
+        role = Role(token.role).at_most(Role(owner.role)).value
+        return cls.model_validate({**columns, "owner": owner, "role": role})
 
 
 class IssuedOut(TokenOut):

@@ -61,7 +61,10 @@ def get_user(unit: UnitOfWork, id: ResourceId) -> UserOut:
 @router.post("/{id}", dependencies=[ADMIN])
 @audited("user.update")
 def change_user(unit: UnitOfWork, id: ResourceId, body: ChangeUser, seen: IfMatch) -> UserOut:
-    """Change a user's name or role, or reactivate a deactivated user."""
+    """Change a user's name or role, or reactivate a deactivated user.
+
+    A user that the identity provider has deleted cannot be reactivated.
+    """
     expected = body.version if seen is None else seen
     return UserOut.model_validate(service.change(unit, id, body, expected))
 

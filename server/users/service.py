@@ -11,6 +11,7 @@ from novaql.server.auth.user_access import (
     DEACTIVATED,
     check_new_user,
     hold_access,
+    is_deleted,
     set_access,
 )
 from novaql.server.crypto.token_secrets import digest_of, new_secret
@@ -83,11 +84,11 @@ def accept(unit: Unit, user: User, name: str | None) -> None:
 
 
 def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> User:
-    """Change name or role, or reactivate a user."""
+    """Change name or role, or reactivate a user that the identity provider has not deleted."""
     hold_access(unit)
     user = unit.get(User, user_id, "user", lock=True)
     unit.expect(user, expected)
-    if user.status == DEACTIVATED and body.status is None:
+    if is_deleted(user) or (user.status == DEACTIVATED and body.status is None):
         raise not_found("user", user_id, unit.tenant_name)
     if user.status == INVITED and body.status is not None:
         raise Conflict("an invited user becomes active by accepting", code="user_invited")

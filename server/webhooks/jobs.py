@@ -159,8 +159,10 @@ def _settle(
             webhook.failing_since, webhook.last_success_at = None, at
             return
         delivery.tries += 1
-        delivery.next_at = again_at
         webhook.failing_since = webhook.failing_since or at
+        if delivery.status != "pending":  # the webhook was disabled during the attempt
+            return
+        delivery.next_at = again_at
         if again_at is not None and webhook.status == "active":
             return
         delivery.status, delivery.next_at = "dead", None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,11 +14,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import as_csv
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
-from novaql.server.clock import SteppedClock
+from novaql.server.clock import SteppedClock, rfc3339
 from novaql.server.db.tables import AuditEntry
 from novaql.server.tuning import Tuning
 from tests.support.servers.http_server import LocalServer, local_server, token_of
@@ -227,6 +231,57 @@ def test_a_url_of_a_deactivated_user_opens_nothing(server: LocalServer) -> None:
     assert _open(server, url).status_code == 200
     server.client.delete(f"/v1/users/{invited['id']}", headers=server.bearer())
     assert _open(server, url).status_code == 403
+
+
+def test_a_url_of_a_token_that_has_expired_opens_nothing(
+    server: LocalServer, clock: SteppedClock
+) -> None:
+    ends = rfc3339(clock.now() + timedelta(minutes=10))
+    made = {"name": "exporter", "role": "admin", "expires_at": ends}
+    bearer = {"Authorization": f"Bearer {_post(server, '/v1/tokens', made).json()['token']}"}
+    answer = _post(server, "/v1/audit/export", {**ALL, "format": "csv"}, headers=bearer)
+    url = answer.json()["download_url"]
+    assert _open(server, url).status_code == 200
+    clock.step(timedelta(minutes=11))
+    assert _open(server, url).status_code == 403
+
+
+def test_a_url_of_a_former_administrator_opens_nothing(server: LocalServer) -> None:
+    invited = _post(server, "/v1/users", {"email": "eve@example.com", "role": "admin"}).json()
+    accepting = {"token": invited["invitation_token"]}
+    joined = server.client.post("/v1/invitations/accept", json=accepting).json()
+    bearer = {"Authorization": f"Bearer {joined['token']}"}
+    answer = _post(server, "/v1/audit/export", {**ALL, "format": "csv"}, headers=bearer)
+    url = answer.json()["download_url"]
+    assert _open(server, url).status_code == 200
+    lowered = {"version": joined["user"]["version"], "role": "operator"}
+    assert _post(server, f"/v1/users/{invited['id']}", lowered).status_code == 200
+    assert _open(server, url).status_code == 403
+
+
+@pytest.mark.parametrize("tuning", [Tuning(answer_at_once=1 << 16)], ids=[""])
+def test_a_large_file_is_sent_in_bounded_memory(server: LocalServer) -> None:
+    """A year of entries can be gigabytes."""
+    export, size = _export(server), 32 << 20
+    with server.context.database.write(None) as session:
+        packed = gzip.compress(bytes(size))
+        session.execute(
+            update(AuditExport).where(AuditExport.id == export["id"]).values(content=packed)
+        )
+    parts = urlsplit(export["download_url"])
+    got = 0
+    tracemalloc.start()
+    try:
+        with server.client.stream(
+            "GET", f"{parts.path}?{parts.query}", headers={"Accept-Encoding": "identity"}
+        ) as answer:
+            for piece in answer.iter_raw():
+                got += len(piece)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (answer.status_code, got) == (200, size)
+    assert peak < size / 4
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

@@ -122,6 +122,9 @@ def test_a_lowered_owner_lowers_their_tokens(fresh: LocalServer) -> None:
     after = fresh.client.get("/v1/users", headers=bearer).status_code
 
     assert (before, changed.status_code, after) == (200, 200, 403)
+    path = f"/v1/tokens?owner={invited['id']}"
+    (shown,) = fresh.client.get(path, headers=fresh.bearer()).json()["data"]
+    assert shown["role"] == "read_only"
 
 
 def test_a_change_from_an_old_version_is_refused(fresh: LocalServer) -> None:

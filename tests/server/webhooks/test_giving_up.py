@@ -81,6 +81,28 @@ def test_who_is_gone_is_disabled_at_once_and_can_be_enabled(
         assert entry.request_id.startswith("job_")  # nobody asked for it
 
 
+def test_a_message_that_fails_after_its_endpoint_was_disabled_is_not_sent_again(
+    served: LocalServer, receiver: Receiver
+) -> None:
+    receiver.say(500)
+    webhook = subscribe(served, f"{receiver.url}/slow", "audit.token.create")
+    make_a_token(served)
+    receiver.hold.clear()
+    running = threading.Thread(target=served.run_jobs)
+    running.start()
+    try:
+        _until(lambda: len(receiver.heard) == 1)
+        path, change = f"/webhooks/{webhook['id']}", {"enabled": False, "version": 1}
+        assert ask(served, "PATCH", path, change).status_code == 200
+    finally:
+        receiver.hold.set()
+        running.join()
+    (delivery,) = log_of(served, webhook)
+
+    assert (delivery["status"], delivery["reason"]) == ("dead", "disabled")
+    assert (delivery["attempts"], delivery["next_at"]) == (1, None)
+
+
 def test_an_endpoint_that_hears_nothing_is_given_up(
     served: LocalServer, receiver: Receiver, clock: SteppedClock
 ) -> None:
