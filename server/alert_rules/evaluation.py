@@ -232,14 +232,14 @@ class _Evaluation:
         return found
 
     def _write(self, vector: Vector, before: SeriesTable) -> None:
-        fresh = missing(vector.series, before)
-        if fresh is not None:
-            self.intend([dict(labels) for labels in fresh.dicts()])
         if self.state.intended:
             known = [*before.dicts(), *self.state.intended]
             before = SeriesTable.from_dicts(
                 list({tuple(sorted(s.items())): s for s in known}.values())
             )
+        fresh = missing(vector.series, before)
+        if fresh is not None:
+            self.intend([dict(labels) for labels in fresh.dicts()])
         gone = missing(before, vector.series)
         if len(vector) or gone is not None:
             batch = vector.batch(self.moment.time_ms - self.offset_ms, gone)
