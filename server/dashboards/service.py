@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, delete, func, select
 
 from novaql.server.auth.roles import Principal
 from novaql.server.dashboards.schema import (
@@ -33,14 +33,16 @@ def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
     """A page of dashboards, oldest first."""
     statement = select(Dashboard)
     if query.title is not None:
-        statement = statement.where(
-            func.lower(Dashboard.title).contains(query.title.lower(), autoescape=True)
-        )
+        lowered = func.lower(Dashboard.title)
+        statement = statement.where(_contains(lowered, func.lower(query.title)))
     if query.tag is not None:
-        statement = statement.where(
-            Dashboard.tag_lines.contains(f"\n{query.tag}\n", autoescape=True)
-        )
+        statement = statement.where(_contains(Dashboard.tag_lines, f"\n{query.tag}\n"))
     return pages.page(unit, statement, KEYS, query)
+
+
+def _contains(text: SQLColumnExpression[str], part: Any) -> ColumnElement[bool]:
+    # LIKE ignores the case of ASCII letters in SQLite, and in no other database.
+    return func.replace(text, part, "") != text
 
 
 def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> list[DashboardRow]:
@@ -160,6 +162,16 @@ def version_of(unit: Unit, dashboard_id: str, number: str) -> DashboardVersion:
     if number not in found:
         raise not_found("version", number, unit.tenant_name)
     return found[number]
+
+
+def content_of(unit: Unit, version: DashboardVersion) -> dict[str, Any]:
+    """The content of a version, as a save accepts it: panels that are deleted have no id."""
+    known = {panel.id for panel in panels_of(unit, version.dashboard_id)}
+    panels = [
+        {name: value for name, value in panel.items() if name != "id" or value in known}
+        for panel in version.document["panels"]
+    ]
+    return {**version.document, "panels": panels}
 
 
 def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) -> None:
