@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from novaql import InputError
-from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
+from novaql.server.scraping.fetch import BodyTooLarge, Fetched, Fetcher, FetchProblem
 from novaql.server.scraping.model import ScrapeTarget
 from novaql.server.scraping.protocols import accept_header, content_type_of
 from novaql.server.scraping.samples import RefusedScrape, SampleMaker
@@ -116,6 +116,8 @@ class ScrapeLoop:
             counts = (0, 0)
             if isinstance(problem, RefusedScrape):
                 counts = (problem.exposed, problem.retained)
+            if isinstance(problem, BodyTooLarge):
+                size = -1  # as Prometheus reports it
             await self._in_thread(self._store_failure, at_ms, duration, size, counts)
         self._finished(error, at_ms, duration)
 

@@ -95,11 +95,15 @@ class Authorization(_Section):
 
 
 class Tls(_Section):
-    """Files of certificates and of the key."""
+    """Files of certificates and of the key.
+
+    server_name  of the certificate; "": the host of the URL
+    """
 
     ca_file: File = ""
     cert_file: File = ""
     key_file: File = ""
+    server_name: Text = ""
     insecure_skip_verify: bool = False
 
 
