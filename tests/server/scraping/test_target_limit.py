@@ -12,6 +12,7 @@ from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
 from novaql.server.scraping.model import FileDiscovery
 from novaql.server.scraping.pool import TargetLimit
 from novaql.server.scraping.scraper import ScrapeManager
+from tests.server.scraping.test_scraper import eventually
 from tests.support.servers.http_server import local_server
 
 
@@ -23,7 +24,7 @@ def test_a_limit_counts_what_is_taken_and_released() -> None:
     assert all(none.acquire() for _ in range(10))
 
 
-def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> None:
+def test_targets_beyond_the_limit_are_listed_and_wait_for_others_to_end(tmp_path: Path) -> None:
     config = tmp_path / "scrape.yml"
 
     def say(first: int, second: int) -> None:
@@ -40,12 +41,15 @@ def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> 
 
     say(3, 4)
     with tsdb.memory() as store:
-        manager = ScrapeManager(config, scrape_jobs_of(config), store, most_targets=5)
+        manager = ScrapeManager(
+            config, scrape_jobs_of(config), store, most_targets=5, check_every_s=0.05
+        )
         manager.start()
         try:
             before = manager.scrape_report()
             say(1, 4)
             manager.reload()
+            eventually(lambda: not manager.scrape_report().dropped)
             after = manager.scrape_report()
         finally:
             manager.stop()
@@ -53,7 +57,7 @@ def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> 
     assert [target.pool for target in before.targets] == ["one"] * 3 + ["two"] * 2
     assert [target.pool for target in before.dropped] == ["two"] * 2
     assert [target.pool for target in after.targets].count("one") == 1
-    assert len(after.targets) <= 5
+    assert [target.pool for target in after.targets].count("two") == 4
 
 
 def test_a_server_takes_the_limit_of_its_settings(tmp_path: Path) -> None:
