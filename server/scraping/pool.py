@@ -58,7 +58,8 @@ class ScrapePool:
 
     limit    limit for the targets of all jobs of the tenant
     endings  the ended targets of all jobs of the tenant
-    dropped  targets that relabelling dropped, and targets beyond the limit
+    dropped  targets that relabelling dropped, and targets beyond the limit, at most
+             `SHOWN_REFUSED` of these; `dropped_count`: the number of all
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ScrapePool:
     ) -> None:
         self.job = job
         self.dropped: list[DroppedTarget] = []
+        self.dropped_count = 0
         self._limit = limit
         self._endings = endings
         self._store = store
@@ -109,7 +111,9 @@ class ScrapePool:
             self._begin_missing()
 
     def _begin_missing(self) -> None:
-        self.dropped = self._by_relabelling + self._begin_new(self._targets)
+        refused = self._begin_new(self._targets)
+        self.dropped = self._by_relabelling + refused[:SHOWN_REFUSED]
+        self.dropped_count = len(self._by_relabelling) + len(refused)
         self._apply_target_limit(len(self._targets))
 
     def _relabelled(self) -> tuple[dict[str, ScrapeTarget], list[DroppedTarget]]:
@@ -155,7 +159,7 @@ class ScrapePool:
                 most,
                 most,
             )
-        return refused[:SHOWN_REFUSED]
+        return refused
 
     def _apply_target_limit(self, targets: int) -> None:
         """Fail all scrapes of a job with more targets than its `target_limit`, as Prometheus

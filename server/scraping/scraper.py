@@ -97,7 +97,10 @@ class ScrapeManager:
         return ScrapeReport(
             tuple(view for pool in pools for view in pool.views()),
             tuple(target for pool in pools for target in pool.dropped),
-            tuple(PoolView(job.job_name, job.text, job.relabel_configs) for job in self._jobs),
+            tuple(
+                PoolView(one.job.job_name, one.job.text, one.job.relabel_configs, one.dropped_count)
+                for one in pools
+            ),
         )
 
     async def _run(self, ready: threading.Event) -> None:

@@ -10,7 +10,7 @@ from novaql import tsdb
 from novaql.server.scraping.config import scrape_jobs_of
 from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
 from novaql.server.scraping.model import FileDiscovery
-from novaql.server.scraping.pool import TargetLimit
+from novaql.server.scraping.pool import SHOWN_REFUSED, TargetLimit
 from novaql.server.scraping.scraper import ScrapeManager
 from tests.server.scraping.test_scraper import eventually
 from tests.support.servers.http_server import local_server
@@ -82,3 +82,13 @@ def test_a_discovery_that_is_too_large_keeps_what_was(tmp_path: Path) -> None:
     assert watch.groups() in (None, first)
     with pytest.raises(BadGroups, match="more than 3 targets"):
         groups_of([{"targets": ["a", "b"]}, {"targets": ["c", "d"]}], ("m", "f"), most=3)
+
+
+def test_targets_that_are_not_listed_are_counted(tmp_path: Path) -> None:
+    config = tmp_path / "scrape.yml"
+    hosts = [f"127.0.0.1:{1 + n}" for n in range(SHOWN_REFUSED + 3)]
+    config.write_text(f"scrape_configs: [{{job_name: s, static_configs: [{{targets: {hosts}}}]}}]")
+    with local_server(scrape_config=config, max_scrape_targets=1) as server:
+        listing = server.prometheus("targets", state="dropped").json()["data"]
+    assert len(listing["droppedTargets"]) == SHOWN_REFUSED
+    assert listing["droppedTargetCounts"] == {"s": SHOWN_REFUSED + 2}
