@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, delete, func, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, delete, func, literal, select
 
 from novaql.server.auth.roles import Principal
 from novaql.server.dashboards.schema import (
@@ -18,6 +18,7 @@ from novaql.server.dashboards.schema import (
     SaveDashboard,
 )
 from novaql.server.dashboards.tables import Dashboard, DashboardVersion, Panel, PanelEmbed
+from novaql.server.db.columns import Text
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
@@ -33,14 +34,17 @@ def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
     """A page of dashboards, oldest first."""
     statement = select(Dashboard)
     if query.title is not None:
-        lowered = func.lower(Dashboard.title)
-        statement = statement.where(_contains(lowered, func.lower(query.title)))
+        part = func.lower(literal(query.title, Text()))
+        statement = statement.where(_contains(func.lower(Dashboard.title), part))
     if query.tag is not None:
-        statement = statement.where(_contains(Dashboard.tag_lines, f"\n{query.tag}\n"))
+        part = literal(f"\n{query.tag}\n", Text())
+        statement = statement.where(_contains(Dashboard.tag_lines, part))
     return pages.page(unit, statement, KEYS, query)
 
 
-def _contains(text: SQLColumnExpression[str], part: Any) -> ColumnElement[bool]:
+def _contains(
+    text: SQLColumnExpression[str], part: SQLColumnExpression[str]
+) -> ColumnElement[bool]:
     # LIKE ignores the case of ASCII letters in SQLite, and in no other database.
     return func.replace(text, part, "") != text
 

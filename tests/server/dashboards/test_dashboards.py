@@ -148,6 +148,7 @@ def test_the_list_is_filtered_by_tag_and_title(served: LocalServer) -> None:
         ("Data_base", ["prod"]),
         ("web", ["prod%"]),
         ("École", []),
+        ("odd\ufdd0", ["a\ufdd0b"]),
     ):
         save(served, title=title, tags=tags)
 
@@ -161,6 +162,7 @@ def test_the_list_is_filtered_by_tag_and_title(served: LocalServer) -> None:
     assert titles("title=%25") == []
     assert titles("tag=PROD") == []
     assert titles("title=École") == ["École"]
+    assert titles("title=D\ufdd0") == titles("tag=a\ufdd0b") == ["odd\ufdd0"]
     assert ask(served, "GET", "/dashboards?owner=x").status_code == 400
 
 
