@@ -40,9 +40,10 @@ class SeriesTextProblem(ValueError):
         super().__init__(self.reason)
 
 
-def parse_series(text: str, *, query_notation: bool = False) -> dict[str, str]:
-    r"""Label set of the text, `__name__` among it. Labels with an empty value are omitted.
+def parse_series(text: str, *, query_notation: bool = False, empty: str = "") -> dict[str, str]:
+    r"""Label set of the text, `__name__` among it.
 
+    empty           in place of an empty value; "": labels with an empty value are omitted
     query_notation  as in queries: the name may be missing, and text has escapes such as \t and \x1b
 
     Raises `SeriesTextProblem`.
@@ -56,15 +57,17 @@ def parse_series(text: str, *, query_notation: bool = False) -> dict[str, str]:
         covered = sum(len(label) + len(value) + 4 for label, value in pairs)
         if covered == len(inner) + (inner[-1] != ",") and len(labels) == len(pairs):
             if "" in labels.values():
-                labels = {label: value for label, value in labels.items() if value}
+                labels = _filled(labels, empty)
             return {METRIC_NAME: usual[1], **labels}
-    labels, end = parse_series_start(text, query_notation=query_notation)
+    labels, end = parse_series_start(text, query_notation=query_notation, empty=empty)
     if end < len(text):
         raise SeriesTextProblem(end, f"unexpected {text[end]!r} behind the series")
     return labels
 
 
-def parse_series_start(text: str, *, query_notation: bool = False) -> tuple[dict[str, str], int]:
+def parse_series_start(
+    text: str, *, query_notation: bool = False, empty: str = ""
+) -> tuple[dict[str, str], int]:
     """The series that the text begins with, and the position behind it.
 
     Raises `SeriesTextProblem`.
@@ -81,7 +84,11 @@ def parse_series_start(text: str, *, query_notation: bool = False) -> tuple[dict
         at = _parse_braces(text, brace + 1, labels, query_notation)
     if METRIC_NAME not in labels and not query_notation:
         raise SeriesTextProblem(0, "a metric name is missing")
-    return {label: value for label, value in labels.items() if value}, at
+    return _filled(labels, empty), at
+
+
+def _filled(labels: dict[str, str], empty: str) -> dict[str, str]:
+    return {label: value or empty for label, value in labels.items() if value or empty}
 
 
 def unescape(text: str, *, query_notation: bool = False) -> str:

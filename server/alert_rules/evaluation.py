@@ -175,7 +175,13 @@ class _Evaluation:
         except (NovaqlError, StoreError) as failure:
             problem = _sentence(failure)
             if self.state.on_error != ALERTING:
-                return RuleResult(dict(self.state.alerts), None, 0, 0.0, problem, wrote=False)
+                # No alert changes its state. But the next evaluation does not know of an outage
+                # before this one.
+                alerts = {
+                    key: state.alerts[key] if alert.state is State.PENDING else alert
+                    for key, alert in self.state.alerts.items()
+                }
+                return RuleResult(alerts, None, 0, 0.0, problem, wrote=False)
             found, holds_state = self._policy_alert(state, ALERTING, "error", problem), True
         try:
             vector = state.advance(found, moment.time_ms, holds_state=holds_state)
@@ -226,14 +232,14 @@ class _Evaluation:
         return found
 
     def _write(self, vector: Vector, before: SeriesTable) -> None:
-        fresh = missing(vector.series, before)
-        if fresh is not None:
-            self.intend([dict(labels) for labels in fresh.dicts()])
         if self.state.intended:
             known = [*before.dicts(), *self.state.intended]
             before = SeriesTable.from_dicts(
                 list({tuple(sorted(s.items())): s for s in known}.values())
             )
+        fresh = missing(vector.series, before)
+        if fresh is not None:
+            self.intend([dict(labels) for labels in fresh.dicts()])
         gone = missing(before, vector.series)
         if len(vector) or gone is not None:
             batch = vector.batch(self.moment.time_ms - self.offset_ms, gone)

@@ -32,6 +32,7 @@ from novaql.server.alert_rules.service import (
     NOT_OF_OBJECTIVES,
     default_interval_ms,
     drop,
+    drop_groups,
     new_group,
     new_rule,
     schedule_deletion,
@@ -130,12 +131,14 @@ def replace_file(
         _replace_rules(unit, group, row, rules.pop(row.id, ()), found, managed=managed)
     for name, row in rows.items():
         found.delete(name, rules.get(row.id, ()))
+    gone = [row.id for row in rows.values()]
     unit.enqueue_all(EVALUATE, times)
     if pairs:
         schedule_deletion(unit)
     unit.session.flush()
     if found.deleted:
         drop(unit, found.deleted, note=f"{file} has the rule no more")
+    drop_groups(unit, gone)  # those without rules, too
     return {
         "created": found.created,
         "updated": found.updated,

@@ -126,12 +126,16 @@ def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was re
     unit.session.execute(delete(AlertRule).where(AlertRule.id.in_(ids)))
     still = select(AlertRule.group_id).where(AlertRule.group_id.in_(groups)).distinct()
     left = set(unit.session.execute(still).scalars())
-    over = [group_id for group_id in groups if group_id not in left]
-    unit.cancel(EVALUATE, over)
-    unit.session.execute(delete(RuleGroup).where(RuleGroup.id.in_(over)))
+    drop_groups(unit, [group_id for group_id in groups if group_id not in left])
     held = select(RuleGroup).where(RuleGroup.id.in_(left)).order_by(RuleGroup.id)
     for group in unit.session.execute(held.with_for_update()).scalars():
         unit.touch(group)
+
+
+def drop_groups(unit: Unit, ids: Sequence[str]) -> None:
+    """Delete groups that have no rules. The caller has locked their jobs."""
+    unit.cancel(EVALUATE, ids)
+    unit.session.execute(delete(RuleGroup).where(RuleGroup.id.in_(ids)))
 
 
 def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:

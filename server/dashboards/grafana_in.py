@@ -50,10 +50,11 @@ def imported(
     if len(panels) > MOST_PANELS:
         raise invalid("/dashboard/panels", f"at most {MOST_PANELS} panels can be stored")
     _report_rest(found, report)
+    tags = [t for t in found.items("tags") if isinstance(t, str) and t]
     content = {
         "title": title[:500],
         "description": found.text("description")[:10_000],
-        "tags": [t for t in found.items("tags") if isinstance(t, str) and t][:50],
+        "tags": report.cut("/tags", tags, 50, "tags"),
         "variables": variables,
         "panels": packed(panels),
         "annotations": _annotations(found, report, parses),
@@ -98,7 +99,7 @@ def _annotations(
                     "color": annotation.text("iconColor")[:64] or None,
                 }
             )
-    return out[:20]
+    return report.cut("/annotations/list", out, 20, "annotations")
 
 
 def _refresh(dashboard: Part, report: Report) -> str | None:

@@ -136,7 +136,7 @@ class PanelReader:
             if 0 < len(color := step.text("color")) <= 64
             and (step.get("value") is None or step.number("value") is not None)
         ]
-        return steps[:50]
+        return self.report.cut(f"{at}/steps", steps, 50, "thresholds")
 
 
 def _grid(found: Part) -> dict[str, int]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from novaql.server.dashboards.schema import Note
 from novaql.server.errors import invalid
+
+Item = TypeVar("Item")
 
 # Sources with PromQL: the plug-ins of Prometheus and of clouds have `prometheus` in the name.
 # A panel of several sources has the type `datasource`; each of its queries names its own source.
@@ -35,6 +37,12 @@ class Report:
         if len(self.notes) >= MOST_NOTES:
             raise invalid("/dashboard", f"more than {MOST_NOTES} parts cannot be imported")
         self.notes.append(note)
+
+    def cut(self, path: str, found: list[Item], most: int, what: str) -> list[Item]:
+        """The first items of a list. Reports that there are more."""
+        if len(found) > most:
+            self.dropped(path, f"{what} beyond the first {most}")
+        return found[:most]
 
     def dropped_fields(self, at: str, part: Part, names: Mapping[str, str]) -> None:
         """Report which of these fields the part has. The values of `names` describe them."""

@@ -103,7 +103,7 @@ def _values(variable: Part, at: str, report: Report, kind: str) -> dict[str, Any
     if not values:
         report.dropped(at, "it has no values")
         return None
-    return {"type": kind, "values": values[:1000]}
+    return {"type": kind, "values": report.cut(f"{at}/query", values, 1000, "values")}
 
 
 def _default(variable: Part, out: Mapping[str, Any]) -> list[str]:

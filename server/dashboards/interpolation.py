@@ -153,7 +153,7 @@ def _put(reference: Reference, value: Value) -> str:
     name, form = reference.name, reference.format
     if form is not None and form not in FORMATS:
         raise BadValue(name, f"there is no format {form}; there are {', '.join(FORMATS)}")
-    if not value.texts and value.pattern is None:
+    if not value.texts and (value.pattern is None or form == "csv"):  # a pattern is no list
         raise NoValue(name, "it has no value")
     if len(value.texts) > MOST_VALUES:
         raise BadValue(

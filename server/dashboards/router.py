@@ -150,10 +150,14 @@ def list_dashboard_versions(unit: UnitOfWork, id: ResourceId) -> VersionsOut:
 @router.get("/{id}/versions/{number}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_dashboard_version(unit: UnitOfWork, id: ResourceId, number: ResourceId) -> VersionInFull:
-    """One version of a dashboard. To restore it, save its content from the newest version."""
+    """One version of a dashboard. To restore it, save its content from the newest version.
+
+    A panel that was deleted since has no `id`: it becomes a new panel.
+    """
     version = service.version_of(unit, id, number)
     shown = _version(version, service.people_of(unit, [version.by]))
-    return VersionInFull.model_validate({**shown, "dashboard": version.document})
+    content = service.content_of(unit, version)
+    return VersionInFull.model_validate({**shown, "dashboard": content})
 
 
 @router.get("/{id}/export", response_model=AnyDocument, dependencies=[READ_ONLY])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, delete, func, literal, select
 
 from novaql.server.auth.roles import Principal
 from novaql.server.dashboards.schema import (
@@ -18,6 +18,7 @@ from novaql.server.dashboards.schema import (
     SaveDashboard,
 )
 from novaql.server.dashboards.tables import Dashboard, DashboardVersion, Panel, PanelEmbed
+from novaql.server.db.columns import Text
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
@@ -33,14 +34,19 @@ def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
     """A page of dashboards, oldest first."""
     statement = select(Dashboard)
     if query.title is not None:
-        statement = statement.where(
-            func.lower(Dashboard.title).contains(query.title.lower(), autoescape=True)
-        )
+        part = func.lower(literal(query.title, Text()))
+        statement = statement.where(_contains(func.lower(Dashboard.title), part))
     if query.tag is not None:
-        statement = statement.where(
-            Dashboard.tag_lines.contains(f"\n{query.tag}\n", autoescape=True)
-        )
+        part = literal(f"\n{query.tag}\n", Text())
+        statement = statement.where(_contains(Dashboard.tag_lines, part))
     return pages.page(unit, statement, KEYS, query)
+
+
+def _contains(
+    text: SQLColumnExpression[str], part: SQLColumnExpression[str]
+) -> ColumnElement[bool]:
+    # LIKE ignores the case of ASCII letters in SQLite, and in no other database.
+    return func.replace(text, part, "") != text
 
 
 def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> list[DashboardRow]:
@@ -160,6 +166,16 @@ def version_of(unit: Unit, dashboard_id: str, number: str) -> DashboardVersion:
     if number not in found:
         raise not_found("version", number, unit.tenant_name)
     return found[number]
+
+
+def content_of(unit: Unit, version: DashboardVersion) -> dict[str, Any]:
+    """The content of a version, as a save accepts it: panels that are deleted have no id."""
+    known = {panel.id for panel in panels_of(unit, version.dashboard_id)}
+    panels = [
+        {name: value for name, value in panel.items() if name != "id" or value in known}
+        for panel in version.document["panels"]
+    ]
+    return {**version.document, "panels": panels}
 
 
 def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) -> None:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import re2
+
 _CALL = re.compile(
     r"\s*(label_values|label_names|metrics|query_result)\s*\((.*)\)\s*", re.DOTALL | re.ASCII
 )
@@ -41,6 +43,15 @@ def read_variable_query(text: str) -> VariableQuery | None:
         case "label_names":
             return VariableQuery("label_names", inside)
         case "metrics":
-            return VariableQuery("metrics", "", inside.strip("\"'"))
+            regex = inside.strip("\"'")
+            return VariableQuery("metrics", "", regex) if _is_regex(regex) else None
         case _:
             return VariableQuery("query_result", inside) if inside else None
+
+
+def _is_regex(text: str) -> bool:
+    try:
+        re2.compile(text)
+    except re2.error:
+        return False
+    return True

@@ -21,8 +21,7 @@ from novaql.server.probes.deadline import (
     RunnerUnavailable,
 )
 from novaql.server.probes.http_check import check_http, new_seen, outcome_of
-from novaql.server.probes.masking import masked
-from novaql.server.probes.result import Outcome, blocked, unavailable
+from novaql.server.probes.result import Outcome, blocked, unavailable, without_secrets
 from novaql.server.probes.spec import ProbeSpec
 from novaql.server.probes.tcp_check import check_tcp, tcp_outcome
 
@@ -53,8 +52,7 @@ def execute(spec: ProbeSpec, dialer: Dialer, tls: ssl.SSLContext, cancelled: Eve
             raise ProbeCancelled
         attempt += 1
     found = found.model_copy(update={"attempts": attempt})
-    shown = masked(found.model_dump(mode="json"), spec.secrets.values())
-    return Outcome.model_validate(shown)
+    return without_secrets(found, spec.secrets.values())
 
 
 def _attempt(spec: ProbeSpec, dialer: Dialer, tls: ssl.SSLContext, cancelled: Event) -> Outcome:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from novaql.server.probes.masking import masked
 from novaql.server.probes.spec import Strict
 
 Reason = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
@@ -68,6 +70,25 @@ class Outcome(Strict):
     steps: Annotated[list[StepResult], Field(max_length=200)] = Field(default_factory=list)
     screenshots: Annotated[list[Screenshot], Field(max_length=MOST_SCREENSHOTS)] = Field(
         default_factory=list
+    )
+
+
+def without_secrets(outcome: Outcome, secrets: Iterable[str]) -> Outcome:
+    """Return an outcome with masked secrets in its details, which contain texts of the target.
+
+    Other fields contain none. A short secret can occur in them by accident, as in a picture.
+    """
+    known = list(secrets)
+
+    def of(each: AssertionResult | StepResult) -> dict[str, str]:
+        return {"detail": masked(each.detail, known)}
+
+    return outcome.model_copy(
+        update={
+            "detail": masked(outcome.detail, known),
+            "assertions": [one.model_copy(update=of(one)) for one in outcome.assertions],
+            "steps": [one.model_copy(update=of(one)) for one in outcome.steps],
+        }
     )
 
 

@@ -35,9 +35,7 @@ async def targets(request: Request) -> Response:
     state, pool = parameters.text("state").lower(), parameters.text("scrapePool")
     report = _report(request)
     active, dropped = (state in (*_STATES, kind) for kind in ("active", "dropped"))
-    counts = {one.name: 0 for one in report.pools}
-    for gone in report.dropped:
-        counts[gone.pool] = counts.get(gone.pool, 0) + 1
+    counts = {one.name: one.dropped for one in report.pools}
     data = {
         "activeTargets": [_target(t) for t in report.targets if active and pool in ("", t.pool)],
         "droppedTargets": [

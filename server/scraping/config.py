@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,14 @@ from novaql.server.scraping.model import ScrapeJob
 
 _UNSUPPORTED_DISCOVERIES = ("dns", *OPAQUE_DISCOVERIES)
 _UNSUPPORTED_OF_CLIENTS = ("oauth2", "sigv4", "proxy_url", "proxy_from_environment")
+_UNSUPPORTED_PARTS = {
+    "tls_config": (
+        *("ca", "ca_ref", "cert", "cert_ref", "key", "key_ref", "min_version", "max_version"),
+    ),
+    "basic_auth": ("username_file", "username_ref", "password_ref"),
+    "authorization": ("credentials_ref",),
+}
+_UNSUPPORTED_LIMITS = ("native_histogram_bucket_limit", "native_histogram_min_bucket_factor")
 _EMPTY_IS_DEFAULT = (
     *("metrics_path", "scheme", "type", "action", "scrape_interval", "scrape_timeout"),
 )
@@ -93,6 +101,7 @@ def _job(item: Fields, shared: Fields, file: str) -> ScrapeJob:
                 f"{what}: {kind}_sd_configs: this server finds targets by static_configs, "
                 "file_sd_configs and http_sd_configs; other discoveries can write such files",
             )
+    _refuse(item, _UNSUPPORTED_LIMITS, what, file)
     _check_client(item, what, file)
     for one in item.get("http_sd_configs") or []:
         _check_client(one, f"{what}: http_sd_configs", file)
@@ -107,7 +116,17 @@ def _job(item: Fields, shared: Fields, file: str) -> ScrapeJob:
 
 
 def _check_client(item: Fields, what: str, file: str) -> None:
-    for name in _UNSUPPORTED_OF_CLIENTS:
+    _refuse(item, _UNSUPPORTED_OF_CLIENTS, what, file)
+    for name, parts in _UNSUPPORTED_PARTS.items():
+        _refuse(item.get(name) or {}, parts, f"{what}: {name}", file)
+    headers = item.get("http_headers")
+    for name, header in headers.items() if isinstance(headers, dict) else ():
+        if isinstance(header, dict):
+            _refuse(header, ("files",), f"{what}: http_headers: {name}", file)
+
+
+def _refuse(item: Fields, names: Iterable[str], what: str, file: str) -> None:
+    for name in names:
         if item.get(name):
             raise _refusal(file, f"{what}: this server does not support {name}")
 

@@ -24,6 +24,10 @@ class FetchProblem(Exception):
     """A request failed. The message is one sentence."""
 
 
+class BodyTooLarge(FetchProblem):
+    """The decompressed body exceeds its limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """An answer with its body, decompressed."""
@@ -38,18 +42,7 @@ class Fetcher:
     def __init__(self, client: Client, *, compression: bool = True) -> None:
         self._settings = client
         self._compression = compression
-        self._http = httpx.AsyncClient(
-            verify=_tls(client),
-            follow_redirects=client.follow_redirects,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-            headers=[
-                (name, value)
-                for name, header in client.http_headers.items()
-                for value in (*header.values, *header.secrets)
-            ],
-            event_hooks={"request": [self._leave_secrets]},
-        )
+        self._http: httpx.AsyncClient | None = None
         self._secret_headers = [n for n, one in client.http_headers.items() if one.secrets]
 
     async def get(
@@ -66,9 +59,12 @@ class Fetcher:
             **await asyncio.to_thread(self._authorization),
         }
         try:
+            extensions: dict[str, object] = {_FIRST: httpx.URL(url)}
+            if name := self._settings.tls_config.server_name:
+                extensions["sni_hostname"] = name
             async with asyncio.timeout(timeout_s):
-                async with self._http.stream(
-                    "GET", url, headers=sent, timeout=timeout_s, extensions={_FIRST: httpx.URL(url)}
+                async with self._client().stream(
+                    "GET", url, headers=sent, timeout=timeout_s, extensions=extensions
                 ) as answer:
                     if answer.status_code != 200:
                         reason = f"{answer.status_code} {answer.reason_phrase}"
@@ -77,11 +73,35 @@ class Fetcher:
                     return Fetched(body, answer.headers.get("content-type", ""))
         except (TimeoutError, httpx.TimeoutException):
             raise FetchProblem(f"no complete answer within {timeout_s:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as problem:
             raise FetchProblem(f"{url}: {str(problem) or type(problem).__name__}") from problem
 
     async def close(self) -> None:
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
+
+    def _client(self) -> httpx.AsyncClient:
+        """The client. It is created at the first request that finds the files of `tls_config`: a
+        job without them must not affect others. Raises `FetchProblem`."""
+        if self._http is None:
+            client = self._settings
+            try:
+                verify = _tls(client)
+            except OSError as problem:
+                raise FetchProblem(f"tls_config: {problem}") from problem
+            self._http = httpx.AsyncClient(
+                verify=verify,
+                follow_redirects=client.follow_redirects,
+                trust_env=False,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+                headers=[
+                    (name, value)
+                    for name, header in client.http_headers.items()
+                    for value in (*header.values, *header.secrets)
+                ],
+                event_hooks={"request": [self._leave_secrets]},
+            )
+        return self._http
 
     async def _leave_secrets(self, request: httpx.Request) -> None:
         """Remove headers with secrets from a redirect to another origin. httpx removes only
@@ -104,7 +124,7 @@ class Fetcher:
             if (given := client.authorization) is not None:
                 secret = _secret(given.credentials_file, given.credentials)
                 return {"Authorization": f"{given.type} {secret}"}
-        except OSError as problem:
+        except (OSError, ValueError) as problem:
             raise FetchProblem(f"credentials: {problem}") from problem
         return {}
 
@@ -123,7 +143,7 @@ def _secret(file: str, text: str) -> str:
 async def _body(answer: httpx.Response, most: int) -> bytes:
     """Read and decompress the body. At no time does it take more than `most` bytes.
 
-    Raises `FetchProblem` for a larger body, and a damaged one.
+    Raises `BodyTooLarge` for a larger body, and `FetchProblem` for a damaged one.
     """
     compressed = answer.headers.get("content-encoding", "").lower() == "gzip"
     gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if compressed else None
@@ -135,7 +155,7 @@ async def _body(answer: httpx.Response, most: int) -> bytes:
             parts.append(found)
             size += len(found)
             if size > most:
-                raise FetchProblem("body size limit exceeded")
+                raise BodyTooLarge("body size limit exceeded")
             if gzip is not None and gzip.unused_data:
                 raise FetchProblem("the answer goes on after its compressed end")
     except zlib.error as problem:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from novaql import InputError
-from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
+from novaql.server.scraping.fetch import BodyTooLarge, Fetched, Fetcher, FetchProblem
 from novaql.server.scraping.model import ScrapeTarget
 from novaql.server.scraping.protocols import accept_header, content_type_of
 from novaql.server.scraping.samples import RefusedScrape, SampleMaker
@@ -32,6 +32,7 @@ class ScrapeLoop:
     """Scrapes one target until its task is cancelled. Parsing and storing run in threads.
 
     problem  why each scrape fails without a request: the job has too many targets; set by the pool
+    former   the last loop of the same target, whose series continue
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ScrapeLoop:
         fetcher: Fetcher,
         threads: Executor,
         *,
+        former: ScrapeLoop | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.target = target
@@ -50,6 +52,8 @@ class ScrapeLoop:
         self._threads = threads
         self._clock = clock
         self._maker = SampleMaker(target)
+        if former is not None:
+            self._maker.continue_from(former._maker)
         self._cached_metadata: dict[str, Metadata] = {}
         self._accept = accept_header(target.job.protocols)
         self._last_ms: int | None = None
@@ -116,6 +120,8 @@ class ScrapeLoop:
             counts = (0, 0)
             if isinstance(problem, RefusedScrape):
                 counts = (problem.exposed, problem.retained)
+            if isinstance(problem, BodyTooLarge):
+                size = -1  # as Prometheus reports it
             await self._in_thread(self._store_failure, at_ms, duration, size, counts)
         self._finished(error, at_ms, duration)
 
@@ -140,8 +146,8 @@ class ScrapeLoop:
     async def end(self) -> None:
         """Store staleness markers for all series after 2.1 intervals.
 
-        If a reload restores the target within that time, the pool cancels this task, and the
-        series continue without a marker.
+        If the target begins again within that time, the task is cancelled, and the series continue
+        without a marker.
         """
         await asyncio.sleep(self.target.interval_s)
         at_ms = round(self._clock() * 1000)
@@ -165,5 +171,6 @@ class ScrapeLoop:
         self._append(self._maker.failure(at_ms, duration, size, counts))
 
     def _append(self, batch: Batch) -> None:
-        self._store.append(batch)
+        if len(batch):
+            self._store.append(batch)
         self._maker.stored()

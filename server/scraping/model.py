@@ -95,11 +95,15 @@ class Authorization(_Section):
 
 
 class Tls(_Section):
-    """Files of certificates and of the key."""
+    """Files of certificates and of the key.
+
+    server_name  of the certificate; "": the host of the URL
+    """
 
     ca_file: File = ""
     cert_file: File = ""
     key_file: File = ""
+    server_name: Text = ""
     insecure_skip_verify: bool = False
 
 
@@ -244,9 +248,10 @@ def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[
         _TIMEOUT: format_duration(round(job.timeout_s * 1000)),
         "job": job.job_name,
     }
+    own = {name: value for name, value in group.labels.items() if value}
     # Parameters of the job override labels of the group with the same names.
     first = {f"{_PARAMETER}{name}": values[0] for name, values in job.params.items() if values}
-    return {**labels, **group.labels, **first, ADDRESS: address}
+    return {**labels, **own, **first, ADDRESS: address}
 
 
 def target_of(job: ScrapeJob, discovered: Labels) -> ScrapeTarget | None:

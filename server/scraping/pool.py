@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from functools import partial
 
 from novaql.server.scraping.discovery import query_server, watch_files
+from novaql.server.scraping.endings import Endings
 from novaql.server.scraping.fetch import Fetcher
 from novaql.server.scraping.loop import ScrapeLoop
 from novaql.server.scraping.model import (
@@ -39,7 +40,7 @@ class TargetLimit:
 
     def acquire(self) -> bool:
         """Count a target; False: the limit is reached."""
-        if 0 < self.most <= self._count:
+        if self.is_reached:
             return False
         self._count += 1
         return True
@@ -47,24 +48,40 @@ class TargetLimit:
     def release(self, count: int = 1) -> None:
         self._count -= count
 
+    @property
+    def is_reached(self) -> bool:
+        return 0 < self.most <= self._count
+
 
 class ScrapePool:
     """The targets of a running job.
 
     limit    limit for the targets of all jobs of the tenant
-    dropped  targets that relabelling dropped, and targets beyond the limit
+    endings  the ended targets of all jobs of the tenant
+    dropped  targets that relabelling dropped, and targets beyond the limit, at most
+             `SHOWN_REFUSED` of these; `dropped_count`: the number of all
     """
 
-    def __init__(self, job: ScrapeJob, store: Store, threads: Executor, limit: TargetLimit) -> None:
+    def __init__(
+        self,
+        job: ScrapeJob,
+        store: Store,
+        threads: Executor,
+        limit: TargetLimit,
+        endings: Endings,
+    ) -> None:
         self.job = job
         self.dropped: list[DroppedTarget] = []
+        self.dropped_count = 0
         self._limit = limit
+        self._endings = endings
         self._store = store
         self._threads = threads
         self._fetcher = Fetcher(job, compression=job.enable_compression)
         self._groups: dict[object, Sequence[TargetGroup]] = {}
+        self._targets: dict[str, ScrapeTarget] = {}
+        self._by_relabelling: list[DroppedTarget] = []
         self._loops: dict[str, tuple[ScrapeLoop, asyncio.Task[None]]] = {}
-        self._ending: dict[str, asyncio.Task[None]] = {}
         self._discoveries: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -82,11 +99,22 @@ class ScrapePool:
         """Replace the groups of one discovery: start loops for new targets, end those of removed
         targets."""
         self._groups[discovery] = groups
-        targets, dropped = self._relabelled()
-        for key in self._loops.keys() - targets.keys():
+        self._targets, self._by_relabelling = self._relabelled()
+        for key in self._loops.keys() - self._targets.keys():
             self._end(key)
-        self.dropped = dropped + self._begin_new(targets)
-        self._apply_target_limit(len(targets))
+        self._begin_missing()
+
+    def begin_refused(self) -> None:
+        """Start loops for targets that were beyond the tenant's limit, when other targets have
+        ended."""
+        if len(self._loops) < len(self._targets) and not self._limit.is_reached:
+            self._begin_missing()
+
+    def _begin_missing(self) -> None:
+        refused = self._begin_new(self._targets)
+        self.dropped = self._by_relabelling + refused[:SHOWN_REFUSED]
+        self.dropped_count = len(self._by_relabelling) + len(refused)
+        self._apply_target_limit(len(self._targets))
 
     def _relabelled(self) -> tuple[dict[str, ScrapeTarget], list[DroppedTarget]]:
         """The targets of all groups by key, and those that relabelling drops."""
@@ -131,7 +159,7 @@ class ScrapePool:
                 most,
                 most,
             )
-        return refused[:SHOWN_REFUSED]
+        return refused
 
     def _apply_target_limit(self, targets: int) -> None:
         """Fail all scrapes of a job with more targets than its `target_limit`, as Prometheus
@@ -144,31 +172,30 @@ class ScrapePool:
             loop.problem = problem
 
     def _begin(self, key: str, target: ScrapeTarget) -> None:
-        if (ending := self._ending.pop(key, None)) is not None:
-            ending.cancel()
-        loop = ScrapeLoop(target, self._store, self._fetcher, self._threads)
+        former = self._endings.take((self.job.job_name, key))
+        loop = ScrapeLoop(target, self._store, self._fetcher, self._threads, former=former)
         self._loops[key] = loop, asyncio.create_task(loop.run())
 
     def _end(self, key: str) -> None:
         loop, task = self._loops.pop(key)
         self._limit.release()
         task.cancel()
-        ending = asyncio.create_task(loop.end())
-        self._ending[key] = ending
-        ending.add_done_callback(
-            lambda done: self._ending.pop(key, None) if self._ending.get(key) is done else None
-        )
+        self._endings.add((self.job.job_name, key), loop)
 
     def views(self) -> list[TargetView]:
         return [loop.view() for loop, _ in list(self._loops.values())]
 
+    async def end(self) -> None:
+        """End a job that is removed or replaced, and the series of its targets; those of a target
+        of the new job continue."""
+        loops = [(key, loop) for key, (loop, _) in self._loops.items()]
+        await self.stop()
+        for key, loop in loops:
+            self._endings.add((self.job.job_name, key), loop)
+
     async def stop(self) -> None:
         """End all tasks, without staleness markers: the server may start again."""
-        tasks = [
-            *self._discoveries,
-            *(task for _, task in self._loops.values()),
-            *self._ending.values(),
-        ]
+        tasks = [*self._discoveries, *(task for _, task in self._loops.values())]
         for task in tasks:
             task.cancel()
         self._limit.release(len(self._loops))

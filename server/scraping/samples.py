@@ -32,6 +32,10 @@ REPORTED = (
 )
 EXTRA = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")
 
+_EMPTY = "\0"
+"""In place of the empty value of a label that a target exposes, where labels of the target are
+honoured: a pushgateway exposes `instance=""` so that its series have no `instance`."""
+
 
 class RefusedScrape(ValueError):
     """An answer exceeds a limit of its job. The message is that of Prometheus, if it has one.
@@ -68,8 +72,12 @@ class SampleMaker:
     def __init__(self, target: ScrapeTarget) -> None:
         self.target = target
         self.metadata: dict[str, Metadata] = {}
-        self._reader = TargetReader(target.url, target.job.exposed)
+        empty = _EMPTY if target.job.honor_labels else ""
+        self._reader = TargetReader(target.url, target.job.exposed, empty=empty)
         self._alive = self._next_alive = SeriesTable.unlabelled(0)
+        # The series of the last accepted answer, also of one before failures.
+        self._known = self._next_known = SeriesTable.unlabelled(0)
+        self._has_reported = False
         # The reader returns the same table while the series of the answers are equal: then the
         # result of relabelling is that of the last answer.
         self._mapped: _Mapped | None = None
@@ -96,12 +104,12 @@ class SampleMaker:
         if 0 < job.sample_limit < retained:
             raise RefusedScrape("sample limit exceeded", exposed, retained)
         self.metadata = metadata
-        batch = _moved(batch, mapped.table, mapped.row_of)
+        batch = _first_of_each(_moved(batch, mapped.table, mapped.row_of))
         tracked = job.track_timestamps_staleness
         now_alive = batch.series if tracked else _seen_at(batch, batch.series, at_ms)
         gone = _missing_series(self._alive, now_alive)
-        added = _missing_series(now_alive, self._alive)
-        self._next_alive = now_alive
+        added = _missing_series(batch.series, self._known)
+        self._next_alive, self._next_known = now_alive, batch.series
         report = [1.0, duration_s, exposed, retained, len(added)]
         return self._with_report(batch, gone, at_ms, report, len(body))
 
@@ -113,17 +121,25 @@ class SampleMaker:
         counts  `exposed` and `retained` of a rejected answer
         """
         gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
+        self._next_known = self._known
         return self._with_report(None, gone, at_ms, [0.0, duration_s, *counts, 0], size)
 
     def end(self, at_ms: int) -> Batch:
         """A batch with staleness markers for all series, including those of the report, after the
-        end of the target."""
+        end of the target. Empty if the target was never scraped."""
         gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
-        return concat_batches([_markers(gone, at_ms), _markers(self._report, at_ms)])
+        report = [_markers(self._report, at_ms)] if self._has_reported else []
+        return concat_batches([_markers(gone, at_ms), *report])
+
+    def continue_from(self, former: SampleMaker) -> None:
+        """Begin with the series of another maker of the same target."""
+        self._alive, self._known = former._alive, former._known
+        self._has_reported = former._has_reported
 
     def stored(self) -> None:
         """Record that the last batch is stored: its series are now the current ones."""
-        self._alive = self._next_alive
+        self._alive, self._known = self._next_alive, self._next_known
+        self._has_reported = True
 
     def _with_report(
         self, batch: Batch | None, gone: SeriesTable, at_ms: int, report: list[float], size: int
@@ -133,9 +149,10 @@ class SampleMaker:
         rows = np.arange(len(report), dtype=np.int64)
         times = np.full(len(report), at_ms, np.int64)
         parts = [batch] if batch else []
-        parts.append(Batch(self._report, rows, times, np.array(report, np.float64)))
         if len(gone):
             parts.append(_markers(gone, at_ms))
+        # The last sample of a series wins: a target can expose series of the report.
+        parts.append(Batch(self._report, rows, times, np.array(report, np.float64)))
         return concat_batches(parts)
 
     def _relabelled(self, series: SeriesTable) -> _Mapped:
@@ -172,24 +189,46 @@ def with_target_labels(
 ) -> SeriesTable:
     """Add the labels of the target to its series.
 
-    honor  labels of the series override those of the target; False: they become `exported_…`
+    honor  labels of the series override those of the target, also by an empty value (`_EMPTY`);
+           False: they become `exported_…`
     """
     columns = dict(series.columns)
     for label, text in labels.items():
-        own = columns.get(label)
-        if own is None or not own.codes.any():
-            columns[label] = LabelColumn.constant(text, len(series))
-            continue
-        has_own = own.codes != 0
-        if honor:
-            columns[label] = LabelColumn.encode(own_text or text for own_text in own.texts())
-            continue
-        exported = f"exported_{label}"
-        while exported in columns and (columns[exported].codes[has_own] != 0).any():
-            exported = f"exported_{exported}"
-        columns[exported] = own
         columns[label] = LabelColumn.constant(text, len(series))
+    both = [name for name in labels if name in series.columns and series.columns[name].codes.any()]
+    for label in sorted(both, key=len):
+        own = series.columns[label]
+        if honor:
+            columns[label] = LabelColumn.encode(text or labels[label] for text in own.texts())
+        else:
+            _export(columns, label, own)
+    if honor:
+        columns = {name: _without_empty(column) for name, column in columns.items()}
     return SeriesTable.from_columns(len(series), columns)
+
+
+def _without_empty(column: LabelColumn) -> LabelColumn:
+    if _EMPTY not in column.values:
+        return column
+    codes = np.where(column.codes == column.values.index(_EMPTY), 0, column.codes)
+    return LabelColumn(codes.astype(np.int32), column.values)
+
+
+def _export(columns: dict[str, LabelColumn], label: str, own: LabelColumn) -> None:
+    """Move the values of a label to `exported_…` labels: for each series to the first one that the
+    series does not have."""
+    name, left = label, own.codes != 0
+    while left.any():
+        name = f"exported_{name}"
+        there = columns.get(name) or LabelColumn.constant("", len(own.codes))
+        free = left & (there.codes == 0)
+        columns[name] = LabelColumn.encode(
+            own_text if is_free else text
+            for own_text, text, is_free in zip(
+                own.texts(), there.texts(), free.tolist(), strict=True
+            )
+        )
+        left &= ~free
 
 
 def check_limits(table: SeriesTable, job: ScrapeJob) -> None:
@@ -275,6 +314,25 @@ def _missing_series(before: SeriesTable, now: SeriesTable) -> SeriesTable:
         return SeriesTable.unlabelled(0)
     keys = concat_tables([before, now]).keys()
     return before.take(~np.isin(keys[: len(before)], keys[len(before) :]))
+
+
+def _first_of_each(batch: Batch) -> Batch:
+    """The batch with the first of the samples that have equal series and times, as in Prometheus.
+    The store would retain the last one."""
+    if len(batch) == len(batch.series):
+        return batch
+    places = np.stack([batch.series_index, batch.timestamps], axis=1)
+    _, first = np.unique(places, axis=0, return_index=True)
+    if len(first) == len(places):
+        return batch
+    first.sort()
+    return replace(
+        batch,
+        series_index=batch.series_index[first],
+        timestamps=batch.timestamps[first],
+        values=batch.values[first],
+        starts=None if batch.starts is None else batch.starts[first],
+    )
 
 
 def _with_time(batch: Batch, at_ms: int) -> Batch:

@@ -13,6 +13,7 @@ from novaql import ArgumentError
 from novaql.inputs import USUAL_LIMITS, LabelLimits
 from novaql.server.scraping.config import scrape_jobs_of
 from novaql.server.scraping.discovery import file_state
+from novaql.server.scraping.endings import Endings
 from novaql.server.scraping.model import ScrapeJob
 from novaql.server.scraping.pool import ScrapePool, TargetLimit
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport
@@ -56,6 +57,7 @@ class ScrapeManager:
         self._store = store
         self._jobs = list(jobs)
         self._limit = TargetLimit(most_targets)
+        self._endings = Endings()
         self._pools: list[ScrapePool] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -95,7 +97,10 @@ class ScrapeManager:
         return ScrapeReport(
             tuple(view for pool in pools for view in pool.views()),
             tuple(target for pool in pools for target in pool.dropped),
-            tuple(PoolView(job.job_name, job.text, job.relabel_configs) for job in self._jobs),
+            tuple(
+                PoolView(one.job.job_name, one.job.text, one.job.relabel_configs, one.dropped_count)
+                for one in pools
+            ),
         )
 
     async def _run(self, ready: threading.Event) -> None:
@@ -108,11 +113,14 @@ class ScrapeManager:
         await self._stopping.wait()
         watch.cancel()
         await asyncio.gather(*(pool.stop() for pool in self._pools))
+        await self._endings.stop()
 
     async def _watch_config(self) -> None:
         """Check the file for changes at each interval. Never returns."""
         while True:
             await asyncio.sleep(self._check_every_s)
+            for pool in self._pools:
+                pool.begin_refused()
             now = await asyncio.to_thread(file_state, self._config)
             if now in (None, self._seen):
                 continue
@@ -130,11 +138,11 @@ class ScrapeManager:
         before = self._pools
         pools = [
             next((pool for pool in before if pool.job == job), None)
-            or ScrapePool(job, self._store, self._threads, self._limit)
+            or ScrapePool(job, self._store, self._threads, self._limit, self._endings)
             for job in jobs
         ]
         self._jobs, self._pools = jobs, pools
-        await asyncio.gather(*(pool.stop() for pool in before if pool not in pools))
+        await asyncio.gather(*(pool.end() for pool in before if pool not in pools))
         for pool in pools:
             if pool not in before:
                 pool.start()

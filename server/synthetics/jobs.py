@@ -14,7 +14,7 @@ from novaql.server.probes.deadline import ProbeCancelled
 from novaql.server.probes.execute import execute, tls_context
 from novaql.server.synthetics import runs
 from novaql.server.synthetics.ending import STORE
-from novaql.server.synthetics.model import Status
+from novaql.server.synthetics.model import Status, is_due
 from novaql.server.synthetics.series import batch
 from novaql.server.synthetics.service import PROBE
 from novaql.server.synthetics.tables import Synthetic, SyntheticRegion, SyntheticResult
@@ -106,7 +106,8 @@ def _later(unit: Unit, check_id: str, region: str) -> datetime | None:
         return None
     if any(one.status == Status.QUEUED for one in runs.open_runs(unit, check_id, region)):
         return unit.now() + (_BUSY if place.result_id is None else timedelta())
-    return max(place.next_at, unit.now() + _BUSY)
+    due = is_due(place.next_at, check.interval_ms, unit.now())
+    return max(unit.now() if due else place.next_at, unit.now() + _BUSY)
 
 
 def lost(job: JobRun) -> None:

@@ -9,8 +9,7 @@ from novaql.server.auth.roles import Principal
 from novaql.server.crypto.sealing import CannotUnseal
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, Forbidden, invalid
-from novaql.server.probes.masking import masked
-from novaql.server.probes.result import Outcome
+from novaql.server.probes.result import without_secrets
 from novaql.server.synthetics import runs
 from novaql.server.synthetics.probes_schema import ClaimRuns, ReportRun
 from novaql.server.synthetics.tables import ProbeRunner, Synthetic, SyntheticResult
@@ -59,10 +58,7 @@ def report(unit: Unit, caller: Principal, region: str | None, body: ReportRun) -
         secrets = list(runs.spec_of(unit, check).secrets.values())
     except CannotUnseal:  # the runner has masked them, too
         secrets = []
-    shown = masked(body.outcome.model_dump(mode="json", exclude={"screenshots"}), secrets)
-    outcome = Outcome.model_validate(
-        {**shown, "screenshots": [one.model_dump() for one in body.outcome.screenshots]}
-    )
+    outcome = without_secrets(body.outcome, secrets)
     if not runs.complete(unit, row.id, body.lease, outcome):
         raise over
     return row

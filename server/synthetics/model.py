@@ -14,6 +14,7 @@ from novaql.server.probes.result import Outcome
 
 HOUR = timedelta(hours=1)
 HOUR_MS = 3_600_000
+FARTHEST = 2
 
 
 class Status(StrEnum):
@@ -73,9 +74,17 @@ def next_time(
     chance  a random number from 0 to 1
     """
     since = to_ms(now) - to_ms(anchor)
-    number = max(0, since // interval_ms + 1)
+    number = since // interval_ms + 1
     delay = int(interval_ms * min(max(jitter, 0.0), 0.9) * chance)
     return from_ms(to_ms(anchor) + number * interval_ms + delay)
+
+
+def is_due(next_at: datetime, interval_ms: int, now: datetime) -> bool:
+    """Return whether the time of the next run has come.
+
+    No next time is `FARTHEST` intervals ahead: one that is dates from before a clock was set back.
+    """
+    return not timedelta() < next_at - now < timedelta(milliseconds=FARTHEST * interval_ms)
 
 
 @dataclass(frozen=True, slots=True)

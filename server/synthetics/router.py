@@ -147,7 +147,7 @@ def get_synthetic_uptime(
     if start >= end:
         raise invalid("/from", "must be before `to`")
     end = min(end, unit.now())
-    start = min(max(start, check.created_at), end)
+    start = min(max(start, check.created_at, uptime.oldest_hour(unit)), end)
     return uptime.of_window(
         unit,
         check.id,

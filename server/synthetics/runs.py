@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import BigInteger, func, or_, select, type_coerce
 
+from novaql.server.clock import to_ms
 from novaql.server.crypto.sealing import CannotUnseal
 from novaql.server.crypto.token_secrets import digest_of, new_secret
 from novaql.server.db.unit import Unit
@@ -22,7 +23,7 @@ from novaql.server.ids import new_id
 from novaql.server.probes.result import Outcome
 from novaql.server.probes.spec import ProbeSpec
 from novaql.server.synthetics.ending import after, end
-from novaql.server.synthetics.model import Status, Trigger, status_of
+from novaql.server.synthetics.model import FARTHEST, Status, Trigger, is_due, status_of
 from novaql.server.synthetics.tables import Synthetic, SyntheticRegion, SyntheticResult
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def begin(
         return None
     result = _queued(unit, check_id, region)
     if result is None:
-        if place.next_at > unit.now():
+        if not is_due(place.next_at, check.interval_ms, unit.now()):
             return None
         result = new_result(unit, check, region, new_id("run"), Trigger.SCHEDULED)
         place.next_at = after(unit, check, place)
@@ -89,13 +90,18 @@ def due(unit: Unit, region: str, kinds: Collection[str], most: int) -> Sequence[
     queued = select(SyntheticResult.synthetic_id).where(
         SyntheticResult.status == Status.QUEUED, SyntheticResult.region == region
     )
+    next_ms, now_ms = type_coerce(SyntheticRegion.next_at, BigInteger), to_ms(unit.now())
     statement = (
         select(SyntheticRegion.synthetic_id, SyntheticRegion.next_at)
         .join(Synthetic, Synthetic.id == SyntheticRegion.synthetic_id)
         .where(
             SyntheticRegion.region == region,
             SyntheticRegion.result_id.is_(None),
-            or_(SyntheticRegion.next_at <= unit.now(), SyntheticRegion.synthetic_id.in_(queued)),
+            or_(
+                next_ms <= now_ms,
+                next_ms >= now_ms + FARTHEST * Synthetic.interval_ms,  # as in `is_due`
+                SyntheticRegion.synthetic_id.in_(queued),
+            ),
             Synthetic.deleted_at.is_(None),
             Synthetic.type.in_(kinds),
         )

@@ -156,7 +156,9 @@ class SyntheticOut(ResponseModel):
     state_since: Timestamp
     status: list[RegionOut]
     last_result: LastResult | None
-    uptime_24h: UptimeNumbers = Field(description="of the scheduled runs of the last 24 hours")
+    uptime_24h: UptimeNumbers = Field(
+        description="of the scheduled runs since the beginning of the hour that was 24 hours ago"
+    )
     created_by: str
     created_at: Timestamp
     updated_at: Timestamp
@@ -257,8 +259,8 @@ class RegionUptime(UptimeNumbers):
 class UptimeOut(UptimeNumbers):
     """The uptime of a window.
 
-    Where results are deleted already, the window is cut to whole hours: `from` and `to` are its
-    exact bounds.
+    The window is cut to the hours whose numbers remain and, where results are deleted already, to
+    whole hours: `from` and `to` are its exact bounds.
     """
 
     from_: Timestamp = Field(alias="from")

@@ -61,6 +61,11 @@ def of_day(unit: Unit, ids: Sequence[str]) -> dict[str, UptimeNumbers]:
     return {one: UptimeNumbers(**shown(numbers.get(one, Counter()))) for one in ids}
 
 
+def oldest_hour(unit: Unit) -> datetime:
+    """Return the beginning of the oldest hour whose tallies are not deleted."""
+    return hour_of(unit.now() - timedelta(seconds=unit.settings.synthetic_uptime_s)) + HOUR
+
+
 def of_window(
     unit: Unit,
     check_id: str,

@@ -44,11 +44,15 @@ class DroppedTarget:
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """A scrape job: its configuration as YAML without secrets, and its rules for targets."""
+    """A scrape job: its configuration as YAML without secrets, and its rules for targets.
+
+    dropped  number of its dropped targets, also of those that a report does not list
+    """
 
     name: str
     config: str
     relabel: tuple[RelabelRule, ...] = ()
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

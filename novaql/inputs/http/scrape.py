@@ -47,16 +47,18 @@ def scrape(
 class TargetReader:
     """Reads the answers of one target; each may have another format.
 
+    empty      in place of the empty value of a label; "": the label is omitted
     exemplars  of the last answer
     """
 
-    def __init__(self, url: str, options: ExposedOptions = AS_EXPOSED) -> None:
+    def __init__(self, url: str, options: ExposedOptions = AS_EXPOSED, *, empty: str = "") -> None:
         self.accept = ACCEPT_PROTOBUF if options.native_histograms else ACCEPT
         self.exemplars = 0
         self._url = url
         self._options = options
+        self._empty = empty
         self._text = ExpositionParser(
-            openmetrics=False, default_time_ms=0, what=url, canonical_bounds=True
+            openmetrics=False, default_time_ms=0, what=url, canonical_bounds=True, empty=empty
         )
         self._protobuf: ProtobufParser | None = None
         self._refinement = Refinement(options)
@@ -88,6 +90,7 @@ class TargetReader:
                 what=self._url,
                 always_classic=self._options.always_classic,
                 starts=self._options.start_timestamps is not False,
+                empty=self._empty,
             )
         return self._protobuf
 

@@ -56,6 +56,7 @@ class ProtobufParser:
     what             name of the text in messages
     always_classic   also return the classic series of a histogram that is native, too
     starts           return start timestamps
+    empty            in place of the empty value of a label; "": the label is omitted
 
     exemplars counts those of the text; they are not read.
     """
@@ -67,6 +68,7 @@ class ProtobufParser:
         what: str = "message",
         always_classic: bool = False,
         starts: bool = True,
+        empty: str = "",
         limits: LabelLimits = NO_LIMITS,
     ) -> None:
         self.default_time_ms = default_time_ms
@@ -75,6 +77,7 @@ class ProtobufParser:
         self._what = what
         self._always_classic = always_classic
         self._starts = starts
+        self._empty = empty
         self._known = KnownSeries(limits)
         self._families: dict[str, MetricFamily] = {}
         self._times: dict[bytes, int] = {}
@@ -189,7 +192,7 @@ class ProtobufParser:
         self.metadata[name] = Metadata(kind_name, texts[2], texts[5])
         family = self._families.get(name)
         if family is None or family.kind != kind_name:
-            family = self._families[name] = MetricFamily(name, kind_name, self._known)
+            family = self._families[name] = MetricFamily(name, kind_name, self._known, self._empty)
         try:
             read = self._point
             if kind_name in ("histogram", "gaugehistogram"):

@@ -33,10 +33,11 @@ def label_pair(data: bytes, start: int, stop: int) -> tuple[str, str]:
     return parts[1], parts[2]
 
 
-def label_set(data: bytes, most: int = 1 << 62) -> dict[str, str]:
-    """The label set of label fields, one after the other, without empty values.
+def label_set(data: bytes, most: int = 1 << 62, empty: str = "") -> dict[str, str]:
+    """The label set of label fields, one after the other.
 
-    most  limit of their number
+    most   limit of their number
+    empty  in place of an empty value; "": labels with an empty value are omitted
 
     Raises `InputError`.
     """
@@ -50,4 +51,4 @@ def label_set(data: bytes, most: int = 1 << 62) -> dict[str, str]:
         labels[name] = value
         if len(labels) > most:
             raise InputError(f"it has more than {most} labels")
-    return {name: value for name, value in labels.items() if value}
+    return {name: value or empty for name, value in labels.items() if value or empty}

@@ -16,15 +16,19 @@ _COUNTER_START = 0x1A
 
 
 class MetricFamily:
-    """Series of one metric family, by the bytes of their labels."""
+    """Series of one metric family, by the bytes of their labels.
 
-    def __init__(self, name: str, kind: str, known: KnownSeries) -> None:
+    empty  in place of the empty value of a label; "": the label is omitted
+    """
+
+    def __init__(self, name: str, kind: str, known: KnownSeries, empty: str = "") -> None:
         self.kind = kind
         self._field = _CONTENT.get(kind, 7)
         self.tag = self._field << 3 | BYTES
         self.start_tag = _COUNTER_START if kind == "counter" else None
         self._name = name
         self._known = known
+        self._empty = empty
         summary = kind == "summary"
         self._part_name = name if summary else f"{name}_bucket"
         self._part_label = "quantile" if summary else "le"
@@ -74,7 +78,7 @@ class MetricFamily:
         return number
 
     def _learn(self, name: str, label_bytes: bytes, bound: str = "") -> int:
-        labels = label_set(label_bytes)
+        labels = label_set(label_bytes, empty=self._empty)
         if METRIC_NAME in labels:
             raise InputError(f"a metric has the label {METRIC_NAME}")
         if bound:

@@ -73,6 +73,7 @@ class ExpositionParser:
     what              name of the text in messages
     limits            of a series, and of the series of one block
     canonical_bounds  write `le` and `quantile` as floats ("5" becomes "5.0"), as a scraper does
+    empty             in place of the empty value of a label; "": the label is omitted
 
     exemplars counts those of the text; they are not read.
     """
@@ -84,12 +85,13 @@ class ExpositionParser:
         default_time_ms: int,
         what: str = "text",
         canonical_bounds: bool = False,
+        empty: str = "",
         limits: LabelLimits = NO_LIMITS,
     ) -> None:
         self._text = TextState(default_time_ms, openmetrics)
         self._what = what
         self._limits = limits
-        self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
+        self._series = SeriesTexts(partial(_labels, canonical_bounds, empty), KnownSeries(limits))
         self._walker: TextWalker | None = None
 
     @property
@@ -294,8 +296,8 @@ class ExpositionParser:
         return Batch(table, index, times, values)
 
 
-def _labels(canonical_bounds: bool, text: bytes) -> dict[str, str]:
-    labels = parse_series(text.decode())
+def _labels(canonical_bounds: bool, empty: str, text: bytes) -> dict[str, str]:
+    labels = parse_series(text.decode(), empty=empty)
     if canonical_bounds:
         for label in _BOUNDS:
             if label in labels:

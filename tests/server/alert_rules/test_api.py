@@ -142,6 +142,18 @@ def test_a_rule_file_comes_in_and_goes_out(rig: AlertRig) -> None:
     assert rig.alert()["state"] == "firing"
 
 
+def test_a_group_without_rules_goes_with_its_file(one: AlertRig) -> None:
+    def bring(document: str) -> None:
+        one.post("/v1/alert-rules/import", {"file": "a.yml", "document": document}, 200)
+
+    bring("groups: [{name: g, rules: []}, {name: h, rules: [{record: x, expr: up}]}]")
+    bring("groups: [{name: h, rules: [{record: x, expr: up}]}]")
+    found = one.server.prometheus("rules").json()["data"]["groups"]
+    assert [group["name"] for group in found] == ["h"]
+    bring("groups: []")
+    assert one.ask("GET", "/v1/alert-rules/export?file=a.yml").status_code == 404
+
+
 def test_everything_that_is_wrong_with_a_file_is_told_and_nothing_changes(one: AlertRig) -> None:
     wrong = FILE.replace("max by (instance) (up)", "max by (").replace("for: 30s", "for: 30x")
     answer = one.ask("POST", "/v1/alert-rules/import", {"file": "node.yml", "document": wrong})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from novaql.server.alert_rules import alert_store
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.clock import to_ms
 from novaql.server.errors import Unavailable
 from tests.support.servers.alert_rig import AlertRig
@@ -114,3 +116,20 @@ def test_a_group_that_fails_for_long_is_tried_again_soon(
             one.step(60, x=1)
     one.step(60, x=1)
     assert [health for health, _ in _health(one)] == ["ok"]
+
+
+def test_series_that_a_failing_group_may_have_written_are_noted_once(
+    one: AlertRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one.rule(name="recorded", type="recording", expr="up")
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(alert_store, "save", broken)
+        for _ in range(4):
+            one.step(60, x=1)
+    with one.server.context.database.read(None) as session:
+        (group,) = session.execute(select(RuleGroup)).scalars()
+        assert [*group.intended.values()] == [[{"__name__": "recorded", "instance": "x"}]]

@@ -14,6 +14,7 @@ from novaql.server.app import create_app
 from novaql.server.clock import to_ms
 from novaql.server.jobs.runner import JobRunner
 from novaql.server.tenants.context import ServerContext
+from novaql.tsdb.model.samples import STALE
 from tests.support.servers.alert_rig import NOW, AlertRig
 
 
@@ -251,6 +252,22 @@ def test_an_outage_does_not_count_for_pending_alerts(one: AlertRig) -> None:
     one.step(15, a=0.0)  # 30 s before, 90 s since
 
     assert one.states() == {"a": "firing"}
+
+
+def test_an_outage_does_not_count_if_the_evaluation_after_it_fails(one: AlertRig) -> None:
+    one.rule(expr='up == on (instance) up{zone=""} == 0', **{"for": "2m"})
+    one.now(a=0.0)
+    one.step(30, a=0.0)
+    now = to_ms(one.clock.now()) + 600_000
+    twice = {"__name__": "up", "instance": "a", "job": "x"}
+    one.server.write([(twice, [(now, 0.0), (now + 15_000, STALE)])])
+    one.step(600, a=0.0)
+    (rule,) = one.get("/v1/alert-rules")["data"]
+    assert rule["health"] == "err"
+    one.step(a=0.0)
+
+    assert one.alert()["started_at"] == "2026-04-01T12:10:00Z"
+    assert one.states() == {"a": "pending"}
 
 
 def test_after_an_outage_absence_is_not_trusted_at_once(one: AlertRig) -> None:

@@ -129,8 +129,27 @@ def test_versions_are_kept(served: LocalServer) -> None:
     assert ask(served, "GET", f"{path}/9").status_code == 404
 
 
+def test_a_version_with_a_panel_that_was_deleted_can_be_restored(served: LocalServer) -> None:
+    made = save(served, panel("up", title="A"), panel("1", title="B", grid=ROW[1]))
+    first, second = made["panels"]
+    ask(served, "POST", "/dashboards", again(made, panels=[first]))
+    found = ask(served, "GET", f"/dashboards/{made['id']}/versions/1").json()["dashboard"]
+    back = ask(served, "POST", "/dashboards", {**found, "id": made["id"], "version": 2})
+    assert back.status_code == 200, back.text
+    panels = back.json()["panels"]
+    assert [p["title"] for p in panels] == ["A", "B"]
+    assert panels[0] == first
+    assert panels[1]["id"] != second["id"]
+
+
 def test_the_list_is_filtered_by_tag_and_title(served: LocalServer) -> None:
-    for title, tags in (("API", ["prod", "x"]), ("Data_base", ["prod"]), ("web", ["prod%"])):
+    for title, tags in (
+        ("API", ["prod", "x"]),
+        ("Data_base", ["prod"]),
+        ("web", ["prod%"]),
+        ("École", []),
+        ("odd\ufdd0", ["a\ufdd0b"]),
+    ):
         save(served, title=title, tags=tags)
 
     def titles(query: str) -> list[str]:
@@ -141,6 +160,9 @@ def test_the_list_is_filtered_by_tag_and_title(served: LocalServer) -> None:
     assert titles("title=A_B") == ["Data_base"]
     assert titles("title=a_") == ["Data_base"]
     assert titles("title=%25") == []
+    assert titles("tag=PROD") == []
+    assert titles("title=École") == ["École"]
+    assert titles("title=D\ufdd0") == titles("tag=a\ufdd0b") == ["odd\ufdd0"]
     assert ask(served, "GET", "/dashboards?owner=x").status_code == 400
 
 
@@ -193,6 +215,7 @@ def custom(**more: Any) -> dict[str, Any]:
         ({"variables": [custom(default=["a", "b"])]}, 400, "/variables/0/default"),
         ({"variables": [custom(all_value=".*")]}, 400, "/variables/0/all_value"),
         ({"variables": [query_variable(query="drop table")]}, 400, "/variables/0/query"),
+        ({"variables": [query_variable(query="metrics([)")]}, 400, "/variables/0/query"),
         ({"variables": [query_variable(query="label_values(up{, a)")]}, 422, "/variables/0/query"),
         (
             {"variables": [query_variable(query='label_values(up{a="$w"}, job)')]},

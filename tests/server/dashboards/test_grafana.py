@@ -323,3 +323,33 @@ def test_a_report_has_a_limit(name: str) -> None:
     assert len(notes) == MOST_NOTES
     with pytest.raises(InvalidRequest, match="more than 5000 parts"):
         imported({"title": "x", name: {"list": [*parts, {}]}})
+
+
+def test_what_is_beyond_a_limit_is_reported() -> None:
+    steps = [{"value": n, "color": "red"} for n in range(51)]
+    found, report = imported(
+        {
+            "title": "Large",
+            "tags": [f"t{n}" for n in range(51)],
+            "annotations": {"list": [{"name": "a", "expr": "up"}] * 21},
+            "templating": {
+                "list": [{"name": "v", "type": "custom", "query": ",".join(map(str, range(1001)))}]
+            },
+            "panels": [
+                {
+                    "type": "stat",
+                    "targets": [{"expr": "up"}],
+                    "fieldConfig": {"defaults": {"thresholds": {"steps": steps}}},
+                }
+            ],
+        }
+    )
+    (panel_in,), (variable,) = found.panels, found.variables
+    assert (len(found.tags), len(found.annotations)) == (50, 20)
+    assert (len(variable.values), len(panel_in.thresholds)) == (1000, 50)
+    assert [(note.path, note.reason) for note in report] == [
+        ("/templating/list/0/query", "values beyond the first 1000"),
+        ("/panels/0/fieldConfig/defaults/thresholds/steps", "thresholds beyond the first 50"),
+        ("/tags", "tags beyond the first 50"),
+        ("/annotations/list", "annotations beyond the first 20"),
+    ]

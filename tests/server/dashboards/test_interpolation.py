@@ -12,6 +12,7 @@ from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
 from novaql.server.dashboards.interpolation import (
     BadValue,
+    NoValue,
     Value,
     check,
     escaped_regex,
@@ -82,6 +83,13 @@ def test_the_authors_pattern_stands_for_all() -> None:
 def test_what_is_refused(text: str, values: list[str]) -> None:
     with pytest.raises(BadValue, match="variable v"):
         put(text, *values)
+
+
+def test_a_pattern_is_no_list_of_labels() -> None:
+    """Without labels, `by ()` would be another query."""
+    with pytest.raises(NoValue, match="variable v"):
+        put("sum by (${v:csv}) (up)", pattern=".*")
+    assert put("sum by (${v:csv}) (up)", "job", pattern=".*") == "sum by (job) (up)"
 
 
 def shape(query: str) -> list[str]:

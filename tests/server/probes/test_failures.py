@@ -20,7 +20,7 @@ from novaql.server.egress.errors import Unreachable
 from novaql.server.probes.browser_check import MOST_BROWSERS, slot
 from novaql.server.probes.deadline import ProbeCancelled
 from novaql.server.probes.execute import execute, tls_context
-from novaql.server.probes.result import Outcome
+from novaql.server.probes.result import Outcome, Screenshot, without_secrets
 from novaql.server.probes.spec import ProbeSpec
 from tests.support.peers.authority import Authority
 from tests.support.peers.probed import answering, head_of, http, probed
@@ -297,6 +297,22 @@ def test_a_long_secret_is_masked_before_a_detail_is_cut() -> None:
             assertions=[{"source": "header", "name": "X-Echo", "op": "equals", "value": "other"}],
         )
     assert found.detail == "X-Echo is '***'; expected: equals 'other'"
+
+
+def test_a_short_secret_is_masked_in_details_only() -> None:
+    """It occurs in other fields by accident."""
+    short = {"A": "success", "B": "127", "C": "HTTP", "D": "status"}
+    with probed(answering(http(200, b"HTTP"))) as peer:
+        found = run(
+            f"{peer.url}/",
+            secrets=short,
+            assertions=[{"source": "body", "op": "not_contains", "value": "HTTP"}],
+        )
+        good = run(f"{peer.url}/", secrets=short)
+    assert "HTTP" not in found.detail
+    assert (good.status, good.address, good.http_version) == ("success", "127.0.0.1", "HTTP/1.1")
+    picture = Outcome(status="success", screenshots=[Screenshot(name="a", png="UElO")])
+    assert without_secrets(picture, ["UEl"]) == picture
 
 
 def test_a_secret_is_masked_in_other_encodings() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from pathlib import Path
 
 import pytest
 
 from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
-from novaql.server.scraping.model import BasicAuth, Client, HttpHeader
+from novaql.server.scraping.model import BasicAuth, Client, HttpHeader, Tls
+from tests.support.peers.authority import Authority
 from tests.support.peers.exposer import Exposer, exposing
+from tests.support.peers.probed import answering, http, probed
 
 
 async def fetched(target: Exposer, client: Client | None = None) -> Fetched:
@@ -65,3 +68,27 @@ def test_a_redirect_within_the_origin_has_the_secrets() -> None:
         target.body = body
         asyncio.run(fetched(target, client))
         assert [asked["X-Key"] for asked in target.asked] == ["secret", "secret"]
+
+
+def test_the_files_of_tls_may_appear_later(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    tls = Tls(ca_file=str(tmp_path / "ca.pem"), server_name="other.test")
+
+    async def body(url: str) -> bytes:
+        fetcher = Fetcher(Client(tls_config=tls))
+        try:
+            with pytest.raises(FetchProblem, match=r"tls_config: .*No such file"):
+                await fetcher.get(url, 20.0, {})
+            (tmp_path / "ca.pem").write_bytes(authority.file.read_bytes())
+            return (await fetcher.get(url, 20.0, {})).body
+        finally:
+            await fetcher.close()
+
+    with probed(answering(http(200, b"a 1\n")), authority.server(host="other.test")) as peer:
+        assert asyncio.run(body(f"https://127.0.0.1:{peer.port}/")) == b"a 1\n"
+
+
+def test_a_header_that_cannot_be_sent_fails_the_request() -> None:
+    client = Client(http_headers={"X-Key": HttpHeader(values=("ключ",))})
+    with exposing() as target, pytest.raises(FetchProblem, match="ascii"):
+        asyncio.run(fetched(target, client))

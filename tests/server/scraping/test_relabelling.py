@@ -149,3 +149,12 @@ def test_what_any_rules_make_is_within_the_limits(
         assert value
         assert len(value.encode()) <= SMALL.value_bytes or labels.get(name) == value
         assert len(name.encode()) <= SMALL.name_bytes
+
+
+def test_an_empty_label_of_a_group_leaves_the_default() -> None:
+    group = TargetGroup(targets=("h:1",), labels={"job": "", "__scheme__": "", "dc": "eu"})
+    job = ScrapeJob(job_name="j", scheme="https")
+    target = target_of(job, discovered_labels(job, group, "h:1"))
+    assert target is not None
+    assert target.labels == {"job": "j", "instance": "h:1", "dc": "eu"}
+    assert target.url == "https://h:1/metrics"

@@ -15,7 +15,12 @@ from novaql.server.scraping.scraper import ScrapeManager
 from novaql.tsdb.model.samples import STALE, Batch
 from novaql.tsdb.model.source import Metadata
 from tests.server.scraping.test_scraper import eventually, job, samples_of
-from tests.support.messages.metric_families import histograms_and_counter
+from tests.support.messages.metric_families import (
+    FAMILY_CLASSES,
+    TYPES,
+    delimited,
+    histograms_and_counter,
+)
 from tests.support.peers.exposer import PROTOBUF, exposing
 from tests.support.store.batches import Plain, bits, plain
 
@@ -108,6 +113,87 @@ def test_native_histograms_are_stored_and_ended(tmp_path: Path) -> None:
     assert named(plain(first))["scrape_samples_scraped"] == {NOW: bits(3.0)}
     assert gone["i"] == {NOW + 1: bits(STALE)}
     assert "h" not in gone
+
+
+def by_name(found: Batch) -> dict[str, dict[str, str]]:
+    """Labels of the series of an answer, by name, without the report and the target's job."""
+    sets = found.series.dicts()
+    wanted = [labels for labels in sets if labels["__name__"] not in REPORT]
+    return {s["__name__"]: {n: v for n, v in s.items() if n != "__name__"} for s in wanted}
+
+
+def test_a_label_moves_to_the_first_exported_label_that_its_series_does_not_have(
+    tmp_path: Path,
+) -> None:
+    body = b'a{job="x"} 1\nb{job="y",exported_job="z"} 2\nc{exported_job="w"} 3\n'
+    found = by_name(stored(maker(tmp_path), body, NOW))
+    target = {"job": "test", "instance": "h:1"}
+    assert found == {
+        "a": {**target, "exported_job": "x"},
+        "b": {**target, "exported_job": "z", "exported_exported_job": "y"},
+        "c": {**target, "exported_job": "w"},
+    }
+
+
+@pytest.mark.parametrize("kind", [TEXT, PROTOBUF])
+def test_an_honoured_label_with_an_empty_value_is_no_label(tmp_path: Path, kind: str) -> None:
+    """A pushgateway exposes `instance=""`."""
+    one = maker(tmp_path, "  honor_labels: true\n")
+    family = FAMILY_CLASSES["proto2"](name="a", type=TYPES.index("untyped"))
+    for value, labels in enumerate([{"instance": "", "x": ""}, {"x": "1"}, {"job": "y"}]):
+        metric = family.metric.add()
+        metric.untyped.value = value
+        for name, text in labels.items():
+            metric.label.add(name=name, value=text)
+    text_body = b'a{instance="",x=""} 0\na{x="1"} 1\na{job="y"} 2\n'
+    found = stored(one, text_body if kind == TEXT else delimited([family]), NOW, kind)
+    ours = [labels for labels in found.series.dicts() if labels.pop("__name__") == "a"]
+    assert sorted(ours, key=str) == [
+        {"instance": "h:1", "job": "test", "x": "1"},
+        {"instance": "h:1", "job": "y"},
+        {"job": "test"},
+    ]
+
+
+def test_the_first_of_equal_series_is_stored(tmp_path: Path) -> None:
+    found = named(plain(stored(maker(tmp_path), b"a 1\na 2\na 3 1000\nb 4\n", NOW)))
+    assert found["a"] == {NOW: bits(1.0), 1000: bits(3.0)}
+    assert found["b"] == {NOW: bits(4.0)}
+    assert found["scrape_samples_scraped"] == {NOW: bits(4.0)}
+
+
+def test_series_of_the_report_that_a_target_exposes_do_not_replace_it(tmp_path: Path) -> None:
+    one = maker(tmp_path)
+    with tsdb.memory() as store:
+        for at, body in enumerate([b"up 5\n", b"b 1\n", b"up 5\n"]):
+            store.append(stored(one, body, NOW + at))
+        store.append(one.failure(NOW + 3, 0.5))
+        found = samples_of(store, __name__="up")
+    assert found == [(NOW + at, up, False) for at, up in enumerate([1.0, 1.0, 1.0, 0.0])]
+
+
+def test_only_new_series_are_added(tmp_path: Path) -> None:
+    """Also those with a time; those from before failed scrapes are not new."""
+    one = maker(tmp_path)
+
+    def added(found: Batch) -> bytes:
+        (value,) = named(plain(found))["scrape_series_added"].values()
+        return value
+
+    body = b"a 1\nb 1 1000\n"
+    assert added(stored(one, body, NOW)) == bits(2.0)
+    assert added(one.failure(NOW + 1, 0.5)) == bits(0.0)
+    one.stored()
+    assert added(stored(one, body, NOW + 2)) == bits(0.0)
+    assert added(stored(one, body + b"c 1\n", NOW + 3)) == bits(1.0)
+
+
+def test_a_target_that_was_not_scraped_has_no_series_to_end(tmp_path: Path) -> None:
+    one, after = maker(tmp_path), maker(tmp_path)
+    assert len(one.end(NOW)) == 0
+    stored(one, b"a 1\n", NOW)
+    after.continue_from(one)
+    assert set(named(plain(after.end(NOW + 1)))) == {"a", *REPORT}
 
 
 def test_a_store_that_fails_does_not_end_the_scraping(

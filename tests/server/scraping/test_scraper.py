@@ -180,6 +180,15 @@ def test_an_answer_without_a_type_needs_a_fallback(tmp_path: Path) -> None:
             eventually(lambda: samples_of(store, __name__="up_time"))
 
 
+def test_a_body_above_its_limit_has_the_size_of_prometheus(tmp_path: Path) -> None:
+    more = "    body_size_limit: 5B\n    extra_scrape_metrics: true\n"
+    with exposing() as target, scraping(tmp_path, job(target.address, more)) as (store, manager):
+        eventually(lambda: samples_of(store, __name__="scrape_body_size_bytes"))
+        (_, size, _), *_ = samples_of(store, __name__="scrape_body_size_bytes")
+        assert size == -1.0
+        eventually(lambda: manager.scrape_report().targets[0].error == "body size limit exceeded")
+
+
 def test_a_slow_target_times_out_and_others_do_not_wait(tmp_path: Path) -> None:
     with exposing() as slow, exposing() as quick:
         slow.delay = 0.5
@@ -203,6 +212,13 @@ def test_a_slow_target_times_out_and_others_do_not_wait(tmp_path: Path) -> None:
         ("scrape_configs: [{job_name: a, dns_sd_configs: [{names: [x]}]}]", "dns_sd_configs"),
         ("scrape_configs: [{job_name: a, oauth2: {client_id: x}}]", "oauth2"),
         ("scrape_configs: [{job_name: a, nonsense: 1}]", "nonsense"),
+        (
+            "scrape_configs: [{job_name: a, tls_config: {min_version: TLS13}}]",
+            "tls_config: .* min_version",
+        ),
+        ("scrape_configs: [{job_name: a, basic_auth: {username_file: x}}]", "username_file"),
+        ("scrape_configs: [{job_name: a, http_headers: {X: {files: [x]}}}]", "X: .* files"),
+        ("scrape_configs: [{job_name: a, native_histogram_bucket_limit: 5}]", "bucket_limit"),
         ("scrape_configs: [{job_name: a}, {job_name: a}]", "there already"),
     ],
 )

@@ -10,8 +10,9 @@ from novaql import tsdb
 from novaql.server.scraping.config import scrape_jobs_of
 from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
 from novaql.server.scraping.model import FileDiscovery
-from novaql.server.scraping.pool import TargetLimit
+from novaql.server.scraping.pool import SHOWN_REFUSED, TargetLimit
 from novaql.server.scraping.scraper import ScrapeManager
+from tests.server.scraping.test_scraper import eventually
 from tests.support.servers.http_server import local_server
 
 
@@ -23,7 +24,7 @@ def test_a_limit_counts_what_is_taken_and_released() -> None:
     assert all(none.acquire() for _ in range(10))
 
 
-def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> None:
+def test_targets_beyond_the_limit_are_listed_and_wait_for_others_to_end(tmp_path: Path) -> None:
     config = tmp_path / "scrape.yml"
 
     def say(first: int, second: int) -> None:
@@ -40,12 +41,15 @@ def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> 
 
     say(3, 4)
     with tsdb.memory() as store:
-        manager = ScrapeManager(config, scrape_jobs_of(config), store, most_targets=5)
+        manager = ScrapeManager(
+            config, scrape_jobs_of(config), store, most_targets=5, check_every_s=0.05
+        )
         manager.start()
         try:
             before = manager.scrape_report()
             say(1, 4)
             manager.reload()
+            eventually(lambda: not manager.scrape_report().dropped)
             after = manager.scrape_report()
         finally:
             manager.stop()
@@ -53,7 +57,7 @@ def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> 
     assert [target.pool for target in before.targets] == ["one"] * 3 + ["two"] * 2
     assert [target.pool for target in before.dropped] == ["two"] * 2
     assert [target.pool for target in after.targets].count("one") == 1
-    assert len(after.targets) <= 5
+    assert [target.pool for target in after.targets].count("two") == 4
 
 
 def test_a_server_takes_the_limit_of_its_settings(tmp_path: Path) -> None:
@@ -78,3 +82,13 @@ def test_a_discovery_that_is_too_large_keeps_what_was(tmp_path: Path) -> None:
     assert watch.groups() in (None, first)
     with pytest.raises(BadGroups, match="more than 3 targets"):
         groups_of([{"targets": ["a", "b"]}, {"targets": ["c", "d"]}], ("m", "f"), most=3)
+
+
+def test_targets_that_are_not_listed_are_counted(tmp_path: Path) -> None:
+    config = tmp_path / "scrape.yml"
+    hosts = [f"127.0.0.1:{1 + n}" for n in range(SHOWN_REFUSED + 3)]
+    config.write_text(f"scrape_configs: [{{job_name: s, static_configs: [{{targets: {hosts}}}]}}]")
+    with local_server(scrape_config=config, max_scrape_targets=1) as server:
+        listing = server.prometheus("targets", state="dropped").json()["data"]
+    assert len(listing["droppedTargets"]) == SHOWN_REFUSED
+    assert listing["droppedTargetCounts"] == {"s": SHOWN_REFUSED + 2}

@@ -230,3 +230,18 @@ def test_uptime_is_exact_at_the_edges_and_after_results_are_deleted() -> None:
         # of the half hour before 13:00 no rows are left: the window begins at the whole hour
         found = window("12:30:00", "16:00:00")
         assert found == (expected("13:00:00", "16:00:00"), "13:00", "16:00")
+
+
+def test_a_window_begins_with_the_oldest_hour_whose_numbers_remain() -> None:
+    clock = SteppedClock(NOW)
+    options = {**OPEN, "synthetic_uptime_s": 7200.0}
+    with local_server(clock=clock, **options) as server, probed(answering(http())) as peer:
+        lab = Lab(server, clock)
+        check = lab.check(peer.url, interval="30m")
+        lab.pass_time(5 * 3600, 1800)  # 12:00 to 17:00
+        forget(server.context, RETENTIONS)
+        path = f"/synthetics/{check}/uptime?from=2026-04-01T12:00:00Z&to=2026-04-01T17:00:00Z"
+        found = lab.get(path)
+        times = [one["completed_at"] for one in lab.results(check)]
+    assert (found["from"][11:16], found["to"][11:16]) == ("16:00", "17:00")
+    assert found["completed"] == sum("2026-04-01T16" <= t < "2026-04-01T17" for t in times)

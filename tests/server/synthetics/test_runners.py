@@ -83,6 +83,27 @@ def test_secrets_are_sent_only_with_a_claimed_run(lab: Lab) -> None:
         assert secret not in str(rows)
 
 
+def test_a_runner_gets_runs_after_the_clock_was_set_back(lab: Lab) -> None:
+    lab.check("http://127.0.0.1:1/", regions=["paris"])
+    token = lab.probe_token()
+    for seconds in (60, 60, -3600, 60, 60):
+        lab.clock.step(timedelta(seconds=seconds))
+        if seconds > 0:
+            (run,) = due(lab, token)
+            assert report(lab, token, run["lease"]).status_code == 200
+
+
+def test_a_secret_that_is_also_a_word_of_the_report_does_not_change_it(lab: Lab) -> None:
+    lab.check("http://127.0.0.1:1/", regions=["paris"], secrets={"KEY": "success"})
+    token = lab.probe_token()
+    lab.pass_time(60)
+    (run,) = due(lab, token)
+    found = report(lab, token, run["lease"], {**SUCCESS, "detail": "a success"}).json()
+    assert found["status"] == "success"
+    (row,) = lab.ask("GET", f"/synthetics/{run['synthetic_id']}/results").json()["data"]
+    assert row["detail"] == "a ***"
+
+
 def test_a_lease_belongs_to_one_runner_and_one_region(lab: Lab) -> None:
     paris, twin, oslo = lab.probe_token(), lab.probe_token(), lab.probe_token("oslo")
     lab.check("http://127.0.0.1:1/", regions=["paris", "oslo"])

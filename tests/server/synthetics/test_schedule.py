@@ -34,6 +34,7 @@ def test_next_times() -> None:
     assert after(0, 0.1, 0.5) == 63
     assert after(63, 0.1, 1.0) == 126
     assert after(-5) == 0  # before the first time
+    assert after(-3600) == -3540  # the clock was set back
     firsts = {first_time(f"syn_{n}", "local", AT, MINUTE, 10_000) for n in range(50)}
     assert len(firsts) > 40
     assert all(AT <= one < AT + timedelta(seconds=10) for one in firsts)
@@ -64,6 +65,16 @@ def test_no_burst_after_downtime(lab: Lab) -> None:
         lab.pass_time(60)
         assert peer.connections == 3
     assert len(lab.results(check)) == 3
+
+
+def test_checks_run_on_after_the_clock_was_set_back(lab: Lab) -> None:
+    with probed(answering(http())) as peer:
+        lab.check(peer.url)
+        lab.pass_time(180)
+        assert peer.connections == 3
+        lab.clock.step(-timedelta(hours=1))
+        lab.pass_time(300)
+    assert 7 <= peer.connections <= 8
 
 
 @pytest.mark.slow
