@@ -13,8 +13,10 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from novaql.errors import LimitExceeded
 from novaql.server.auth.roles import Role
-from novaql.server.ingest.metadata_limits import MOST_CHARACTERS
+from novaql.server.ingest.metadata_limits import MOST_CHARACTERS, BodyMetadata
+from novaql.tsdb.model.source import Metadata
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import LocalServer, local_server
 
@@ -130,6 +132,14 @@ def test_metadata_of_a_body_is_bounded(empty: LocalServer) -> None:
         assert f"metadata of more than {MOST_CHARACTERS} characters" in answer.text
     assert empty.prometheus("series", **{"match[]": '{__name__!=""}'}).json()["data"] == []
     assert empty.store.metadata() == {}
+
+
+def test_metadata_that_several_blocks_have_counts_once() -> None:
+    found, one = BodyMetadata(), {"m": Metadata("gauge", "h" * (MOST_CHARACTERS // 2))}
+    for _ in range(3):
+        found.add(one)
+    with pytest.raises(LimitExceeded, match="metadata of more than"):
+        found.add({"m": Metadata("counter", "h" * (MOST_CHARACTERS // 2))})
 
 
 def test_what_is_not_taken_is_415(server: LocalServer) -> None:
