@@ -172,6 +172,13 @@ def test_influx_clients_are_told_which_lines_are_wrong(server: LocalServer, path
     assert post(server, f"{path}?precision=days", b"cpu user=1").status_code == 400
 
 
+def test_a_text_of_several_lines_is_no_line_of_its_own(server: LocalServer) -> None:
+    body = f'log,host=d text="a\nlog,host=forged code=5 {T}\n",code=3 {T}\nbad'.encode()
+    answer = post(server, "/write?precision=s", body)
+    assert answer.json()["error"].startswith("partial write: 1 line is left out: line 4: ")
+    assert value(server, "log_code") == "3"
+
+
 def test_lines_of_an_export(server: LocalServer) -> None:
     lines = [
         {
