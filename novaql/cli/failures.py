@@ -27,7 +27,7 @@ def report(problem: Exception) -> None:
     click.echo(_coloured("error: ", "red") + printable(first), err=True)
     indent = "  " if isinstance(problem, QueryError | EvaluationError) else ""
     for line in rest:
-        click.echo(indent + line.replace("\t", " ") if line.isascii() else indent + line, err=True)
+        click.echo(indent + printable(line.replace("\t", " ")), err=True)
 
 
 def note(kind: str, text: str) -> None:

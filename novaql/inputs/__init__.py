@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from novaql.inputs.text.influx import InfluxParser as InfluxParser
     from novaql.inputs.text.influx import LineProblems as LineProblems
     from novaql.inputs.text.influx import precision_of as precision_of
+    from novaql.inputs.text.influx_texts import joined_texts as joined_texts
     from novaql.inputs.text.json_lines import JsonLinesParser as JsonLinesParser
     from novaql.inputs.text.json_lines import short_lines as short_lines
     from novaql.inputs.text.json_memory import check_json_memory as check_json_memory
@@ -60,6 +61,7 @@ else:
             "tables.column_roles": "BY_NAME Layout",
             "text.exposition": "ExpositionParser TextState",
             "text.influx": "InfluxParser LineProblems precision_of",
+            "text.influx_texts": "joined_texts",
             "text.json_lines": "JsonLinesParser short_lines",
             "text.json_memory": "check_json_memory",
             "text.line_splitting": "line_blocks",

@@ -74,6 +74,14 @@ def open_plain(path: Path, progress: Progress = no_progress) -> Iterator[BinaryI
         raise InputError(f"{path}: {reason}") from problem
 
 
+def first_lines(path: Path, size: int) -> bytes | None:
+    """The whole lines in the first bytes of a file, decompressed; None for a file that has fewer
+    than `size`."""
+    with open_plain(path) as file:
+        first = file.read(size)
+    return None if len(first) < size else first[: first.rfind(b"\n") + 1]
+
+
 def read_tail(path: Path, size: int) -> bytes:
     """The last bytes of a file, decompressed: of a compressed file, after reading all of it."""
     tail = b""

@@ -156,7 +156,10 @@ def _rows_used(batch: Batch) -> list[Ints]:
 
 
 def _can_be_read_again(data: Any) -> bool:
-    """Whether the data is anything but an iterator or a reader of record batches."""
+    """Whether the data is anything but an iterator or a reader of record batches, or a list that
+    has one."""
+    if isinstance(data, list | tuple):
+        return all(map(_can_be_read_again, data))
     return not hasattr(data, "read_next_batch") and not hasattr(data, "__next__")
 
 

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from novaql.inputs import LineProblems, TextState, line_blocks, precision_of, short_lines
+from novaql.inputs import (
+    LineProblems,
+    TextState,
+    joined_texts,
+    line_blocks,
+    precision_of,
+    short_lines,
+)
 from novaql.inputs.protobuf import ProtobufParser
 from novaql.server.ingest.arrow_stream import read_arrow_stream
 from novaql.server.ingest.body import Body
@@ -52,7 +59,7 @@ def read_influx(intake: Intake, body: Body, options: BodyOptions) -> Slices:
         )
         return Incoming(batch, octets=len(block))
 
-    return _in_blocks(intake, body, feed, intake.influx.forget)
+    return _in_blocks(intake, body, feed, intake.influx.forget, join=joined_texts)
 
 
 def read_json_lines(intake: Intake, body: Body, options: BodyOptions) -> Slices:
@@ -92,17 +99,19 @@ def _in_blocks(
     forget: Callable[[], None],
     finish: Callable[[], None] = lambda: None,
     cut: Callable[[bytes], Iterable[bytes]] = lambda block: (block,),
+    join: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
 ) -> Slices:
     """Read a body in blocks. Bodies of a store that are read concurrently take turns after each
     block.
 
     feed    reads a block; the second argument is the number of lines before it
+    join    changes the blocks before they are read, but not the number of their lines
     cut     splits a block into parts that need less memory
     forget  removes the series of the parser, if a body is rejected after some of its blocks
     """
     lines, some = 0, False
     try:
-        for block in line_blocks(body.slices()):
+        for block in join(line_blocks(body.slices())):
             for part in cut(block):
                 with intake.turn:
                     found = feed(part, lines)

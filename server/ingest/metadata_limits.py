@@ -23,11 +23,15 @@ class BodyMetadata:
         self._characters = 0
 
     def add(self, metadata: Mapping[str, Metadata]) -> None:
-        """Raises `LimitExceeded`."""
-        if not metadata:
+        """Raises `LimitExceeded`.
+
+        metadata  may have what an earlier call had, as that of a text that is read in blocks
+        """
+        changed = {n: entry for n, entry in metadata.items() if self.of_metrics.get(n) != entry}
+        if not changed:
             return
-        self.of_metrics.update(metadata)
-        self._characters += sum(len(name) + entry.characters for name, entry in metadata.items())
+        self.of_metrics.update(changed)
+        self._characters += sum(len(name) + entry.characters for name, entry in changed.items())
         if len(self.of_metrics) > MOST_METRICS:
             most = f"{MOST_METRICS} metrics"
         elif self._characters > MOST_CHARACTERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -129,13 +130,15 @@ def convert(
 def _resource(message: Message, out: Converted, deltas: DeltaRequest | None) -> None:
     attributes = _attributes(message.get("resource", {}).get("attributes", ()))
     name, namespace = attributes.get("service.name", ""), attributes.get("service.namespace", "")
-    identity = {
+    named = {
         "job": f"{namespace}/{name}" if namespace and name else name,
         "instance": attributes.get("service.instance.id", ""),
     }
+    # An absent one must not replace an attribute of that name of a point.
+    identity = {label: value for label, value in named.items() if value}
     others = {k: v for k, v in attributes.items() if k not in _IDENTITY}
     target: Samples = []
-    if others and any(identity.values()):
+    if others and identity:
         target = [({METRIC_NAME: "target_info", **_labels(others), **identity}, 1.0)]
     scopes = message.get("scopeMetrics", ())
     metrics = [metric for scope in scopes for metric in scope.get("metrics", ())]
@@ -312,6 +315,8 @@ def _text(value: Message) -> str:
         return str(int(value["intValue"]))
     if "doubleValue" in value:
         return _plain(float_of(value["doubleValue"]))
+    if "bytesValue" in value:
+        return str(_data(value))
     plain = _data(value)
     return "" if plain is None else orjson.dumps(plain).decode()
 
@@ -324,4 +329,5 @@ def _data(value: Message) -> Any:
         return {pair["key"]: _data(pair.get("value", {})) for pair in pairs}
     if "intValue" in value:
         return int(value["intValue"])
-    return next(iter(value.values()), None)
+    found = next(iter(value.values()), None)
+    return base64.b64encode(found).decode() if isinstance(found, bytes) else found  # as in JSON

@@ -17,7 +17,7 @@ from novaql import InputError
 from novaql.server.ingest.otlp_values import Message
 
 REQUEST: Descriptor = ExportMetricsServiceRequest.DESCRIPTOR
-_LEFT_OUT = ("bytesValue", "exemplars", "schemaUrl", "scope")
+_LEFT_OUT = ("exemplars", "schemaUrl", "scope")
 """Fields that nothing reads."""
 
 

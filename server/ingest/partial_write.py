@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from novaql import InputError
+from novaql.inputs import WriteRequest
 from novaql.server.ingest.spool import Incoming, Slices
 from novaql.server.ingest.write_parts import Part, Parts
 from novaql.text import excerpt
@@ -53,7 +54,7 @@ class ValidSeries:
             else:
                 self._sound = True
                 self._series += part.series
-                yield Incoming(request.batch, request.metadata, part.octets)
+                yield _incoming(request, part.octets)
 
     def _halves(self, part: Part) -> Slices:
         assert self._first is not None
@@ -62,7 +63,7 @@ class ValidSeries:
             raise self._first
         if part.rest is not None:
             rest = part.rest()
-            yield Incoming(rest.batch, rest.metadata, 0)
+            yield _incoming(rest, 0)
         work = MOST_WORK * part.octets + FREE_WORK
         waiting = [(0, len(places))]
         while waiting:
@@ -82,7 +83,7 @@ class ValidSeries:
             else:
                 self._sound = True
                 octets = sum(stop - start for start, stop in places[begin:end])
-                yield Incoming(request.batch, request.metadata, octets)
+                yield _incoming(request, octets)
         self._series += len(places)
 
     def need_some(self) -> None:
@@ -98,3 +99,9 @@ class ValidSeries:
         more = "; …" if len(self._faults) > _NAMED else ""
         reasons = "; ".join(self._faults[:_NAMED])
         return f"partial write: of {self._series} time series {left_out} left out: {reasons}{more}"
+
+
+def _incoming(request: WriteRequest, octets: int) -> Incoming:
+    native = request.batch.native
+    markers = request.histograms - (0 if native is None else len(native.timestamps))
+    return Incoming(request.batch, request.metadata, octets, markers)

@@ -29,12 +29,14 @@ _COMPARED = 1 << 18
 class Incoming:
     """The content of a slice of a body.
 
-    octets  bytes of the decompressed body in the slice
+    octets   bytes of the decompressed body in the slice
+    markers  floats of the batch that are staleness markers of native histograms
     """
 
     batch: Batch
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
     octets: int = 0
+    markers: int = 0
 
 
 Slices = Generator[Incoming | Blocked | None, None, None]
@@ -45,7 +47,7 @@ Slices = Generator[Incoming | Blocked | None, None, None]
 class Stored:
     """Counts of a stored body.
 
-    samples      stored floats
+    samples      stored floats, without `Incoming.markers`, which are histograms here
     late         samples that are older than the store accepts
     overwritten  samples that a later one replaced, among each quarter of a million samples or so
     """
@@ -56,11 +58,14 @@ class Stored:
     late: int = 0
     overwritten: int = 0
 
-    def add(self, batch: Batch, result: AppendResult) -> None:
+    def add(self, part: Incoming, result: AppendResult) -> None:
+        batch = part.batch
         histograms = len(batch) - len(batch.values)
         late_floats = result.rejected - result.rejected_histograms
-        self.samples += len(batch.values) - late_floats
-        self.histograms += histograms - result.rejected_histograms
+        floats = len(batch.values) - late_floats
+        markers = min(part.markers, floats)  # the store does not tell which floats are late
+        self.samples += floats - markers
+        self.histograms += histograms - result.rejected_histograms + markers
         self.exemplars += result.exemplars
         self.late += result.rejected
 
@@ -101,7 +106,7 @@ def spooled(
     with closing(read() if held is None else (part for part in held)) as parts:
         for part in parts:
             if isinstance(part, Incoming):
-                stored.add(part.batch, append(context, part.batch))
+                stored.add(part, append(context, part.batch))
                 some.append(part.batch)
                 samples += len(part.batch)
             if samples > _COMPARED and series is not None:

@@ -6,7 +6,7 @@ Messages of several groups are concatenated to one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
@@ -117,10 +117,15 @@ def family_of(name: str, types: Mapping[str, str]) -> str:
     return name
 
 
-def without_families(batch: Batch, types: Mapping[str, str], names: Collection[str]) -> Batch:
-    """Return the series of a batch that are in none of some families."""
+def without_families(batch: Batch, types: Mapping[str, str], pushed: Mapping[str, str]) -> Batch:
+    """Return the series of a batch that are in none of the pushed families.
+
+    types, pushed  families of the batch, and those of the push, and their types. A series counts
+                   by both: `h_count` is in `h` only for the one that has the type of `h`
+    """
     column = batch.series.column(METRIC_NAME)
-    stays = np.array([family_of(name, types) not in names for name in column.values])
+    of_names = [{family_of(name, types), family_of(name, pushed)} for name in column.values]
+    stays = np.array([pushed.keys().isdisjoint(families) for families in of_names])
     return _taken(batch, stays[column.codes])
 
 

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from novaql.cli.main import COMMANDS, Entry, run
-from novaql.errors import EvaluationError, NovaqlError, SyntaxProblem
+from novaql.errors import EvaluationError, InputError, NovaqlError, SyntaxProblem
 from novaql.span import Span
 from novaql.tsdb.errors import StoreNotFound
 
@@ -56,6 +56,7 @@ def test_data_without_its_option_is_explained(capsys: pytest.CaptureFixture[str]
     ("problem", "text"),
     [
         (EvaluationError("bad \x1b[31mlabel"), "error: bad \\x1b[31mlabel\n"),
+        (InputError("bad\n  \tup{\x1b[31m\n  \t^"), "error: bad\n   up{\\x1b[31m\n   ^\n"),
         (NovaqlError(), "error: NovaqlError\n"),
         (FileNotFoundError(2, "No such file", "x.csv"), "error: x.csv: No such file\n"),
         (OSError("odd"), "error: odd\n"),

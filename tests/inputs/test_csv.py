@@ -10,6 +10,7 @@ import pytest
 
 from novaql.errors import InputError
 from novaql.inputs.open_any import open_stream
+from novaql.inputs.tables import csv_file
 from novaql.inputs.tables.frame import frame
 from tests.support.store.batches import Plain, bits, read_plain
 
@@ -73,3 +74,16 @@ def test_blanks_around_names_of_columns_of_csv_do_not_count(tmp_path: Path) -> N
     path.write_text("time,job, job,value\n1,a,b,1\n")
     with pytest.raises(InputError, match="several columns called 'job'"):
         read(path)
+
+
+def test_metrics_of_which_the_first_rows_have_whole_numbers_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_file, "_BLOCK", 64)
+    path = tmp_path / "late.csv"
+    early = "".join(f"{second},a,{second},\n" for second in range(20))
+    path.write_text(f"time_s,host,load,heat\n{early}20,a,0.5,1\n")
+    found = read(path)
+    assert found[("__name__", "heat"), ("host", "a")] == {20_000: bits(1.0)}
+    assert found[("__name__", "load"), ("host", "a")][20_000] == bits(0.5)
+    assert len(found[("__name__", "load"), ("host", "a")]) == 21

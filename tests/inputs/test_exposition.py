@@ -160,6 +160,7 @@ def test_quoted_utf8_names() -> None:
         (b"up one", 4, "'one' is no number"),
         (b"up 1_000", 4, "'1_000' is no number"),
         (b"up 0x1p3", 4, "no number"),
+        (b"up -1e400", 4, "'-1e400' is no number"),
         (b"up 1 1.5", 6, "no time in whole milliseconds"),
         (b"up 1 99999999999999999999", 6, "no time"),
         (b"up 1 2 3", 8, "unexpected text behind the sample"),

@@ -217,12 +217,16 @@ def test_samples_without_any_label_are_refused_before_anything_is_stored() -> No
     assert len(read_plain(as_source(table))) == 2
 
 
-def test_a_stream_that_runs_dry_is_imported_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_stream_that_runs_dry_is_imported_whole(
+    listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importer, "HELD_SAMPLES", 0)
     table = pa.table({"time": [1, 2, 3], "up": [1.0, 2.0, 3.0]})
     reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=1))
     memory = Memory()
-    assert import_into(memory, reader).samples == 3
+    data = [table.slice(0, 0), reader] if listed else reader
+    assert import_into(memory, data).samples == 3
     assert sum(len(batch) for batch in memory.batches) == 3
 
 

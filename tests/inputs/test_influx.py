@@ -181,6 +181,8 @@ def test_spellings_of_precisions() -> None:
         (b"m v=1.2.3", "'1.2.3' is no number"),
         (b"m v=1b=2", "'1b=2' is no number"),
         (b"m v=0x10", "is no number"),
+        (b"m v=1.5i", "'1.5i' is no number"),
+        (b"m v=1e400", "'1e400' is too large"),
         (b"m v=nan", "is no number"),
         (b"m v=1,", "fields are missing"),
         (b'm v="open', "a text has no closing quote"),
@@ -201,6 +203,12 @@ def test_lines_at_fault_are_named(line: bytes, reason: str) -> None:
     with pytest.raises(InputError, match="text:2: ") as caught:
         InfluxParser().feed(block, default_time_ms=NOW)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("precision", ["s", "m", "h"])
+def test_the_least_number_of_64_bits_is_no_time(precision: str) -> None:
+    with pytest.raises(InputError, match=r"text:1: .*out of range"):
+        InfluxParser().feed(b"m v=1 %d\n" % -(2**63), default_time_ms=NOW, precision=precision)
 
 
 def test_of_two_lines_with_one_time_the_later_comes_last() -> None:

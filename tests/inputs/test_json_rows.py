@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from novaql import InputError, frame, query
+from novaql.inputs.tables import json_rows
 
 TIMES = pd.date_range("2026-01-01", periods=4, freq="1min")
 LONG = pd.DataFrame(
@@ -82,3 +83,15 @@ def test_other_json(tmp_path: Path) -> None:
         query("up", answer)
     with pytest.raises(InputError, match=r"c\.jsonl: JSON parse error"):
         query("up", broken)
+
+
+@pytest.mark.parametrize("value", ["value", "load"])
+def test_values_of_which_the_first_rows_have_whole_numbers(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "_BLOCK", 64)
+    path = tmp_path / "late.jsonl"
+    rows = [(second, str(second)) for second in range(20)] + [(20, "0.5")]
+    path.write_text("".join(f'{{"time_s":{s},"{value}":{n},"host":"a"}}\n' for s, n in rows))
+    result = query('sum_over_time({host="a"}[1h])', path)
+    assert result.item() == sum(range(20)) + 0.5

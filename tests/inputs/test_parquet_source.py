@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,15 @@ def test_row_groups_are_pruned_by_labels_and_times(
     assert [len(times) for times in samples_of(selection).values()] == [360]
     assert {group for _, group, _ in reads} == {13}
     assert "value" not in reads[0][2]  # the series need no values
+
+
+def test_decimals_with_a_unit_are_not_pruned_by_their_digits(tmp_path: Path) -> None:
+    path = tmp_path / "decimals.parquet"
+    seconds = pa.array([Decimal(T + n) / 1000 for n in range(3)], pa.decimal128(18, 3))
+    table = pa.table({"time_s": seconds, "value": [1.0, 2.0, 3.0]})
+    pq.write_table(table, path, store_decimal_as_integer=True)
+    (found,) = samples_of(source_of([path]).select([], T, T + 1)).values()
+    assert [time for time, _ in found] == [T, T + 1]
 
 
 def test_columns_of_other_metrics_are_not_read(

@@ -257,6 +257,18 @@ def test_times_in_every_unit(column: str, numbers: pa.Array[Any], expected: int)
     }
 
 
+def test_times_that_are_texts_in_frames_and_files(tmp_path: Path) -> None:
+    texts = ["2025-06-01T12:00:00Z", "2025-06-01T12:00:01Z"]
+    wanted = {1_748_779_200_000: bits(1.0), 1_748_779_201_000: bits(2.0)}
+    pq.write_table(pa.table({"time": texts, "up": [1.0, 2.0]}), tmp_path / "a.parquet")
+    for times in (pd.Series(texts, dtype=object), pd.Categorical(texts)):
+        found = read(pd.DataFrame({"time": times, "up": [1.0, 2.0]}))
+        assert found == {(("__name__", "up"),): wanted}
+    assert read(tmp_path / "a.parquet") == {(("__name__", "up"),): wanted}
+    with pytest.raises(InputError, match="row 1 has no time"):
+        read(pd.DataFrame({"time": pd.Series([texts[0], None], dtype=object), "up": [1.0, 2.0]}))
+
+
 @pytest.mark.parametrize(
     "labels",
     [

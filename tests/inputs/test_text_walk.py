@@ -31,7 +31,7 @@ NUMBERS = (
     | st.integers(-(10**20), 10**20).map(str)
     | st.from_regex(r"[-+]?[0-9]{0,20}\.?[0-9]{0,20}([eE][-+]?[0-9]{0,4})?", fullmatch=True)
     | st.sampled_from(
-        ["NaN", "+Inf", "-Inf", "inf", "nan", "1_0", "0x10", "0x1p3", "-0", "1e", "."]
+        ["NaN", "+Inf", "-Inf", "inf", "nan", "1_0", "0x10", "0x1p3", "-0", "1e", ".", "1e400"]
     )
 )
 SPACES = st.sampled_from([" ", "  ", "\t", " \t ", "", "\v"])

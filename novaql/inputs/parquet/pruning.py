@@ -72,6 +72,8 @@ def time_bounds(column: pq.ColumnChunkMetaData, unit: str | None) -> tuple[int, 
     kind = orjson.loads(found.logical_type.to_json())
     if kind["Type"] == "Date":
         return low * _DAY_MS, high * _DAY_MS
+    if kind["Type"] == "Decimal":  # numbers that a scale divides
+        return None
     per_second = _PER_SECOND.get(kind["timeUnit"] if kind["Type"] == "Timestamp" else unit)
     if per_second is None:
         return None

@@ -53,7 +53,10 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MessageColumns:
-    """Rows of series are -1 - i for the i-th series that has no row yet."""
+    """Rows of series are -1 - i for the i-th series that has no row yet.
+
+    histograms  see `WriteRequest`
+    """
 
     rows: Ints
     times: Ints
@@ -61,6 +64,7 @@ class MessageColumns:
     starts: Ints | None
     native: HistogramSamples | None
     exemplars: Exemplars | None
+    histograms: int
 
     @classmethod
     def of(
@@ -83,7 +87,7 @@ class MessageColumns:
         owners = np.array(found.exemplars.rows, np.int64)
         exemplars = exemplar_columns(owners, found.exemplars.found)
         known = starts if starts is not None and starts.any() else None
-        return cls(rows, times, values, known, native, exemplars)
+        return cls(rows, times, values, known, native, exemplars, len(found.histograms.found))
 
     def settle(self, learned: Ints) -> None:
         """Set the rows of the series that had none.
@@ -103,9 +107,7 @@ class MessageColumns:
         batch = Batch(
             table, self.rows, self.times, self.values, self.native, self.starts, self.exemplars
         )
-        return WriteRequest(
-            batch, metadata, 0 if self.native is None else len(self.native.timestamps)
-        )
+        return WriteRequest(batch, metadata, self.histograms)
 
 
 def _native(

@@ -16,7 +16,8 @@ from novaql.tsdb.model.source import Metadata
 class WriteRequest:
     """The content of one message.
 
-    histograms  number of native histograms in the batch
+    histograms  number of native histograms, also of those that are staleness markers, which the
+                batch has as floats
     """
 
     batch: Batch

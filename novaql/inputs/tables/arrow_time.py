@@ -57,6 +57,8 @@ class TimeColumn:
         if array.null_count:
             row = first_row + int(np.argmin(valid_of(array)))
             raise InputError(f"column {self.column}: row {row} has no time; leave such rows out")
+        if isinstance(array, pa.DictionaryArray):  # of texts, such as of a column of Parquet
+            return self._milliseconds(array.dictionary_decode(), first_row)
         types = pa.types
         kind = array.type
         if types.is_timestamp(kind):

@@ -116,6 +116,14 @@ def find_layout(schema: pa.Schema, columns: Columns, what: str) -> Layout:
     return Layout(time, tuple(values), tuple(labels), long, name, metric, native, start, folders)
 
 
+def later_numbers(schema: pa.Schema, columns: Columns, what: str) -> dict[str, pa.DataType]:
+    """Columns of values whose types come from the first rows of a text, if these have whole numbers
+    or nothing there: name → a type that takes the fractions of later rows. Raises `InputError`."""
+    kinds = {name: schema.field(name).type for name in find_layout(schema, columns, what).values}
+    types = pa.types
+    return {n: pa.float64() for n, k in kinds.items() if types.is_integer(k) or types.is_null(k)}
+
+
 def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
     if columns.time is not None:
         _must_exist(schema, columns.time, "time", what)

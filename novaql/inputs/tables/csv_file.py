@@ -6,11 +6,11 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress
-from novaql.inputs.compression import open_plain
+from novaql.inputs.compression import first_lines, open_plain
 from novaql.inputs.tables.arrow_table import read_arrow
 from novaql.inputs.tables.column_roles import (
     NAME_NAMES,
@@ -18,6 +18,7 @@ from novaql.inputs.tables.column_roles import (
     VALUE_NAMES,
     Columns,
     find_layout,
+    later_numbers,
 )
 from novaql.lazy_exports import lazy_module
 from novaql.model.sample_notation import parse_float
@@ -43,24 +44,36 @@ def read_csv(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch
     """
     header, delimiter = _header(path)
     types = _types([name.strip() for name in header], columns)
-    with open_plain(path, progress) as file:
-        try:
-            reader = pacsv.open_csv(
-                file,
-                pacsv.ReadOptions(block_size=_BLOCK),
-                pacsv.ParseOptions(delimiter=delimiter),
-                pacsv.ConvertOptions(
-                    column_types={n: types[n.strip()] for n in header if n.strip() in types},
-                    null_values=["", "null", "NULL"],
-                ),
-            )
-            names = [name.strip() for name in reader.schema.names]
-            schema = pa.schema(list(zip(names, reader.schema.types, strict=True)))
+
+    def opened(file: Any) -> pa.RecordBatchReader:
+        return pacsv.open_csv(
+            file,
+            pacsv.ReadOptions(block_size=_BLOCK),
+            pacsv.ParseOptions(delimiter=delimiter),
+            pacsv.ConvertOptions(
+                column_types={n: types[n.strip()] for n in header if n.strip() in types},
+                null_values=["", "null", "NULL"],
+            ),
+        )
+
+    try:
+        if (first := first_lines(path, _BLOCK)) is not None:
+            schema = _stripped(opened(pa.BufferReader(first)).schema)
             _need_names(schema, columns, str(path))
-            parts = (part.rename_columns(names) for part in reader)
+            types |= later_numbers(schema, columns, str(path))
+        with open_plain(path, progress) as file:
+            reader = opened(file)
+            schema = _stripped(reader.schema)
+            _need_names(schema, columns, str(path))
+            parts = (part.rename_columns(schema.names) for part in reader)
             yield from read_arrow(parts, schema, columns, str(path))
-        except pa.ArrowInvalid as problem:
-            raise InputError(f"{path}: {problem}") from problem
+    except pa.ArrowInvalid as problem:
+        raise InputError(f"{path}: {problem}") from problem
+
+
+def _stripped(schema: pa.Schema) -> pa.Schema:
+    """A schema without blanks around the names."""
+    return pa.schema([(field.name.strip(), field.type) for field in schema])
 
 
 def _header(path: Path) -> tuple[list[str], str]:

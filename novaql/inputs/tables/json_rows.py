@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress
-from novaql.inputs.compression import open_plain
+from novaql.inputs.compression import first_lines, open_plain
 from novaql.inputs.tables.arrow_table import read_arrow
-from novaql.inputs.tables.column_roles import Columns
+from novaql.inputs.tables.column_roles import Columns, later_numbers
 from novaql.inputs.text.json_lines import SAMPLE_KEYS
 from novaql.lazy_exports import lazy_module
 from novaql.tsdb.model.samples import Batch
@@ -51,9 +51,18 @@ def has_rows(path: Path) -> bool:
 
 def read_json_rows(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch]:
     """Batches of samples, in long or wide form. null is no sample. Raises `InputError`."""
-    with open_plain(path, progress) as file:
-        try:
-            reader = pajson.open_json(cast(Any, file), pajson.ReadOptions(block_size=_BLOCK))
+
+    def opened(file: Any, known: pa.Schema | None = None) -> pa.RecordBatchReader:
+        options = pajson.ParseOptions(explicit_schema=known)
+        return pajson.open_json(file, pajson.ReadOptions(block_size=_BLOCK), options)
+
+    try:
+        known = None
+        if (first := first_lines(path, _BLOCK)) is not None:
+            schema = opened(pa.BufferReader(first)).schema
+            known = pa.schema(list(later_numbers(schema, columns, str(path)).items()))
+        with open_plain(path, progress) as file:
+            reader = opened(file, known)
             yield from read_arrow(reader, reader.schema, columns, str(path))
-        except pa.ArrowInvalid as problem:
-            raise InputError(f"{path}: {problem}") from problem
+    except pa.ArrowInvalid as problem:
+        raise InputError(f"{path}: {problem}") from problem

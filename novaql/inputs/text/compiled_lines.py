@@ -11,6 +11,7 @@ import numpy as np
 
 from novaql.inputs.compiled.text_table import SeriesNames
 from novaql.inputs.known_series import SeriesTexts
+from novaql.inputs.text.exposition_line import is_too_large
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.runtime.compiled import Functions
@@ -84,7 +85,10 @@ class TextWalker:
         for sample, begin, end in hard[:difficult].tolist():
             if _VALUE.fullmatch(block, begin, end) is None:
                 raise ValueError("this is no number")
-            values[sample] = float(block[begin:end])
+            text = block[begin:end]
+            values[sample] = float(text)
+            if is_too_large(text, values[sample]):
+                raise ValueError("this number is too large")
         texts = texts[:count]
         if lacking:
             missing = missing[:lacking]

@@ -25,7 +25,13 @@ from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.sample_times import first_outside
 from novaql.inputs.text.compiled_lines import TextWalker
-from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
+from novaql.inputs.text.exposition_line import (
+    LineProblem,
+    MetadataLine,
+    SampleLine,
+    is_too_large,
+    read_line,
+)
 from novaql.inputs.text.line_splitting import without_free_comments
 from novaql.text.series_parser import parse_series
 from novaql.tsdb.model.labels import Ints
@@ -240,6 +246,9 @@ class ExpositionParser:
     ) -> tuple[Ints, Ints, Floats]:
         numbers = np.fromiter(map(self._series.__getitem__, series), np.int64, len(series))
         floats = np.fromiter(map(float, values), np.float64, len(values))
+        infinite = np.flatnonzero(np.isinf(floats)).tolist()
+        if any(is_too_large(values[at], floats[at]) for at in infinite):
+            raise ValueError("a number is too large")
         return numbers, self._stamps(times), floats
 
     def _stamps(self, times: list[bytes]) -> Ints:

@@ -126,15 +126,19 @@ def _sample(text: str, openmetrics: bool) -> SampleLine:
     return SampleLine(series.encode(), value[1].encode(), time.encode())
 
 
+def is_too_large(text: bytes, value: float) -> bool:
+    """Whether the number in a text is beyond those of 64 bits, of which Python makes infinity."""
+    return math.isinf(value) and not text.lstrip(b"+-").lower().startswith(b"inf")
+
+
 def _is_float(text: str) -> bool:
     # Python also accepts 1_000 and digits of other scripts, which these formats do not have.
     if not text.isascii() or "_" in text:
         return False
     try:
-        float(text)
+        return not is_too_large(text.encode(), float(text))
     except ValueError:
         return False
-    return True
 
 
 def _is_time(text: str, openmetrics: bool) -> bool:

@@ -26,7 +26,7 @@ from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Batch, Floats
 from novaql.tsdb.model.source import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
-_KEY = rb"[^=,\s\"\\#]++=[-+.0-9eE]++[iu]?+"
+_KEY = rb"[^=,\s\"\\#]++=(?:-?[0-9]++[iu]|[-+.0-9eE]++)"
 _LINE = re.compile(
     rb"([^\s\"\\#,=][^\s\"\\]*+) (" + _KEY + rb"(?:," + _KEY + rb")*+)(?: (-?[0-9]{1,19}))?+\n"
     rb"|([^\n]*+)\n"
@@ -189,6 +189,8 @@ class InfluxParser:
         counts = np.fromiter(map(len, of_lines), np.int64, len(of_lines))
         total = int(counts.sum())
         values = np.fromiter(map(float, _VALUE.findall(fields)), np.float64, total)
+        if not np.isfinite(values).all():
+            raise ValueError("a number is too large")
         times = np.full(len(usual), found.default_time_ms)
         if all(stamps):
             times = found.in_ms(np.fromiter(map(int, stamps), np.int64, len(stamps)))
@@ -249,8 +251,10 @@ class _Found:
         factor = _MS_PER.get(self._precision)
         if factor is None:
             return times // _PER_MS[self._precision]
-        if len(times) and int(np.abs(times).max()) > LAST_SAMPLE_MS // factor:
-            raise out_of_range(times[np.abs(times).argmax()])
+        most = LAST_SAMPLE_MS // factor
+        # Not by np.abs, which has no positive number for the least one of 64 bits.
+        if len(times) and not -most <= int(times.min()) <= int(times.max()) <= most:
+            raise out_of_range(times[(times < -most) | (times > most)][0])
         return times * factor
 
     def add(self, lines: Ints, series: Ints, times: Ints, values: Floats) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ def read_line(line: bytes) -> InfluxLine:
 
 def number_in(text: bytes) -> float | None:
     """The number that a quoted text is: some agents send their numbers so."""
-    return float(text) if _NUMBER.fullmatch(text) else None
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _fields(line: bytes, at: int) -> tuple[dict[str, float | None], int]:
@@ -119,7 +121,10 @@ def _value(line: bytes, at: int) -> tuple[float | None, int]:
     if _WHOLE.fullmatch(text):
         return float(text[:-1]), end
     if _NUMBER.fullmatch(text):
-        return float(text), end
+        number = float(text)
+        if math.isinf(number):
+            raise InfluxProblem(at, f"{_shown(text)} is too large for a 64-bit float")
+        return number, end
     if text in _TRUE or text in _FALSE:
         return float(text in _TRUE), end
     raise InfluxProblem(at, f"{_shown(text)} is no number, truth value or quoted text")

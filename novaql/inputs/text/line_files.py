@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from novaql.inputs.batch_stream import Progress
@@ -10,6 +10,7 @@ from novaql.inputs.compression import open_plain
 from novaql.inputs.read_options import ReadOptions
 from novaql.inputs.text.exposition import whole_lines
 from novaql.inputs.text.influx import InfluxParser
+from novaql.inputs.text.influx_texts import joined_texts
 from novaql.inputs.text.json_lines import JsonLinesParser
 from novaql.tsdb.model.samples import Batch
 
@@ -26,7 +27,7 @@ def read_json_lines(path: Path, options: ReadOptions) -> Iterator[Batch]:
 def read_influx(path: Path, options: ReadOptions) -> Iterator[Batch]:
     """Batches of a file. Raises `InputError` with the line."""
     parser = InfluxParser(what=str(path))
-    for block, before in _blocks(path, options.progress):
+    for block, before in _blocks(path, options.progress, joined_texts):
         batch = parser.feed(
             block,
             default_time_ms=options.time_ms,
@@ -37,10 +38,14 @@ def read_influx(path: Path, options: ReadOptions) -> Iterator[Batch]:
             yield batch
 
 
-def _blocks(path: Path, progress: Progress) -> Iterator[tuple[bytes, int]]:
+def _blocks(
+    path: Path,
+    progress: Progress,
+    join: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
+) -> Iterator[tuple[bytes, int]]:
     """Blocks of whole lines, each with the number of lines before it."""
     before = 0
     with open_plain(path, progress) as file:
-        for block in whole_lines(file):
+        for block in join(whole_lines(file)):
             yield block, before
             before += block.count(b"\n")

@@ -13,8 +13,10 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from novaql.errors import LimitExceeded
 from novaql.server.auth.roles import Role
-from novaql.server.ingest.metadata_limits import MOST_CHARACTERS
+from novaql.server.ingest.metadata_limits import MOST_CHARACTERS, BodyMetadata
+from novaql.tsdb.model.source import Metadata
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import LocalServer, local_server
 
@@ -132,6 +134,14 @@ def test_metadata_of_a_body_is_bounded(empty: LocalServer) -> None:
     assert empty.store.metadata() == {}
 
 
+def test_metadata_that_several_blocks_have_counts_once() -> None:
+    found, one = BodyMetadata(), {"m": Metadata("gauge", "h" * (MOST_CHARACTERS // 2))}
+    for _ in range(3):
+        found.add(one)
+    with pytest.raises(LimitExceeded, match="metadata of more than"):
+        found.add({"m": Metadata("counter", "h" * (MOST_CHARACTERS // 2))})
+
+
 def test_what_is_not_taken_is_415(server: LocalServer) -> None:
     assert post(server, "/v1/ingest", b"x", "image/png").status_code == 415
     assert post(server, "/v1/ingest", b"x").status_code == 415
@@ -160,6 +170,13 @@ def test_influx_clients_are_told_which_lines_are_wrong(server: LocalServer, path
     good = post(server, f"{path}?precision=s", f"cpu,host=c user=1 {T}".encode())
     assert (good.status_code, good.content) == (204, b"")
     assert post(server, f"{path}?precision=days", b"cpu user=1").status_code == 400
+
+
+def test_a_text_of_several_lines_is_no_line_of_its_own(server: LocalServer) -> None:
+    body = f'log,host=d text="a\nlog,host=forged code=5 {T}\n",code=3 {T}\nbad'.encode()
+    answer = post(server, "/write?precision=s", body)
+    assert answer.json()["error"].startswith("partial write: 1 line is left out: line 4: ")
+    assert value(server, "log_code") == "3"
 
 
 def test_lines_of_an_export(server: LocalServer) -> None:

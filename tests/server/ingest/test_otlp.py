@@ -10,6 +10,9 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 from novaql.errors import InputError
 from novaql.server.auth.roles import Role
@@ -320,6 +323,38 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     except InputError:
         return
     assert len(found.samples) <= len(data)
+
+
+def test_job_and_instance_of_a_point_stay_where_the_resource_has_none() -> None:
+    points = [
+        {**TIMES, "asInt": "1", "attributes": [text("job", job), text("instance", "own")]}
+        for job in ("a", "b")
+    ]
+    request = request_of({"name": "m", "gauge": {"dataPoints": points}})
+    request["resourceMetrics"][0]["resource"] = {"attributes": [text("service.instance.id", "i")]}
+    assert convert(request).labels == [
+        {"__name__": "m", "job": "a", "instance": "i"},
+        {"__name__": "m", "job": "b", "instance": "i"},
+    ]
+    del request["resourceMetrics"][0]["resource"]
+    assert [labels["instance"] for labels in convert(request).labels] == ["own", "own"]
+
+
+def test_an_attribute_of_bytes_is_a_label_in_base64() -> None:
+    octets = {"bytesValue": "AAH/"}
+    attributes = [
+        {"key": "id", "value": octets},
+        {"key": "ids", "value": {"arrayValue": {"values": [octets]}}},
+    ]
+    point = {**TIMES, "asInt": "1", "attributes": attributes}
+    request = {
+        "resourceMetrics": [
+            {"scopeMetrics": [{"metrics": [{"name": "m", "gauge": {"dataPoints": [point]}}]}]}
+        ]
+    }
+    packed = json_format.ParseDict(request, ExportMetricsServiceRequest()).SerializeToString()
+    for one in (from_json(json.dumps(request).encode()), from_protobuf(packed)):
+        assert convert(one).labels == [{"__name__": "m", "id": "AAH/", "ids": '["AAH/"]'}]
 
 
 def test_names() -> None:

@@ -6,6 +6,7 @@ import cramjam
 import pytest
 
 from novaql.server.auth.roles import Role
+from novaql.tsdb.model.samples import STALE
 from novaql.tsdb.model.source import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.messages.remote_messages import write_2_message
@@ -42,6 +43,22 @@ def test_a_whole_message_is_stored_with_its_metadata() -> None:
     assert values["data"]["result"][0]["values"] == [[1, "1"], [2, "2"]]
     assert native["data"]["result"][0]["histogram"][1]["count"] == "1"
     assert known == {"lat": Metadata("histogram", "Latency.", "seconds")}
+
+
+def test_staleness_markers_of_histograms_count_as_histograms() -> None:
+    message = write_2_message([({"__name__": "up"}, [(1_000, 1.0)]), ({"__name__": "lat"}, [])])
+    message.timeseries[1].histograms.add(timestamp=1_000, sum=1.0, count_int=1, zero_count_int=1)
+    message.timeseries[1].histograms.add(timestamp=2_000, sum=STALE)
+    with local_server() as server:
+        answer = server.client.post(
+            "/prometheus/api/v1/write",
+            content=packed(message),
+            headers=WRITE_2_HEADERS | server.bearer(Role.OPERATOR),
+        )
+        ended = server.prometheus("query", query="lat", time=2).json()
+
+    assert [answer.headers[name] for name in WRITTEN] == ["1", "2", "0"]
+    assert ended["data"]["result"] == []
 
 
 def broken(*, refs: list[int], symbols: tuple[str, ...] = ("", "__name__", "m", "a")) -> bytes:

@@ -28,6 +28,7 @@ from novaql.server.auth.bootstrap import add_tenant, set_limits
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.db.tables import Job
+from novaql.server.pushes.samples import decoded
 from novaql.server.pushes.tables import PushGroup
 from tests.server.pushes.conftest import NOW, OWN, found, names, send
 from tests.support.messages.metric_families import GAUGE, HISTOGRAM, delimited, family
@@ -146,6 +147,19 @@ def test_put_replaces_a_group_and_post_metrics_of_a_name(
     assert push("PUT", "a 6\n") == {"a": "6"}
     assert push("PUT", "") == {}
     assert names(server, clock.now()) >= OWN
+
+
+def test_a_metric_that_is_pushed_with_its_type_and_without_it_is_in_its_group_once(
+    server: LocalServer, clock: SteppedClock
+) -> None:
+    typed = '# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 3\nh_count 1\n'
+    for body, count in ((typed, "1"), ("h_count 2\n", "2"), (typed, "1"), (typed, "1")):
+        clock.step(timedelta(seconds=1))
+        assert send(server, "POST", "job/j", body).status_code == 200
+        assert found(server, "h_count", clock.now()) == {"__name__=h_count": count}
+        with server.context.database.read(None) as session:
+            (content,) = session.execute(select(PushGroup.content)).scalars()
+        assert len(decoded([content]).values) == 3
 
 
 def test_samples_continue_at_intervals_until_the_group_is_deleted(
