@@ -26,7 +26,7 @@ from novaql.cli.options import (
 )
 from novaql.cli.output import destination
 from novaql.duck.problems import SqlProblem
-from novaql.duck.session import prepare
+from novaql.duck.session import connect, prepare
 
 _COPY = {
     "csv": "FORMAT csv, HEADER",
@@ -74,8 +74,7 @@ def command(
         raise click.UsageError("parquet is not for a terminal: use --output FILE, or a pipe")
     text = text_argument(statement)
     window = (None if start is None else start / 1000, None if end is None else end / 1000)
-    connection = duckdb.connect()
-    connection.execute(f"SET TimeZone = '{zone or 'UTC'}'")
+    connection = connect(str(zone or "UTC"))
     prepared = prepare(
         text, data_argument(data), start=window[0], end=window[1], connection=connection
     )

@@ -170,8 +170,7 @@ def prepare(
     inside = {token for call in calls for token in call.tokens}
     texts = [t.text for t in parts if t.kind == "string_const" and t not in inside]
     if connection is None:
-        connection = duckdb.connect()
-        connection.execute("SET TimeZone = 'UTC'")
+        connection = connect("UTC")
     opened_ms = time.time_ns() // 1_000_000
     source = as_source(data, now_ms=opened_ms)
 
@@ -201,6 +200,20 @@ def prepare(
         raise StorageUnavailable(f"reading the data failed: {failure}") from failure
     pieces = places.pieces_of(final.text)
     return Prepared(connection, pieces, final.params, variables, used, views, tables.names, notes)
+
+
+def connect(zone: str) -> duckdb.DuckDBPyConnection:
+    """Return a new connection, whose sessions have a time zone.
+
+    It draws no progress bar. DuckDB draws one of its own into the standard output of a program of
+    `python -c`, which it takes for a session with a person.
+    """
+    import duckdb  # noqa: PLC0415 - slow to load
+
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"SET TimeZone = '{zone}'")
+    return connection
 
 
 def _check_lasting(parts: Sequence[tokens.Token], calls: Sequence[promql_calls.Call]) -> None:

@@ -34,11 +34,11 @@ def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
     """A page of dashboards, oldest first."""
     statement = select(Dashboard)
     if query.title is not None:
-        part = func.lower(literal(query.title, Text()))
-        statement = statement.where(_contains(func.lower(Dashboard.title), part))
+        title = func.lower(literal(query.title, Text()))
+        statement = statement.where(_contains(func.lower(Dashboard.title), title))
     if query.tag is not None:
-        part = literal(f"\n{query.tag}\n", Text())
-        statement = statement.where(_contains(Dashboard.tag_lines, part))
+        line = literal(f"\n{query.tag}\n", Text())
+        statement = statement.where(_contains(Dashboard.tag_lines, line))
     return pages.page(unit, statement, KEYS, query)
 
 

@@ -132,8 +132,9 @@ class ScimUsers(ScimRows[User]):
 
     def attributes_of(self, row: User) -> dict[str, Any]:
         """The attributes in a row: those with a column of their own, and all others."""
-        stored = {"displayName": row.name, "active": True} if row.scim is None else row.scim
-        attributes: dict[str, Any] = {**stored, "userName": row.email}
+        without: dict[str, Any] = {"displayName": row.name, "active": True}
+        stored = without if row.scim is None else row.scim
+        attributes = {**stored, "userName": row.email}
         if "displayName" in stored:
             attributes["displayName"] = row.name
         if "active" in stored or row.status == DEACTIVATED:

@@ -43,6 +43,23 @@ def test_data_from_a_pipe(
     assert capfd.readouterr().out.splitlines() == answer.splitlines()
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import novaql; print(novaql.sql({0!r}, {1!r}))",
+        "from novaql.cli.main import run; run(['sql', {0!r}, '--data', {1!r}])",
+    ],
+)
+def test_duckdb_draws_no_progress_into_the_output(program: str, tmp_path: Path) -> None:
+    """It takes a program without a file for a session with a person."""
+    (tmp_path / "up.prom").write_text(METRICS)
+    statement = "SELECT current_setting('enable_progress_bar') AS drawn FROM up LIMIT 1"
+    code = program.format(statement, str(tmp_path / "up.prom"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "drawn" in done.stdout
+    assert "false" in done.stdout
+
+
 def test_a_pipe_beside_a_file_and_a_table_in_a_pipe(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Text
 ) -> None:
