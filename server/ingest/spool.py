@@ -63,7 +63,7 @@ class Stored:
         histograms = len(batch) - len(batch.values)
         late_floats = result.rejected - result.rejected_histograms
         floats = len(batch.values) - late_floats
-        markers = min(part.markers, floats)  # the store does not tell which floats are late
+        markers = min(part.markers, floats)  # the store does not report which floats are late
         self.samples += floats - markers
         self.histograms += histograms - result.rejected_histograms + markers
         self.exemplars += result.exemplars

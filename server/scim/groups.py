@@ -85,7 +85,7 @@ class ScimGroups(ScimRows[ScimGroup]):
         self.unit.audit("group.delete", ("group", row.id), before=row.attributes)
         session = self.unit.session
         session.execute(delete(ScimMember).where(ScimMember.group_id == row.id))
-        session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
+        self.leave_groups(row.id)
         session.delete(row)
 
     def add_members(self, group_id: str, members: Iterable[dict[str, Any]]) -> None:

@@ -14,10 +14,11 @@ from scim2_models import (
     PreconditionFailedException,
     Resource,
 )
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, delete, select
 
 from novaql.server.db.rows import Row
 from novaql.server.db.unit import Unit
+from novaql.server.scim.tables import ScimGroup, ScimMember
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 Related = dict[str, list[dict[str, Any]]]
@@ -85,6 +86,19 @@ class ScimRows(ABC, Generic[AnyRow]):
         if expected is not None and expected != etag(row.version):
             raise PreconditionFailedException
         return row
+
+    def leave_groups(self, resource_id: str) -> None:
+        """Delete the memberships of a resource. The groups that had it become newer versions."""
+        of = ScimMember.member_id == resource_id
+        groups = (
+            select(ScimGroup)
+            .where(ScimGroup.id.in_(select(ScimMember.group_id).where(of)))
+            .order_by(ScimGroup.id)
+            .with_for_update()
+        )
+        for group in self.unit.session.execute(groups).scalars():
+            self.unit.touch(group)
+        self.unit.session.execute(delete(ScimMember).where(of))
 
     def shown(self, rows: Sequence[AnyRow], *, related: bool = True) -> list[Resource[Any]]:
         """Convert rows to resources. related: include the attribute `related`"""

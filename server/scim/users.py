@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from scim2_models import InvalidValueException, Resource, UniquenessException
-from sqlalchemy import ColumnElement, Select, delete, select
+from sqlalchemy import ColumnElement, Select, select
 
 from novaql.server.auth.roles import Role
 from novaql.server.auth.user_access import (
@@ -108,7 +108,7 @@ class ScimUsers(ScimRows[User]):
         row.email_key = f"{DELETED}{row.id}"
         row.external_id = row.scim = None
         self.unit.touch(row)
-        self.unit.session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
+        self.leave_groups(row.id)
         self.unit.audit("user.delete", ("user", row.id), before=before)
 
     def related_to(self, ids: Sequence[str]) -> Related:

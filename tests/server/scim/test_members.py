@@ -23,3 +23,18 @@ def test_entras_members_have_null_references(idp: Idp, more: list[dict[str, Any]
     removed = idp.patch(path, {"op": "Remove", "path": "members", "value": gone}, *more)
     assert [member["value"] for member in idp.get(path)["members"]] == users[2:]
     assert (added.status_code, removed.status_code) == (204, 204)
+
+
+@pytest.mark.parametrize("member", ["Users", "Groups"])
+def test_a_group_that_loses_a_deleted_member_has_another_etag(idp: Idp, member: str) -> None:
+    made = idp.user("eve@x.io") if member == "Users" else idp.group("inner", [])
+    path = f"/Groups/{idp.group('ops', [made['id']])['id']}"
+    other = f"/Groups/{idp.group('other', [])['id']}"
+    before, untouched = (idp.ask("GET", one).headers["ETag"] for one in (path, other))
+    assert idp.ask("GET", path, **{"If-None-Match": before}).status_code == 304
+
+    assert idp.ask("DELETE", f"/{member}/{made['id']}").status_code == 204
+
+    answer = idp.ask("GET", path, **{"If-None-Match": before})
+    assert (answer.status_code, answer.json().get("members", [])) == (200, [])
+    assert idp.ask("GET", other, **{"If-None-Match": untouched}).status_code == 304
