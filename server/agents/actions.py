@@ -18,8 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import defer
 
-from novaql import duration_ms
-from novaql.server.agents.changes import end, new_salt, publish, record_hash, snapshot
+from novaql.server.agents.changes import end, expires_in, new_salt, publish, record_hash, snapshot
 from novaql.server.agents.checks import (
     API,
     changed_by,
@@ -125,7 +124,7 @@ def propose(
         threshold=threshold,
         automatic=automatic,
         approvals=[],
-        expires_at=unit.now() + _expires_after(agent.policy),
+        expires_at=unit.now() + expires_in(agent.policy),
     )
     unit.session.add(action)
     unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
@@ -166,8 +165,6 @@ def revise(
         message = "only its requester and the agent's owner can revise it"
         raise Forbidden(message, code="not_requester")
     unit.expect(action, version)
-    check_decidable(unit, agent, action)
-    check_not_full(unit, agent)
     _revise(unit, agent, action, content, title)
     return action
 
@@ -175,9 +172,8 @@ def revise(
 def amend(unit: Unit, action_id: str, content: Mapping[str, Any]) -> AgentAction:
     """Replace the content of a queued action, as its executor, because what it would run has
     changed. Earlier approvals are void, and the user in `changed_by` of the content cannot approve
-    it. Raises `Conflict` `action_decided` or `action_expired`."""
+    it. Raises `Conflict` `action_decided`, `action_expired`, and the errors of `propose`."""
     agent, action = _held_by_id(unit, action_id)
-    check_decidable(unit, agent, action)
     _revise(unit, agent, action, content, None)
     return action
 
@@ -185,6 +181,8 @@ def amend(unit: Unit, action_id: str, content: Mapping[str, Any]) -> AgentAction
 def _revise(
     unit: Unit, agent: Agent, action: AgentAction, content: Mapping[str, Any], title: str | None
 ) -> None:
+    check_decidable(unit, agent, action)
+    check_not_full(unit, agent)
     before = snapshot(action)
     action.title = action.title if title is None else title
     digest, length = hash_of(agent.id, action.kind, action.title, action.services, content)
@@ -334,9 +332,11 @@ def expire(unit: Unit, action_id: str) -> None:
         return
     agent, action = held(unit, action.agent_id, action_id)
     unit.session.refresh(action)
-    if action.status not in OPEN or action.expires_at > unit.now():
+    if action.status not in OPEN:
         return
-    if action.status != Status.RUNNING:
+    if action.expires_at > unit.now():  # the clock was set back, and the time of the job with it
+        unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
+    elif action.status != Status.RUNNING:
         end(unit, agent, action, Status.EXPIRED, _facts(action))
     elif action.executor == API:
         count(unit, agent, Outcome.FAILURE)
@@ -345,7 +345,7 @@ def expire(unit: Unit, action_id: str) -> None:
 
 def _approve(unit: Unit, agent: Agent, action: AgentAction) -> None:
     _decided(unit, action, Status.APPROVED)
-    action.expires_at = unit.now() + _expires_after(action.policy)
+    action.expires_at = unit.now() + expires_in(action.policy)
     unit.enqueue(EXPIRY, key=action.id, run_at=action.expires_at)
     facts = {**_facts(action), "automatic": action.automatic}
     approvers = [one["user_id"] for one in action.approvals]
@@ -370,10 +370,6 @@ def _facts(action: AgentAction) -> dict[str, Any]:
         "queued_score": action.score,
         "queued_threshold": action.threshold,
     }
-
-
-def _expires_after(policy: Mapping[str, Any]) -> timedelta:
-    return timedelta(milliseconds=duration_ms(policy["expires_after"]))
 
 
 def _held_own(unit: Unit, agent_id: str, action_id: str) -> tuple[Agent, AgentAction]:

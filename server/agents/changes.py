@@ -1,12 +1,14 @@
-"""What changes of actions share: ending an action, publishing its event, and hashing texts."""
+"""What changes of actions share: ending an action, its event, its times, and hashing texts."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
+from novaql import duration_ms
 from novaql.server.agents.model import Status
 from novaql.server.agents.schema import AgentActionOut
 from novaql.server.agents.tables import Agent, AgentAction
@@ -53,3 +55,8 @@ def record_hash(action: AgentAction, text: str | None, name: str = "reason") -> 
 def new_salt() -> str:
     """Return a random salt."""
     return secrets.token_hex(16)
+
+
+def expires_in(policy: Mapping[str, Any]) -> timedelta:
+    """Return the time limit of an approval policy for a decision, and for the start after it."""
+    return timedelta(milliseconds=duration_ms(policy["expires_after"]))

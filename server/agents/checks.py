@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -45,9 +46,8 @@ def check_limits(agent: Agent, kind: str, services: Sequence[str]) -> None:
 
 def check_decidable(unit: Unit, agent: Agent, action: AgentAction) -> None:
     """Raise `Conflict` unless an action can be decided."""
-    refusal = refusal_of_decision(
-        action.status, action.expires_at, unit.now(), voided=is_void(agent, action)
-    )
+    void = is_void(agent, action.created_at)
+    refusal = refusal_of_decision(action.status, action.expires_at, unit.now(), voided=void)
     if refusal is not None:
         code, message = refusal
         raise Conflict(message, code=code)
@@ -59,7 +59,7 @@ def check_runnable(unit: Unit, agent: Agent, action: AgentAction) -> None:
         raise Conflict(f"the action is {action.status}", code="action_not_approved")
     if unit.now() >= action.expires_at:
         raise Conflict("the approval has expired", code="action_expired")
-    if is_void(agent, action):
+    if is_void(agent, action.created_at):
         raise Conflict("the agent was stopped; propose the action again", code="agent_stopped")
     check_still_allowed(agent, action)
 
@@ -77,10 +77,10 @@ def is_trusted(unit: Unit, agent: Agent, services: Sequence[str]) -> bool:
     return unit.actor.id == agent.owner_id and (bool(services) or EVERY in agent.services)
 
 
-def is_void(agent: Agent, action: AgentAction) -> bool:
-    """Whether the agent was stopped after an action was proposed."""
+def is_void(agent: Agent, proposed_at: datetime) -> bool:
+    """Whether an agent was stopped after an action, or a run, was proposed."""
     stopped = agent.stopped_at
-    return agent.status == "stopped" or (stopped is not None and action.created_at <= stopped)
+    return agent.status == "stopped" or (stopped is not None and proposed_at <= stopped)
 
 
 def changed_by(action: AgentAction) -> str | None:

@@ -49,7 +49,8 @@ class Executor:
     ) -> Outcome:
         """Run it in the thread of the caller; afterwards none of its processes and files exist.
 
-        timeout_s  of the run, at most that of the configuration, and of the wait before it
+        timeout_s  of the wait for a slot and the run together; the run has at most the time of the
+                   configuration
         cancelled  called twenty times a second
 
         Raises `ArgumentError` for invalid parameters.
@@ -58,9 +59,10 @@ class Executor:
         isolation = self._choice.isolation
         if isolation is None or self.unavailable:
             return refused(self.unavailable)
+        latest = time.monotonic() + timeout_s
         with ExitStack() as stack:
             try:
-                slot = self._slots.slot(time.monotonic() + timeout_s, cancelled)
+                slot = self._slots.slot(latest, cancelled)
                 uid = stack.enter_context(slot)
                 if self.config.user is not None and uid is not None:
                     uid = self.config.user
@@ -74,7 +76,7 @@ class Executor:
             program = self._program(parameters, uid)
             session = stack.enter_context(isolation.session(program))
             limits = self.config.limits
-            deadline = time.monotonic() + min(timeout_s, limits.timeout_s)
+            deadline = min(latest, time.monotonic() + limits.timeout_s)
             stdin = stdin_of(self.config, parameters)
             return supervise(session, limits, stdin, deadline=deadline, cancelled=cancelled)
 

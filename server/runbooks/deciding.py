@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.agents.tables import Agent
+from novaql.server.agents.tables import Agent, AgentAction
 from novaql.server.auth.roles import Role
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Unit
@@ -147,6 +147,14 @@ def follow_action(unit: Unit, action: Mapping[str, Any]) -> None:
     if status is not None:
         end_run(unit, run, status, f"its action is {action['status']}")
         unit.cancel(JOB, [run.id])
+
+
+def ended_with(unit: Unit, action_id: str) -> RunStatus:
+    """Return the state in which a run ends that cannot begin because of its action."""
+    action = unit.find(AgentAction, action_id)
+    return (
+        RunStatus.REJECTED if action is None else _ENDED_BY.get(action.status, RunStatus.REJECTED)
+    )
 
 
 def _check_user(

@@ -9,6 +9,7 @@ abandons the run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -18,12 +19,14 @@ from sqlalchemy import select
 
 from novaql import QueryCancelled
 from novaql.server.agents import actions
+from novaql.server.agents.checks import is_void
 from novaql.server.agents.tables import Agent
 from novaql.server.crypto.sealing import CannotUnseal
 from novaql.server.db.tables import Job
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, ServerError
+from novaql.server.errors import Conflict, ServerError, Unavailable
 from novaql.server.jobs.runner import JobRun
+from novaql.server.runbooks.deciding import ended_with
 from novaql.server.runbooks.dry_run import record_plan
 from novaql.server.runbooks.http_step import run_http
 from novaql.server.runbooks.model import (
@@ -43,7 +46,7 @@ from novaql.server.runbooks.redacting import Redactor
 from novaql.server.runbooks.rows import Secrets, current_step, secrets_of, steps_of
 from novaql.server.runbooks.script_step import run_script
 from novaql.server.runbooks.service import is_stopped
-from novaql.server.runbooks.starting import began_too_often, may_begin_now, running_hash
+from novaql.server.runbooks.starting import excess_of, may_begin_now, running_hash
 from novaql.server.runbooks.tables import RunbookRun, RunbookStepRun
 
 _AGAIN = timedelta(milliseconds=200)
@@ -131,15 +134,20 @@ class CancelWatch:
         has taken the job over: it repeats the step, or abandons the run."""
         if not self._cancelled and monotonic() - self._looked >= POLL_S:
             self._looked = monotonic()
-            with self._job.read() as unit:
-                run = unit.find(RunbookRun, self._run_id)
-                own = select(Job.id).where(Job.id == self._job.id, Job.lease == self._job.lease)
-                self._cancelled = (
-                    run is None
-                    or _why_stop(unit, run) is not None
-                    or unit.session.execute(own).first() is None
-                )
+            # A database that does not answer for a moment must not end a step that has begun.
+            with suppress(Unavailable):
+                self._cancelled = self._has_reason()
         return self._cancelled
+
+    def _has_reason(self) -> bool:
+        with self._job.read() as unit:
+            run = unit.find(RunbookRun, self._run_id)
+            own = select(Job.id).where(Job.id == self._job.id, Job.lease == self._job.lease)
+            return (
+                run is None
+                or _why_stop(unit, run) is not None
+                or unit.session.execute(own).first() is None
+            )
 
 
 def _advance(unit: Unit, run_id: str) -> Later | Perform | None:
@@ -186,15 +194,17 @@ def _begin(unit: Unit, run: RunbookRun) -> bool:
     if window is not None:
         end_run(unit, run, RunStatus.REJECTED, f"changes are frozen: {window['name'] or 'window'}")
         return False
-    if began_too_often(unit, run):
-        most = run.content["guardrails"]["max_runs_per_hour"]
-        end_run(unit, run, RunStatus.REJECTED, f"the runbook may run {most} times an hour")
+    excess = excess_of(unit, run)
+    if excess is not None:
+        end_run(unit, run, RunStatus.REJECTED, excess)
         return False
     if run.action_id is not None:
         try:
             actions.start(unit, run.action_id, found)
         except Conflict as refusal:
-            end_run(unit, run, RunStatus.REJECTED, f"{refusal.code}: {refusal.message}")
+            actions.expire(unit, run.action_id)  # if its time is over, and its job has not run yet
+            status = ended_with(unit, run.action_id)
+            end_run(unit, run, status, f"{refusal.code}: {refusal.message}")
             return False
     before = snapshot(run)
     run.status, run.started_at = RunStatus.RUNNING.value, unit.now()
@@ -314,12 +324,12 @@ def _timeout(unit: Unit, spec: Mapping[str, Any]) -> timedelta:
 
 def _why_stop(unit: Unit, run: RunbookRun) -> str | None:
     """Return why a run has to end now, or None."""
-    if run.cancelled_by is not None:
-        return f"cancelled by {run.cancelled_by}"
     if is_stopped(unit):
         return "an administrator has stopped runbooks"
+    if run.cancelled_by is not None:
+        return f"cancelled by {run.cancelled_by}"
     if run.agent_id is not None:
         agent = unit.find(Agent, run.agent_id)
-        if agent is None or agent.status == "stopped":
-            return "its agent is stopped"
+        if agent is None or is_void(agent, run.created_at):
+            return "its agent was stopped"
     return None

@@ -1,4 +1,4 @@
-"""The job that executes runs, and the consumer that starts those of agents."""
+"""The job that executes runs, and the consumers that start and end those of agents."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from novaql.server.runbooks.execution import execute
 from novaql.server.runbooks.rows import JOB
 from novaql.server.runbooks.schema import LONGEST_STEP
 from novaql.server.runbooks.starting import EXECUTOR
+from novaql.server.runbooks.stopping import end_runs_of
 
 RUNS = JobKind(JOB, execute, longest=LONGEST_STEP + timedelta(minutes=5), waits=True)
 DECISIONS = ("approved", "rejected", "expired", "cancelled")
@@ -23,4 +24,11 @@ def _follow(unit: Unit, event: EventEnvelope) -> None:
         follow_action(unit, action)
 
 
-CONSUMERS = tuple(Consumer(f"agent.action.{one}", _follow) for one in DECISIONS)
+def _agent_stopped(unit: Unit, event: EventEnvelope) -> None:
+    end_runs_of(unit, event.data["agent"]["id"])
+
+
+CONSUMERS = (
+    *(Consumer(f"agent.action.{one}", _follow) for one in DECISIONS),
+    Consumer("agent.stopped", _agent_stopped),
+)

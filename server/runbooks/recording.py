@@ -71,8 +71,9 @@ def end_run(
         record_step(unit, run, step)
     run.status, run.reason, run.ended_at = status.value, reason, unit.now()
     run.sealed = ""  # nothing needs its secrets any more
-    record_run(unit, run, verb, before)
+    # The agent is locked before the incident, as by steps and by the begin of a run.
     _end_action(unit, run)
+    record_run(unit, run, verb, before)
 
 
 def conclude(

@@ -6,7 +6,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from html import escape
 from urllib.parse import quote, quote_plus
 
 from novaql.server.crypto.redaction import HIDDEN
@@ -20,12 +21,18 @@ _CREDENTIALS = re.compile(
     | (?P<user>://[^/\s:@]*:)[^/\s@]+(?=@)
     """
 )
+_PERCENT = re.compile("%[0-9A-F]{2}")
+_OF_GO = re.compile("[<>&]")
+"""The characters that Go's encoder of JSON writes as numbers."""
+_OF_DOTNET = re.compile("[\"'&<>+`]|[^ -~]")
+"""The same of .NET's encoder."""
 
 
 class Redactor:
     """Redacts the secrets of one run.
 
-    secrets  their values; each is also found percent-encoded, in JSON, in base64 and in hexadecimal
+    secrets  their values; each is also found percent-encoded, in JSON as the usual encoders write
+             it, in HTML, in base64 and in hexadecimal
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -44,7 +51,7 @@ class Redactor:
         cut  the text is only the beginning of the original: a secret at its end may be incomplete
         """
         if cut:
-            text = self._without_partial_end(text)
+            text = self._without_partial_end(text.rstrip("\ufffd"))  # half of a character
         for secret in self._spellings:
             text = text.replace(secret, HIDDEN)
         text = _CREDENTIALS.sub(_hide, text).replace("\0", "\ufffd")
@@ -70,13 +77,34 @@ def _hide(found: re.Match[str]) -> str:
 
 def _spellings(secret: str) -> set[str]:
     raw = secret.encode("utf-8", "surrogatepass")
-    inside = json.dumps(secret)[1:-1]
-    found = {secret, quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
-    found |= {inside, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(inside)[1:-1]}
+    quoted = quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")
+    html = escape(secret).replace("&#x27;", "&#39;")
+    found = {secret, *quoted, escape(secret), html, html.replace("&quot;", "&#34;")}
+    found |= {_PERCENT.sub(lambda part: part[0].lower(), text) for text in quoted}
+    for inside in _in_json(secret):
+        found |= {inside, json.dumps(inside)[1:-1]}
     found |= {raw.hex(), raw.hex().upper()}
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         found |= {_stable(encode, raw, before) for before in range(3)}
     return {text for text in found if len(text) >= 4}
+
+
+def _in_json(secret: str) -> Iterator[str]:
+    """Generate the spellings of a text inside JSON."""
+    for ascii_only in (False, True):
+        plain = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        yield plain
+        yield plain.replace("/", "\\/")  # PHP
+        yield _OF_GO.sub(lambda part: _as_numbers(part[0], "04x"), plain)
+    quoted = json.dumps(secret, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    yield _OF_DOTNET.sub(lambda part: _as_numbers(part[0], "04X"), quoted)
+
+
+def _as_numbers(character: str, form: str) -> str:
+    """Return a character as JSON can write any: `\\u` and a number for each UTF-16 code unit."""
+    raw = character.encode("utf-16-be", "surrogatepass")
+    units = (int.from_bytes(raw[at : at + 2]) for at in range(0, len(raw), 2))
+    return "".join(f"\\u{unit:{form}}" for unit in units)
 
 
 def _stable(encode: object, raw: bytes, before: int) -> str:

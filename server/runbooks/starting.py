@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from novaql.server.agents import actions
 from novaql.server.agents.checks import OutsideLimits, check_limits, hash_of
 from novaql.server.agents.model import Status as ActionStatus
-from novaql.server.agents.tables import Agent
+from novaql.server.agents.tables import Agent, AgentAction
 from novaql.server.catalog.lookup import services_held
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
@@ -22,6 +22,7 @@ from novaql.server.incidents.tables import Incident
 from novaql.server.runbooks import service
 from novaql.server.runbooks.model import (
     ACTIVE,
+    BEGUN,
     RunStatus,
     frozen_by,
     salted_hash,
@@ -147,25 +148,32 @@ def running_hash(run: RunbookRun, secrets: Secrets) -> str | None:
 
 
 def may_begin_now(unit: Unit, run: RunbookRun) -> bool:
-    """Lock the runbook of a run with a limit of runs per hour, so that two of its runs do not begin
-    at once. False: another transaction has it. Its holder may wait for this run's job, so this
-    transaction must not wait."""
-    if run.content["guardrails"]["max_runs_per_hour"] is None or run.dry_run:
+    """Lock the runbook of a run with a limit that its other runs count for, so that two of them do
+    not begin at once. False: another transaction has it. Its holder may wait for this run's job, so
+    this transaction must not wait."""
+    limits = run.content["guardrails"]
+    if run.dry_run or (limits["max_runs_per_hour"] is None and not limits["one_at_a_time"]):
         return True
     own = select(Runbook.id).where(Runbook.id == run.runbook_id)
     return unit.session.execute(own.with_for_update(skip_locked=True)).first() is not None
 
 
-def began_too_often(unit: Unit, run: RunbookRun) -> bool:
-    """Whether as many runs as the guardrails allow began within an hour. The caller has locked the
-    runbook. Requests are counted, too, but approvals may let many of them begin at once."""
-    most = run.content["guardrails"]["max_runs_per_hour"]
-    began = select(func.count()).where(
-        RunbookRun.runbook_id == run.runbook_id,
-        RunbookRun.dry_run.is_(False),
-        RunbookRun.started_at > unit.now() - timedelta(hours=1),
+def excess_of(unit: Unit, run: RunbookRun) -> str | None:
+    """Return which guardrail does not allow a run beside the others of its runbook, or None. The
+    caller has locked the runbook. Requests are checked, too, but approvals may let many of them
+    begin at once, and an edit may have set the guardrail after them."""
+    limits = run.content["guardrails"]
+    others = select(func.count()).where(
+        RunbookRun.runbook_id == run.runbook_id, RunbookRun.dry_run.is_(False)
     )
-    return most is not None and unit.session.execute(began).scalar_one() >= most
+    most = limits["max_runs_per_hour"]
+    began = others.where(RunbookRun.started_at > unit.now() - timedelta(hours=1))
+    if most is not None and unit.session.execute(began).scalar_one() >= most:
+        return f"the runbook may run {most} times an hour"
+    begun = others.where(RunbookRun.status.in_(BEGUN))
+    if limits["one_at_a_time"] and unit.session.execute(begun).scalar_one():
+        return "another run has not ended"
+    return None
 
 
 def renew_pending(unit: Unit, context: ServerContext, runbook: Runbook) -> None:
@@ -174,17 +182,25 @@ def renew_pending(unit: Unit, context: ServerContext, runbook: Runbook) -> None:
     waiting = select(RunbookRun.id).where(
         RunbookRun.runbook_id == runbook.id, RunbookRun.status == RunStatus.PENDING_APPROVAL
     )
-    for run_id in unit.session.execute(waiting.order_by(RunbookRun.id)).scalars().all():
-        run = held(unit, run_id)
-        if run.status == RunStatus.PENDING_APPROVAL:
+    ids = unit.session.execute(waiting.order_by(RunbookRun.id)).scalars().all()
+    runs = [held(unit, run_id) for run_id in ids]
+    # Of all of them before the first agent: a decision locks the job, and then the agent.
+    unit.lock_jobs(actions.EXPIRY, [run.action_id for run in runs if run.action_id is not None])
+    for run in runs:
+        if run.status == RunStatus.PENDING_APPROVAL and not _is_decided(unit, run):
             _renew(unit, context, run, runbook)
 
 
+def _is_decided(unit: Unit, run: RunbookRun) -> bool:
+    """Whether the action of a run that waits was decided, or has expired, just now. What was
+    approved runs as it was approved."""
+    action = None if run.action_id is None else unit.find(AgentAction, run.action_id)
+    return action is not None and (
+        action.status != ActionStatus.QUEUED or unit.now() >= action.expires_at
+    )
+
+
 def _renew(unit: Unit, context: ServerContext, run: RunbookRun, runbook: Runbook) -> None:
-    secrets = secrets_of(unit, run)
-    known = {one["name"] for one in runbook.parameters}
-    earlier = {**run.content["parameters"], **secrets.values}
-    given = {name: text for name, text in earlier.items() if name in known}
     before = snapshot(run)
     try:
         _check_radius(runbook, run.services, None)
@@ -192,27 +208,38 @@ def _renew(unit: Unit, context: ServerContext, run: RunbookRun, runbook: Runbook
             unit,
             context,
             runbook,
-            given,
+            _values_again(unit, run, runbook),
             run.services,
             incident_id=run.incident_id,
             changed_by=unit.actor.id,
         )
+        digest = _new_hash(unit, run, order.content)
     except ServerError as problem:
         reason = f"the runbook was changed: {problem.message}"
         end_run(unit, run, RunStatus.CANCELLED, reason[:2000])
         unit.cancel(JOB, [run.id])
         return
-    run.content, run.approvals = order.content, []
+    run.content, run.content_hash, run.approvals = order.content, digest, []
     run.runbook_version = runbook.version
     run.sealed = seal_secrets(unit, run, order.secrets)
-    run.content_hash = shown_hash(run.content)
-    if run.action_id is not None:
-        try:
-            run.content_hash = actions.amend(unit, run.action_id, run.content).content_hash
-        except Conflict:  # decided or expired just now: its content runs as it was approved
-            unit.session.expire(run)
-            return
     record_run(unit, run, "renew", before, event=False)
+
+
+def _values_again(unit: Unit, run: RunbookRun, runbook: Runbook) -> dict[str, str]:
+    """Return the values of a run for the parameters that its runbook still has. A parameter that is
+    not secret any more must not show the value that the run has."""
+    is_secret = {one["name"]: one["secret"] for one in runbook.parameters}
+    plain, secret = run.content["parameters"], secrets_of(unit, run).values
+    return {name: text for name, text in plain.items() if name in is_secret} | {
+        name: text for name, text in secret.items() if is_secret.get(name)
+    }
+
+
+def _new_hash(unit: Unit, run: RunbookRun, content: Mapping[str, Any]) -> str:
+    """Return the hash of new content of a run that waits; its action gets the content, too."""
+    if run.action_id is None:
+        return shown_hash(content)
+    return actions.amend(unit, run.action_id, content).content_hash
 
 
 def _order(
@@ -252,9 +279,11 @@ def _order(
 
 
 def _services(unit: Unit, runbook: Runbook, body: RunRunbook) -> list[str]:
+    own: list[str] = [] if runbook.service is None else [runbook.service]
     if body.services is None:
-        return [] if runbook.service is None else [runbook.service]
-    names = sorted(set(body.services))
+        return own
+    # An agent cannot omit the service of the runbook, because its scope decides about it.
+    names = sorted({*body.services, *(own if body.agent_id is not None else ())})
     known = services_held(unit, names) if names else frozenset()
     for number, name in enumerate(body.services):
         if name not in known:

@@ -44,7 +44,6 @@ class RunbookRun(Row, Base):
     agent_id      the agent that executes it, with its queued action; None: a user's own run
     position      index of the current step
     approvals     user ids and times, of the run as a whole
-    wake_at       the time for which its job is set
     expires_at    it has to be approved by then; deadline_at: it has to end by then
     cancelled_by  the user who cancelled it; it ends at the next step boundary
     """

@@ -231,6 +231,17 @@ def test_what_is_not_decided_in_time_expires(rig: AgentRig) -> None:
     assert rig.entries(agent)[-1]["actor"] == "agents.expire"
 
 
+def test_an_action_expires_also_after_the_clock_was_set_back(rig: AgentRig) -> None:
+    rig.server.run_jobs()
+    agent = rig.agent(policy={"expires_after": "2h"})
+    action = rig.proposal(agent)
+    rig.step(hours=-1)
+    rig.step(hours=2)  # the time of the job, which was set back, too
+    assert status(rig, action) == "queued"
+    rig.step(hours=1)
+    assert status(rig, action) == "expired"
+
+
 def test_an_approval_does_not_last(rig: AgentRig) -> None:
     agent = rig.agent(policy={"expires_after": "1h"})
     action = rig.proposal(agent)

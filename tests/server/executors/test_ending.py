@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.repository.files import ROOT
 DAEMONS = "setsid sleep 98765 & (sleep 98765 &) ; nohup sleep 98765 >/dev/null 2>&1 </dev/null & "
 SERVER = """
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from tests.support.executors.shells import Shell
 uid = {"first_uid": int(sys.argv[3]), "max_runs": 1}
@@ -198,3 +200,15 @@ def test_a_dedicated_uid_runs_one_script_at_a_time(tmp_path: Path) -> None:
 
     assert (second.status, second.detail) == ("refused", f"another script runs as uid {user}")
     assert shell.run("id -u").output == f"{user}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_the_wait_for_a_slot_is_a_part_of_the_time(tmp_path: Path, isolation: str) -> None:
+    shell = Shell(tmp_path, isolation, server={"max_runs": 1}, timeout_s=3)
+    other = ExitStack()
+    other.enter_context(shell.executor._slots.slot(time.monotonic() + 10, lambda: False))
+    threading.Timer(1.5, other.close).start()
+    outcome = shell.run("sleep 2")
+
+    assert outcome.status == "timed_out"

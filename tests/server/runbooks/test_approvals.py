@@ -229,6 +229,22 @@ def test_beyond_its_limits_an_agent_runs_nothing(
     assert dry.status_code == 403
 
 
+@pytest.mark.parametrize("services", [{}, {"services": []}, {"services": ["api"]}])
+def test_a_run_of_an_agent_changes_the_service_of_its_runbook(
+    rig: RunbookRig, receiver: Receiver, services: Any
+) -> None:
+    """An agent whose trust approves its runs does not leave its scope by what it lists."""
+    for name in ("api", "db"):
+        rig.post("/v1/services", {"name": name, "owner": "o", "tier": "t"})
+    scope = {"services": ["api"], "max_services": 2}
+    agent = rig.runner(scope=scope, policy={"auto_approve_from": 0.0})
+    runbook = rig.runbook(http(receiver.url), service="db", guardrails={"max_services": 2})
+    answer = rig.ask("POST", f"/v1/runbooks/{runbook['id']}/run", {"agent_id": agent, **services})
+    assert code_of(answer) == (403, "outside_scope")
+    rig.server.run_jobs()
+    assert receiver.heard == []
+
+
 def test_below_the_threshold_a_run_waits_and_above_it_begins(
     rig: RunbookRig, receiver: Receiver
 ) -> None:
@@ -256,6 +272,19 @@ def test_what_is_decided_about_the_action_ends_the_run(rig: RunbookRig) -> None:
     assert ends == ["rejected", "cancelled", "expired"]
 
 
+def test_an_action_that_ended_before_its_run_began_ends_it_alike(rig: RunbookRig) -> None:
+    agent, runbook = rig.runner(policy={"expires_after": "1h"}), rig.runbook(WAIT)
+    cancelled, late = (rig.run(runbook, agent_id=agent) for _ in range(2))
+    for run in (cancelled, late):
+        assert rig.decide(rig.action_of(run)).status_code == 200
+    rig.server.relay.run_due()  # both runs are due, and no job has run
+    rig.post(f"/v1/agents/{agent}/actions/{cancelled['action_id']}/cancel", None, 200)
+    rig.clock.step(timedelta(hours=1))
+    rig.server.runner.run_due()
+    for run, status in ((cancelled, "cancelled"), (late, "expired")):
+        assert (rig.look(run["id"])["status"], rig.action_of(run)["status"]) == (status, status)
+
+
 def test_cancelling_a_run_withdraws_its_action(rig: RunbookRig) -> None:
     agent, runbook = rig.runner(), rig.runbook(WAIT)
     run = rig.run(runbook, agent_id=agent)
@@ -270,15 +299,22 @@ def test_cancelling_a_run_withdraws_its_action(rig: RunbookRig) -> None:
     assert code_of(rig.ask("POST", f"/v1/runs/{run['id']}/cancel")) == (409, "run_ended")
 
 
-def test_a_stopped_agent_ends_its_runs(rig: RunbookRig, receiver: Receiver) -> None:
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_stopped_agent_ends_its_runs(
+    rig: RunbookRig, receiver: Receiver, *, resumed: bool
+) -> None:
     agent, runbook = rig.runner(), rig.runbook(WAIT, http(receiver.url))
     run = rig.run(runbook, agent_id=agent)
     rig.decide(rig.action_of(run))
     rig.server.run_jobs()
+    rig.clock.step(timedelta(seconds=1))
     rig.post(f"/v1/agents/{agent}/stop", {"reason": "odd"}, 200)
-    rig.step(seconds=30)
+    if resumed:
+        rig.post(f"/v1/agents/{agent}/resume", None, 200)
+    rig.server.run_jobs()
     run = rig.look(run["id"])
-    assert (run["status"], run["reason"]) == ("cancelled", "its agent is stopped")
+    assert (run["status"], run["reason"]) == ("cancelled", "its agent was stopped")
+    rig.step(seconds=30)
     assert receiver.heard == []
 
 

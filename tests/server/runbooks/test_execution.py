@@ -6,17 +6,18 @@ import socket
 import threading
 from datetime import timedelta
 from time import sleep
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select, update
 
 from novaql.server.clock import SteppedClock
 from novaql.server.db.tables import AuditEntry, Event, Job
+from novaql.server.errors import Unavailable
 from novaql.server.history import RETENTIONS
 from novaql.server.jobs.housekeeping import forget
-from novaql.server.jobs.runner import JobRunner
-from novaql.server.runbooks.execution import _advance
+from novaql.server.jobs.runner import JobRun, JobRunner
+from novaql.server.runbooks.execution import POLL_S, CancelWatch, _advance
 from novaql.server.runbooks.tables import RunbookStepRun
 from tests.support.contract.denied_targets import denied_urls
 from tests.support.peers.receiver import Receiver
@@ -212,3 +213,16 @@ def test_a_deleted_run_of_a_job_is_nothing(rig: RunbookRig) -> None:
     rig.step(seconds=30)
     assert rig.ask("DELETE", f"/v1/runbooks/{runbook['id']}").status_code == 204
     assert rig.look(run["id"])["status"] == "succeeded"
+
+
+class Unanswered:
+    """A run of a job whose database does not answer."""
+
+    def read(self) -> Any:
+        raise Unavailable("the database does not answer")
+
+
+def test_a_database_that_does_not_answer_ends_no_step() -> None:
+    watch = CancelWatch(cast(JobRun, Unanswered()), "run_1")
+    sleep(POLL_S)
+    assert not watch.is_cancelled()

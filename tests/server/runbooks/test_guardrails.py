@@ -239,3 +239,13 @@ def test_the_stop_switch_ends_a_wait_and_its_steps(rig: RunbookRig, receiver: Re
     rig.post("/v1/runbooks/start", None, 200)
     rig.step(hours=2)
     assert receiver.heard == []
+
+
+def test_a_short_stop_ends_runs_too(rig: RunbookRig, receiver: Receiver) -> None:
+    run = rig.run(rig.runbook(WAIT, http(receiver.url)))
+    rig.post("/v1/runbooks/stop", {"reason": "no"}, 200)
+    rig.post("/v1/runbooks/start", None, 200)  # no job has run since
+    rig.server.run_jobs()
+    assert rig.look(run["id"])["status"] == "cancelled"
+    rig.step(seconds=30)
+    assert receiver.heard == []

@@ -39,6 +39,22 @@ def test_every_spelling_is_redacted(spelled: str) -> None:
     assert shown.startswith("before ")
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        r"key<\u00e9>&\/+'s",  # PHP
+        r"key\u003cé\u003e\u0026/+'s",  # Go
+        r"key\u003C\u00E9\u003E\u0026/\u002B\u0027s",  # .NET
+        "key&lt;é&gt;&amp;/+&#x27;s",
+        "key&lt;é&gt;&amp;/+&#39;s",
+        "key%3c%c3%a9%3e%26%2f%2b%27s",
+    ],
+)
+def test_spellings_of_other_encoders_are_redacted(spelled: str) -> None:
+    shown, _ = Redactor(["key<é>&/+'s"]).shown(f"before {spelled} after", 1000)
+    assert shown == "before [hidden] after"
+
+
 def test_texts_that_look_like_credentials_are_redacted() -> None:
     text = (
         "Authorization: Bearer abcdef123456 password=hunter22 "
@@ -78,6 +94,8 @@ def test_an_output_is_limited_after_its_redaction() -> None:
     assert redactor.shown("é" * 10, 5) == ("éé", True)
     assert redactor.shown("abc", 5) == ("abc", False)
     assert redactor.shown("x secret-se", 100, cut=True) == ("x ", True)
+    cut = "x secret-é".encode()[:-1].decode(errors="replace")
+    assert Redactor(["secret-été"]).shown(cut, 100, cut=True) == ("x ", True)
 
 
 @pytest.mark.slow
