@@ -10,6 +10,11 @@ minute:
     {"minute":1,"rss_mib":301.5,"anonymous_mib":190.2,"cache_mib":40.1,"head_mib":1.9,"blocks":0,
      "cpu_s":14.1,"samples":120000,"series":22000,"queries":300,"failed":0}
 
+At the end, it prints one object for the minutes from each flush of the head to the next. Memory
+rises and falls with the head, so only whole cycles are comparable:
+
+    {"from":31,"to":60,"rss_mib":747.1,"cache_mib":140.2,"without_cache_mib":606.9}
+
 `anonymous_mib` is the part of `rss_mib` that is not mapped from files; `cache_mib` is the store's
 cache of decoded pages and batches, and `head_mib` the samples in its head. `failed` counts requests
 without a 2xx status. Decides the bounds of caches in docs/design/resources.md.
@@ -27,7 +32,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import click
 import cramjam
@@ -164,9 +171,9 @@ def _store_stats(url: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.partition(" ") for line in own)}
 
 
-def _line(minute: int, process: psutil.Process, url: str, load: Load) -> str:
+def _measured(minute: int, process: psutil.Process, url: str, load: Load) -> dict[str, float]:
     memory, cpu, stats = process.memory_info(), process.cpu_times(), _store_stats(url)
-    found = {
+    return {
         "minute": minute,
         "rss_mib": round(memory.rss / 2**20, 1),
         "anonymous_mib": round((memory.rss - memory.shared) / 2**20, 1),
@@ -179,7 +186,34 @@ def _line(minute: int, process: psutil.Process, url: str, load: Load) -> str:
         "queries": load.queries,
         "failed": load.failed,
     }
-    return json.dumps(found, separators=(",", ":"))
+
+
+def cycles(minutes: list[dict[str, float]]) -> list[dict[str, float]]:
+    """Means of the minutes from each flush of the head to the next. The first flush ends the first
+    cycle; minutes after the last flush are left out."""
+    flushed = [
+        number
+        for number in range(1, len(minutes))
+        if minutes[number]["head_mib"] < minutes[number - 1]["head_mib"] / 2
+    ]
+    found = []
+    for begin, end in pairwise([0, *flushed]):
+        part = minutes[begin:end]
+        rss, cache = (fmean(one[name] for one in part) for name in ("rss_mib", "cache_mib"))
+        found.append(
+            {
+                "from": part[0]["minute"],
+                "to": part[-1]["minute"],
+                "rss_mib": round(rss, 1),
+                "cache_mib": round(cache, 1),
+                "without_cache_mib": round(rss - cache, 1),
+            }
+        )
+    return found
+
+
+def _print(line: dict[str, float]) -> None:
+    click.echo(json.dumps(line, separators=(",", ":")))
 
 
 @click.command()
@@ -201,6 +235,7 @@ def main(
 ) -> None:
     """Print the memory of a server under constant load, each minute."""
     load = Load(samples, interval, churn)
+    lines: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as place, _server(Path(place)) as (process, url):
         if rules:
             body = {"file": "soak.yml", "document": _rules(rules)}
@@ -214,7 +249,10 @@ def main(
         try:
             for minute in range(1, minutes + 1):
                 time.sleep(max(0.0, began + minute * minute_s - time.monotonic()))
-                click.echo(_line(minute, process, url, load))
+                lines.append(_measured(minute, process, url, load))
+                _print(lines[-1])
+            for cycle in cycles(lines):
+                _print(cycle)
         finally:
             load.stopped.set()
             for thread in threads:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, func, or_, select, type_coerce
+from sqlalchemy import BigInteger, cast, func, or_, select, type_coerce
 
 from novaql.server.clock import to_ms
 from novaql.server.crypto.sealing import CannotUnseal
@@ -91,6 +91,7 @@ def due(unit: Unit, region: str, kinds: Collection[str], most: int) -> Sequence[
         SyntheticResult.status == Status.QUEUED, SyntheticResult.region == region
     )
     next_ms, now_ms = type_coerce(SyntheticRegion.next_at, BigInteger), to_ms(unit.now())
+    interval_ms = cast(Synthetic.interval_ms, BigInteger)  # the sum does not fit into 32 bits
     statement = (
         select(SyntheticRegion.synthetic_id, SyntheticRegion.next_at)
         .join(Synthetic, Synthetic.id == SyntheticRegion.synthetic_id)
@@ -99,7 +100,7 @@ def due(unit: Unit, region: str, kinds: Collection[str], most: int) -> Sequence[
             SyntheticRegion.result_id.is_(None),
             or_(
                 next_ms <= now_ms,
-                next_ms >= now_ms + FARTHEST * Synthetic.interval_ms,  # as in `is_due`
+                next_ms >= now_ms + FARTHEST * interval_ms,  # as in `is_due`
                 SyntheticRegion.synthetic_id.in_(queued),
             ),
             Synthetic.deleted_at.is_(None),

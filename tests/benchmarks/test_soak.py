@@ -7,11 +7,26 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.soak import main
-
-pytestmark = pytest.mark.slow
+from benchmarks.soak import cycles, main
 
 
+def test_a_cycle_is_from_a_flush_to_the_next() -> None:
+    heads = [1, 5, 9, 1, 4, 9, 2, 3]
+    minutes: list[dict[str, float]] = [
+        {"minute": number, "rss_mib": 100 * number, "cache_mib": number, "head_mib": head}
+        for number, head in enumerate(heads, 1)
+    ]
+
+    first, second = cycles(minutes)
+
+    assert (first["from"], first["to"], first["rss_mib"]) == (1, 3, 200)
+    assert second == {
+        "from": 4, "to": 6, "rss_mib": 500, "cache_mib": 5, "without_cache_mib": 495,
+    }  # fmt: skip
+    assert cycles(minutes[:3]) == []
+
+
+@pytest.mark.slow
 def test_every_minute_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOVAQL_COMPILED", "off")
     load = ["--samples", "40", "--interval", "5", "--churn", "0.6", "--rules", "4"]
