@@ -15,9 +15,10 @@ from pathlib import Path
 
 from novaql.server.probes.browser.launch import PROXY_PORT
 
-BROWSER_UID = 61_184
-"""The user and group of the browser: the first of the range that systemd reserves for services
-without an entry in /etc/passwd."""
+BROWSER_UIDS = range(61_184, 65_520)
+"""The users of browsers, and their groups: the range that systemd reserves for services without an
+entry in /etc/passwd. Each browser takes another one, because the kernel counts the processes of a
+user (`RLIMIT_NPROC`): browsers of the same user share one limit, and none starts above it."""
 
 BROWSERS: tuple[tuple[str, str], ...] = (
     ("/usr/lib/chromium/chromium", "/etc/chromium/policies/managed"),
@@ -112,12 +113,13 @@ def policies() -> str:
     )
 
 
-def _namespaces(bwrap: str, uid: int) -> list[str]:
+def _namespaces(bwrap: str) -> list[str]:
+    uid = str(BROWSER_UIDS[0])
     command = [
         bwrap,
         *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
         *("--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv"),
-        *("--uid", str(uid), "--gid", str(uid), "--hostname", "browser"),
+        *("--uid", uid, "--gid", uid, "--hostname", "browser"),
         *("--setenv", "HOME", "/profile", "--setenv", "PATH", "/usr/bin", "--setenv", "TZ", "UTC"),
     ]
     for path in _READ_ONLY:
@@ -136,14 +138,14 @@ def _namespaces(bwrap: str, uid: int) -> list[str]:
 def trial_command(bwrap: str) -> list[str]:
     """Return a command that succeeds if Chromium could make its sandbox inside ours."""
     inner = ["/usr/bin/unshare", "--user", "--pid", "--net", "--fork", "/usr/bin/true"]
-    return [*_namespaces(bwrap, BROWSER_UID), "--", *inner]
+    return [*_namespaces(bwrap), "--", *inner]
 
 
 def browser_command(bwrap: str, program: str, policy_folder: str) -> list[str]:
     """Return the command of the browser. It uses descriptors 3 and 4 for CDP and reads the
     policies from 6; bubblewrap reports at 5."""
     return [
-        *_namespaces(bwrap, BROWSER_UID),
+        *_namespaces(bwrap),
         *("--perms", "0444", "--ro-bind-data", str(_POLICY_FD), f"{policy_folder}/novaql.json"),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *("--info-fd", str(_INFO_FD), "--", program),

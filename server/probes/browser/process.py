@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -68,7 +69,7 @@ def _last_line(output: bytes) -> str:
 
 def _launch(program: list[str], control: int, fds: tuple[int, ...]) -> list[str]:
     arguments = {
-        "uid": command.BROWSER_UID if os.geteuid() == 0 else None,
+        "uid": secrets.choice(command.BROWSER_UIDS) if os.geteuid() == 0 else None,
         "control": control,
         "fds": fds,
         "limits": dict(command.LIMITS),
