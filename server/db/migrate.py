@@ -58,7 +58,6 @@ def migrate_engine(engine: Engine) -> None:
                 f"the database has migrations unknown to this version: "
                 f"{', '.join(sorted(here - known))}; start the newer version that made them"
             )
-        load_tables()
         chosen = configuration()
         chosen.attributes["connection"] = connection
         command.upgrade(chosen, "heads")
