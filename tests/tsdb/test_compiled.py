@@ -116,6 +116,20 @@ def test_prepare_names_what_it_compiled_and_does_it_once(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_intermediate_code_of_loaded_kernels_is_freed(folder: Path) -> None:
+    code = """
+import gc
+from llvmlite.binding import ModuleRef
+functions.prepare()
+gc.collect()
+modules = [str(one) for one in gc.get_objects() if isinstance(one, ModuleRef)]
+print(sum("ratio" in one and "define " in one for one in modules), functions.call.ratio(1, 0))
+"""
+    run("functions.prepare()", folder)  # fills the cache
+    assert run(code, folder) == ["0", "inf"]
+
+
+@pytest.mark.slow
 def test_a_forked_process_uses_and_compiles_what_it_needs(folder: Path) -> None:
     """If no thread was compiling when it was forked."""
     code = """

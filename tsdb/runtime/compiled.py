@@ -251,6 +251,7 @@ def _compile(declared: _Kernel, version: str) -> Callable[..., Any]:
     compiled = _dispatcher(declared, version)
     compiled.compile(declared.signature)
     compiled.disable_compile()
+    compile_cache.release_intermediate_code(compiled)  # no other function calls a kernel
     made: Callable[..., Any] = compiled
     return made
 
