@@ -167,7 +167,7 @@ class Settings(OperationSettings):
     retention_bytes: OrUnlimited = 0
     rollups: str = ""
     rollup_retention: str = ""
-    store_cache_bytes: CacheBytes = 448 << 20
+    store_cache_bytes: CacheBytes = 256 << 20
     total_store_cache_bytes: OrUnlimited = 0
     query_threads: AtLeastOne = 2
     query_queue: int = 256

@@ -58,7 +58,7 @@ def total(server: LocalServer, secret: str, metric: int) -> str:
 
 def test_the_default_is_a_quarter_of_the_memory_and_no_less_than_one_store(tmp_path: Path) -> None:
     quarter = usable_memory() // 4
-    assert cache_budget(Settings(data=tmp_path)).limit == max(quarter, 448 * MIB)
+    assert cache_budget(Settings(data=tmp_path)).limit == max(quarter, 256 * MIB)
     assert cache_budget(Settings(store_cache_bytes=4 * quarter)).limit == 4 * quarter
     assert cache_budget(Settings(total_store_cache_bytes=MIB)).limit == MIB
     with pytest.raises(ArgumentError, match="total_store_cache_bytes: must be 0 or more"):
