@@ -137,23 +137,27 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Times, one per minute; they are good if `expr op threshold` holds. `expr` is one number."""
+    """Times, one per minute; they are good if `expr op threshold` holds. `expr` is one number. A
+    minute without a number does not count, nor does one with NaN, such as a ratio of nothing."""
 
     expr: str
     op: Literal["<", "<=", ">", ">=", "==", "!="]
     threshold: float
 
     def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
-        points = f"(({self.expr}) {self.op} bool {self.threshold!r})"
-        every = f"(({self.expr}) * 0 + 1)"
-        return (
-            Counting(
-                total=lambda window: f"sum(sum_over_time({every}[{window}:1m]))",
-                bad=None,
-                good=lambda window: f"sum(sum_over_time({points}[{window}:1m]))",
-                first=lambda window: f"min(ts_of_first_over_time({every}[{window}:1m]))",
-            ),
-            (),
+        return self.counts(), ()
+
+    def counts(self) -> Counting:
+        """The expressions that count minutes."""
+        measured = f"(({self.expr}) >= bool -Inf)"
+        is_unequal = self.op == "!="  # NaN meets no other comparison
+        op = "==" if is_unequal else self.op
+        compared = _minutes(f"(({self.expr}) {op} bool {self.threshold!r})")
+        return Counting(
+            total=_minutes(measured),
+            bad=compared if is_unequal else None,
+            good=None if is_unequal else compared,
+            first=lambda window: f"min(ts_of_first_over_time({measured}[{window}:1m]))",
         )
 
 
@@ -218,6 +222,10 @@ def _selector(field: str, text: str) -> VectorSelector:
 
 def _summed(selector: str) -> Windowed:
     return lambda window: f"sum(increase({selector}[{window}] anchored))"
+
+
+def _minutes(points: str) -> Windowed:
+    return lambda window: f"sum(sum_over_time({points}[{window}:1m]))"
 
 
 def _first(selector: str) -> Windowed:

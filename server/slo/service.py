@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -93,8 +94,7 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
         setattr(known, column, value)
     _record(unit, known, "slo.update", before, body)
     if _term(known) != term:
-        _end_term(unit, known)
-        _begin_term(unit, known)
+        _begin_term(unit, known, _end_term(unit, known))
     return known, False
 
 
@@ -114,8 +114,9 @@ def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any
 
 def history(unit: Unit, slo: Slo) -> Sequence[SloTerm]:
     """The versions of an objective, newest first."""
-    statement = select(SloTerm).where(SloTerm.slo_id == slo.id).order_by(SloTerm.valid_from.desc())
-    return unit.session.execute(statement).scalars().all()
+    statement = select(SloTerm).where(SloTerm.slo_id == slo.id)
+    newest = (SloTerm.valid_from.desc(), SloTerm.valid_until.is_(None).desc(), SloTerm.id.desc())
+    return unit.session.execute(statement.order_by(*newest)).scalars().all()
 
 
 def remove(unit: Unit, service: str, name: str) -> None:
@@ -163,7 +164,7 @@ def _create(unit: Unit, service: str, body: Checked) -> Slo:
     taken = Conflict("it was created by another request", code="version_conflict")
     with flushed_or(unit.session, taken):
         unit.session.add(slo)
-    _begin_term(unit, slo)
+    _begin_term(unit, slo, unit.now())
     _record(unit, slo, "slo.create", None, body)
     return slo
 
@@ -187,15 +188,18 @@ def _term(slo: Slo) -> dict[str, Any]:
     return {"objective": slo.objective, "window": slo.window, "indicator": slo.indicator}
 
 
-def _begin_term(unit: Unit, slo: Slo) -> None:
-    term = SloTerm(id=new_id("slt"), slo_id=slo.id, **_term(slo), valid_from=unit.now())
-    unit.session.add(term)
+def _begin_term(unit: Unit, slo: Slo, at: datetime) -> None:
+    unit.session.add(SloTerm(id=new_id("slt"), slo_id=slo.id, **_term(slo), valid_from=at))
 
 
-def _end_term(unit: Unit, slo: Slo) -> None:
+def _end_term(unit: Unit, slo: Slo) -> datetime:
+    """End the current term. Return the time: now, or its beginning if the clock was set back since
+    then, so that no term ends before it begins."""
+    at = unit.now()
     statement = select(SloTerm).where(SloTerm.slo_id == slo.id, SloTerm.valid_until.is_(None))
     for term in unit.session.execute(statement).scalars():
-        term.valid_until = unit.now()
+        at = term.valid_until = max(at, term.valid_from)
+    return at
 
 
 def _key(service: str, name: str) -> str:
