@@ -186,7 +186,10 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
             kind = type_of(tree)
             if kind not in (ValueType.VECTOR, ValueType.SCALAR):
                 raise InvalidIndicator("expr", f"returns a {kind.value}, not a number")
-            return Threshold(format_expr(tree), fields["op"], float(fields["threshold"]))
+            text = format_expr(tree)
+            if kind is ValueType.SCALAR:  # a subquery of Prometheus needs a vector
+                text = f"vector({text})"
+            return Threshold(text, fields["op"], float(fields["threshold"]))
         case other:
             raise InvalidIndicator("type", f"{other!r} is no type: ratio, latency, threshold")
 

@@ -68,12 +68,20 @@ def window_of(fields: Mapping[str, Any]) -> Window:
     return CalendarWindow.parse(fields["period"], fields["zone"])
 
 
-def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[Posture]:
-    """The postures of the objectives of one service, or of all, by service and name. Raises as
-    `posture` does."""
+def postures(
+    unit: Unit, meter: Meter, service: str | None = None, name: str | None = None
+) -> Iterator[Posture]:
+    """The postures of the objectives of one service, or of all, by service and name.
+
+    name  only that of the objective with this name
+
+    Raises as `posture` does.
+    """
     statement = select(Slo).where(Slo.archived_at.is_(None)).order_by(Slo.service, Slo.name)
     if service is not None:
         statement = statement.where(Slo.service == service)
+    if name is not None:
+        statement = statement.where(Slo.name == name)
     for slo in unit.session.execute(statement).scalars():
         yield posture(slo, meter)
 

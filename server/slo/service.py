@@ -74,6 +74,19 @@ def checked(service: str, body: SetSlo) -> Checked:
     return Checked(columns, body.version, rules)
 
 
+def with_settings_of(known: Slo, body: Checked) -> Checked:
+    """An imported objective with the settings of the current one that OpenSLO has no fields for."""
+    kept = {
+        "escalation_policy_id": known.escalation_policy_id,
+        "min_events": known.min_events,
+    }
+    columns = {**body.columns, **kept}
+    rules = body.rules
+    if columns["min_events"] != body.columns["min_events"]:
+        rules = alert_rules(Slo(service=known.service, **columns))
+    return Checked(columns, known.version, rules)
+
+
 def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[Slo, bool]:
     """Create or change a checked objective. True if it is new.
 

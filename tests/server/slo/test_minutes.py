@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from novaql.language import parse
+from novaql.rules.reading import read_rules
 from novaql.server.clock import SteppedClock
+from novaql.server.query.measure import Meter
+from novaql.server.slo.posture import Posture, posture
 from novaql.server.slo.rules import error_ratio, events
+from novaql.server.slo.tables import Slo
 from tests.support.servers.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -67,3 +72,36 @@ def test_only_nan_is_no_data(server: LocalServer, op: str) -> None:
     ratio = error_ratio(indicator, "1h")
     fires = server.prometheus("query", query=f"{ratio} > 0", time=NOW.timestamp()).json()
     assert fires["data"]["result"] == []
+
+
+def test_rules_of_a_scalar_are_promql(server: LocalServer) -> None:
+    """Prometheus has no subquery of a scalar."""
+    indicator = {"type": "threshold", "expr": "scalar(errors)", "op": "<", "threshold": 0.5}
+    body = {"name": "scalar", "objective": "0.5", "window": "1h", "indicator": indicator}
+    found = server.client.post("/v1/slo/api", json=body, headers=server.bearer()).json()
+
+    assert (found["events"], found["attainment"]) == (40, pytest.approx(29 / 40))
+    rules = server.client.get("/v1/slo/api/scalar/rules", headers=server.bearer()).text
+    exprs = [rule.expr for group in read_rules(rules, "rules.yml").groups for rule in group.rules]
+    for expr in exprs:
+        parse(str(expr), strict_promql=True)
+
+
+def test_one_objective_is_measured_alone(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indicator = {"type": "threshold", "expr": "errors", "op": "<", "threshold": 0.5}
+    for name in ("first", "second"):
+        body = {"name": name, "objective": "0.5", "window": "1h", "indicator": indicator}
+        server.client.post("/v1/slo/api", json=body, headers=server.bearer())
+    measured = []
+
+    def watched(slo: Slo, meter: Meter) -> Posture:
+        measured.append(slo.name)
+        return posture(slo, meter)
+
+    monkeypatch.setattr("novaql.server.slo.posture.posture", watched)
+    for name, status in (("second", 200), ("third", 404)):
+        answer = server.client.get(f"/v1/slo/api?slo={name}", headers=server.bearer())
+        assert answer.status_code == status
+    assert measured == ["second"]
