@@ -56,8 +56,8 @@ class Counting:
 class Indicator(Protocol):
     """The interface of a kind of indicator."""
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:
-        """The expressions that count, and warnings. It may query the data."""
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:
+        """The expressions that count, and warnings. It may query the data of the window."""
         ...
 
 
@@ -69,7 +69,7 @@ class Ratio:
     good: str | None = None
     bad: str | None = None
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
         return (
             Counting(
                 total=_summed(self.total),
@@ -91,13 +91,16 @@ class Latency:
     histogram: str
     threshold: float
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:
         bucket, count = self.part("_bucket"), format_expr(self.part("_count"))
-        bounds = [
-            m.labels.get("le", "") for m in numbers.vector(f"count by (le) ({format_expr(bucket)})")
-        ]
-        if not bounds and numbers.number(f"count({self.histogram})") is not None:
-            return self._native(), ()
+        bounds: list[str] = []
+        for past in ("", window):  # a histogram may have ended within the window
+            found = numbers.vector(f"count by (le) ({_last(format_expr(bucket), past)})")
+            bounds = [one.labels.get("le", "") for one in found]
+            if bounds:
+                break
+            if numbers.number(f"count({_last(self.histogram, past)})") is not None:
+                return self._native(), ()
         exact = [text for text in bounds if _number(text) == self.threshold]
         if exact or not bounds:
             # Without data the text of the bound is unknown; Prometheus writes the shortest one.
@@ -144,7 +147,7 @@ class Threshold:
     op: Literal["<", "<=", ">", ">=", "==", "!="]
     threshold: float
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
         return self.counts(), ()
 
     def counts(self) -> Counting:
@@ -203,7 +206,7 @@ class _NoData:
 
 def counting_expressions(fields: Mapping[str, Any]) -> list[str]:
     """The expressions that count the events of an indicator in some window."""
-    counting, _ = read_indicator(fields).counting(_NoData())
+    counting, _ = read_indicator(fields).counting(_NoData(), "1d")
     every = (counting.total, counting.bad, counting.good, counting.first)
     return [expr("1d") for expr in every if expr is not None]
 
@@ -225,6 +228,11 @@ def _selector(field: str, text: str) -> VectorSelector:
 
 def _summed(selector: str) -> Windowed:
     return lambda window: f"sum(increase({selector}[{window}] anchored))"
+
+
+def _last(selector: str, window: str) -> str:
+    """The last samples of a selector in a window; without one, those that are current."""
+    return f"last_over_time({selector}[{window}])" if window else selector
 
 
 def _minutes(points: str) -> Windowed:

@@ -102,7 +102,9 @@ def posture(slo: Slo, meter: Meter) -> Posture:
     pairs = {seconds for pair in pairs_of(usual) for seconds in (pair.short, pair.long)}
     looked_at = sorted({*BURN_WINDOWS.values(), *pairs})
     try:
-        counting, found = read_indicator(slo.indicator).counting(meter)
+        counting, found = read_indicator(slo.indicator).counting(
+            meter, f"{max(passed, *looked_at)}s"
+        )
         whole = _count(counting, passed, meter)
         recent = {seconds: _count(counting, seconds, meter) for seconds in looked_at}
         coverage = _coverage(counting, passed, meter, now)
