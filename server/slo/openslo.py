@@ -139,6 +139,8 @@ def _window(spec: Mapping[str, Any], notes: list[str]) -> str | dict[str, str]:
         if "startTime" in calendar:
             notes.append(f"startTime is not imported: the window is the {period} of the calendar")
         return {"period": period, "zone": str(calendar.get("timeZone", "UTC"))}
+    if window.get("isRolling") is False:
+        raise NotTaken("a timeWindow that is not rolling needs a calendar")
     found = re.fullmatch(r"(\d{1,4})([MQY])", duration)
     if found is None:
         return duration

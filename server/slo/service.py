@@ -24,7 +24,7 @@ from novaql.server.slo.posture import window_of
 from novaql.server.slo.rules import alert_rules
 from novaql.server.slo.schema import SetSlo
 from novaql.server.slo.tables import Slo, SloTerm
-from novaql.server.slo.window import InvalidWindow
+from novaql.server.slo.window import InvalidWindow, check_zone
 
 
 def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | None:
@@ -116,6 +116,7 @@ def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any
     try:
         Objective.parse(objective)
         window_of(window)
+        check_zone(window.get("zone", "UTC"))
         read_indicator(indicator)
     except InvalidObjective as problem:
         raise _invalid("/objective", problem) from None

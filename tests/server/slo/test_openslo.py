@@ -224,6 +224,11 @@ def test_minutes_without_requests_are_no_bad_ones(server: LocalServer) -> None:
             "total: r is no counter",
         ),
         (slo("x", timeWindow=[{"duration": "45x"}]), "45x"),
+        (slo("x", timeWindow=[{"duration": "28d", "isRolling": False}]), "needs a calendar"),
+        (
+            slo("x", timeWindow=[{"duration": "1d", "calendar": {"timeZone": "localtime"}}]),
+            "'localtime' is no time zone",
+        ),
         (slo("x", {"target": "1e99999999999"}), "no share"),
         (slo("x", {"target": "1e-99999999999"}), "no share"),
         (slo("x", {"target": ".inf"}), "no target"),
