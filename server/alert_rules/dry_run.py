@@ -28,7 +28,7 @@ from novaql import (
     evaluate,
 )
 from novaql.model import Labels
-from novaql.planner.independent_steps import has_independent_steps
+from novaql.planner import has_independent_steps
 from novaql.rules import AlertingRule, Group
 from novaql.rules.evaluation import ActiveAlert, AlertState, RuleContext, State, Vector
 from novaql.server.alert_model.tables import AlertRule

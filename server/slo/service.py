@@ -76,11 +76,11 @@ def checked(service: str, body: SetSlo) -> Checked:
 
 def with_settings_of(known: Slo, body: Checked) -> Checked:
     """An imported objective with the settings of the current one that OpenSLO has no fields for."""
-    kept = {
+    current = {
         "escalation_policy_id": known.escalation_policy_id,
         "min_events": known.min_events,
     }
-    columns = {**body.columns, **kept}
+    columns = {**body.columns, **current}
     rules = body.rules
     if columns["min_events"] != body.columns["min_events"]:
         rules = alert_rules(Slo(service=known.service, **columns))
