@@ -1,12 +1,14 @@
 """The dry run of a rule over a past range: the alerts that it would have raised, with their times.
 
-It runs the expression as one range query, and passes each step to the state machine of evaluations.
-It writes nothing and sends no notification.
+It evaluates the expression as rules do, at each step, and passes the result to the state machine of
+evaluations. One range query does the same for most expressions. It writes nothing and sends no
+notification.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -26,6 +28,7 @@ from novaql import (
     evaluate,
 )
 from novaql.model import Labels
+from novaql.planner import has_independent_steps
 from novaql.rules import AlertingRule, Group
 from novaql.rules.evaluation import ActiveAlert, AlertState, RuleContext, State, Vector
 from novaql.server.alert_model.tables import AlertRule
@@ -174,32 +177,41 @@ def dry_run(
     """Run a rule over a past range. Raises the errors of queries."""
     offset_ms = ms(body.query_offset)
     rules = rule_context(context, cancellation)
-    options = QueryOptions(
-        start_ms - offset_ms,
-        end_ms - offset_ms,
-        interval_ms,
-        rules.lookback_ms,
-        rules.subquery_step_ms,
-        None,
-        rules.name_removal,
-    )
-    result = evaluate(
-        body.expr,
-        context.store,
-        within_budget(context, options, cancellation),
-        cancellation=cancellation,
-    )
+    first_ms, last_ms = start_ms - offset_ms, end_ms - offset_ms
+    options = replace(rules.options(first_ms), end_ms=last_ms, step_ms=interval_ms, timeout_s=None)
+    warnings: dict[str, None] = {}
+
+    def evaluated(options: QueryOptions) -> Result:
+        found = evaluate(
+            body.expr,
+            context.store,
+            within_budget(context, options, cancellation),
+            cancellation=cancellation,
+        )
+        warnings.update(dict.fromkeys(found.warnings))
+        return found
+
+    steps: Iterator[tuple[int, Vector]]
+    if has_independent_steps(body.expr, options):
+        result = evaluated(options)
+        times = enumerate(result.times_ms.tolist())
+        steps = ((at_ms, _column(result, step)) for step, at_ms in times)
+    else:  # as `x default 0`, which fills the gaps of series that have a value at another step
+        instants = (
+            replace(options, start_ms=at_ms, end_ms=at_ms, step_ms=0)
+            for at_ms in range(first_ms, last_ms + 1, interval_ms)
+        )
+        steps = ((one.start_ms, _column(evaluated(one), 0)) for one in instants)
     rule = library_rule(AlertRule(type=body.type, **columns_of(body)))
     assert isinstance(rule, AlertingRule)
     state = AlertState(rule, Group("test", (rule,), interval_ms, offset_ms, body.limit))
-    timelines, problem, evaluations = _run(state, result, rules, offset_ms, cancellation)
-    complete = evaluations == len(result.times_ms)
-    last_ms = end_ms if complete else int(result.times_ms[evaluations - 1])
-    alerts = [_shown(labels, timeline, last_ms) for labels, timeline in timelines.of.items()]
+    timelines, problem, evaluations = _run(state, steps, rules, offset_ms, cancellation)
+    complete = evaluations == (end_ms - start_ms) // interval_ms + 1
+    until_ms = end_ms if complete else start_ms + (evaluations - 1) * interval_ms
+    alerts = [_shown(labels, timeline, until_ms) for labels, timeline in timelines.of.items()]
     alerts.sort(key=lambda alert: (-alert.firing_seconds, sorted(alert.labels.items())))
-    warnings = list(result.warnings)
     if body.no_data != "ok" or body.on_error != "keep":
-        warnings.append("policies for missing data and for errors are not tried")
+        warnings["policies for missing data and for errors are not tried"] = None
     return TriedOut(
         start=from_ms(start_ms),
         end=from_ms(end_ms),
@@ -211,26 +223,27 @@ def dry_run(
         firing_at_end=sum(one.firing_since_ms is not None for one in timelines.of.values()),
         truncated=len(alerts) > SHOWN,
         problem=problem,
-        warnings=warnings,
+        warnings=list(warnings),
     )
 
 
 def _run(
     state: AlertState,
-    result: Result,
+    steps: Iterator[tuple[int, Vector]],
     rules: RuleContext,
     offset_ms: int,
     cancellation: Cancellation,
 ) -> tuple[_Timelines, str | None, int]:
     timelines = _Timelines()
     began = time.monotonic()
-    for step, at_ms in enumerate(result.times_ms.tolist()):
+    done = 0
+    for at_ms, vector in steps:
         now_ms = at_ms + offset_ms
         if cancellation.cancelled:
             raise QueryCancelled("the client went away")
         if time.monotonic() - began > MOST_SECONDS:
-            return timelines, _late(now_ms), step
-        vector = _column(result, step)
+            return timelines, _late(now_ms), done
+        done += 1
         if not len(vector) and not state.alerts:
             continue
         before = {key: alert.state for key, alert in state.alerts.items()}
@@ -240,10 +253,10 @@ def _run(
             state.advance(found, now_ms)
             timelines.step(before, state.alerts, now_ms)
         except QueryTimeout:
-            return timelines, _late(now_ms), step
+            return timelines, _late(now_ms), done - 1
         except (EvaluationError, _TooMuch) as failure:
-            return timelines, f"{_time(now_ms)}: {failure}", step + 1
-    return timelines, None, len(result.times_ms)
+            return timelines, f"{_time(now_ms)}: {failure}", done
+    return timelines, None, done
 
 
 def _late(now_ms: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from novaql.server.alert_model.matcher_text import all_match
 from novaql.tsdb import Matcher
@@ -16,12 +16,24 @@ class InhibitRule:
     """A rule by which firing alerts mute others.
 
     An alert that `sources` match mutes one that `targets` match if both have the same values in the
-    labels `equal`. A missing label counts as the empty text.
+    labels `equal`. A missing label counts as the empty text. As in Alertmanager, alerts that match
+    both do not mute each other, nor themselves.
     """
 
     sources: tuple[Matcher, ...]
     targets: tuple[Matcher, ...]
     equal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The firing sources of a rule, by their labels `equal`.
+
+    every  all of them;  only  those that are no targets of the rule
+    """
+
+    every: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    only: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
 
 
 class Inhibitor:
@@ -33,13 +45,15 @@ class Inhibitor:
 
     def __init__(self, rules: Iterable[InhibitRule], firing: Mapping[str, Labels]) -> None:
         """firing: label sets by alert id."""
-        self._rules: list[tuple[InhibitRule, dict[tuple[str, ...], list[str]]]] = []
+        self._rules: list[tuple[InhibitRule, _Sources]] = []
         for rule in rules:
-            sources: dict[tuple[str, ...], list[str]] = {}
+            sources = _Sources()
             for alert, labels in firing.items():
-                # An alert that is also a target does not inhibit: two would mute each other.
-                if all_match(rule.sources, labels) and not all_match(rule.targets, labels):
-                    sources.setdefault(_key(rule, labels), []).append(alert)
+                if not all_match(rule.sources, labels):
+                    continue
+                sources.every.setdefault(_key(rule, labels), []).append(alert)
+                if not all_match(rule.targets, labels):
+                    sources.only.setdefault(_key(rule, labels), []).append(alert)
             self._rules.append((rule, sources))
 
     def inhibiting(self, labels: Labels) -> tuple[str, ...]:
@@ -47,7 +61,9 @@ class Inhibitor:
         found: set[str] = set()
         for rule, sources in self._rules:
             if all_match(rule.targets, labels):
-                found.update(sources.get(_key(rule, labels), ()))
+                is_source = all_match(rule.sources, labels)
+                index = sources.only if is_source else sources.every
+                found.update(index.get(_key(rule, labels), ()))
         return tuple(sorted(found))
 
 

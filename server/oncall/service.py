@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import defer
 
 from novaql.server.auth.roles import Principal
@@ -41,6 +41,9 @@ MOST_FORMER_BYTES = 256 << 10
 
 FORMER_RETAINED = timedelta(days=800)
 """How long a former term is retained after its end."""
+
+_TICK = timedelta(milliseconds=1)
+"""The precision of times in the database."""
 
 KEYS = (Key(OncallSchedule.created_at), Key(OncallSchedule.id))
 OVERRIDE_KEYS = (Key(OncallOverride.created_at), Key(OncallOverride.id))
@@ -170,10 +173,21 @@ def add_override(unit: Unit, body: MakeOverride, caller: Principal) -> OncallOve
         reason=body.reason,
         created_by=caller.user_id,
     )
+    row.created_at = row.updated_at = _after_others(unit, schedule.id)
     unit.session.add(row)
     unit.session.flush()
     unit.record(row, "override.create", None, partial(override_snapshot, unit))
     return row
+
+
+def _after_others(unit: Unit, schedule_id: str) -> datetime:
+    """Now, or a time after the creation of all other overrides of a schedule if the clock was set
+    back since then: their order is that of their creation."""
+    last = func.max(OncallOverride.created_at)
+    newest: datetime | None = unit.session.execute(
+        select(last).where(OncallOverride.schedule_id == schedule_id)
+    ).scalar_one()
+    return unit.now() if newest is None else max(unit.now(), newest + _TICK)
 
 
 def end_override(unit: Unit, override_id: str) -> None:

@@ -169,7 +169,7 @@ def _slow_acknowledgement(evidence: Evidence, slow_ack: timedelta) -> Iterator[S
     last = "acknowledged" if incident.acknowledged_at is not None else "resolved"
     yield Statement(
         f"Find out why the incident was not acknowledged for {waited}.",
-        [*_of_types(evidence, "triggered")[:1], *_of_types(evidence, last)],
+        [*_of_types(evidence, "triggered")[:1], *_of_types(evidence, last)[:1]],
     )
 
 

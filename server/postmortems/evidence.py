@@ -15,6 +15,7 @@ class IncidentFact:
     entries     number of entries in its timeline
     started_at  when the condition of its first alert became true, if that is before its creation;
                 otherwise its creation
+    acknowledged_at  its first acknowledgement, also if it has expired since then
     """
 
     id: str

@@ -91,7 +91,7 @@ def load(unit: Unit, incident_id: str) -> Loaded:
         for service in services
     ]
     return Loaded(
-        _fact_of(incident, names, started_at),
+        _fact_of(incident, names, started_at, entries),
         entries,
         alerts,
         shown,
@@ -102,7 +102,9 @@ def load(unit: Unit, incident_id: str) -> Loaded:
     )
 
 
-def _fact_of(incident: Incident, services: Sequence[str], started_at: datetime) -> IncidentFact:
+def _fact_of(
+    incident: Incident, services: Sequence[str], started_at: datetime, entries: Sequence[EntryFact]
+) -> IncidentFact:
     return IncidentFact(
         incident.id,
         incident.title,
@@ -114,7 +116,7 @@ def _fact_of(incident: Incident, services: Sequence[str], started_at: datetime) 
         incident.alert_count,
         incident.created_at,
         started_at,
-        incident.acknowledged_at,
+        next((entry.at for entry in entries if entry.type == "acknowledged"), None),
         incident.resolved_at,
     )
 

@@ -67,7 +67,8 @@ def may_retry(status: str, step: Mapping[str, Any], attempt: int) -> bool:
 
 
 def end_after(status: str, step: Mapping[str, Any]) -> RunStatus | None:
-    """Return the state in which a run ends after a step; None: it continues."""
+    """Return the state in which a run ends after a step; None: it continues. No step follows an
+    approval that was not given."""
     match status:
         case StepStatus.SUCCEEDED | StepStatus.DRY:
             return None
@@ -77,7 +78,7 @@ def end_after(status: str, step: Mapping[str, Any]) -> RunStatus | None:
             return RunStatus.ABANDONED
         case StepStatus.REJECTED:
             return RunStatus.REJECTED
-    if step["on_failure"] == "continue":
+    if step["on_failure"] == "continue" and step["type"] != "approval":
         return None
     return RunStatus.TIMED_OUT if status == StepStatus.TIMED_OUT else RunStatus.FAILED
 

@@ -56,8 +56,8 @@ class Counting:
 class Indicator(Protocol):
     """The interface of a kind of indicator."""
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:
-        """The expressions that count, and warnings. It may query the data."""
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:
+        """The expressions that count, and warnings. It may query the data of the window."""
         ...
 
 
@@ -69,7 +69,7 @@ class Ratio:
     good: str | None = None
     bad: str | None = None
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
         return (
             Counting(
                 total=_summed(self.total),
@@ -91,13 +91,16 @@ class Latency:
     histogram: str
     threshold: float
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:
         bucket, count = self.part("_bucket"), format_expr(self.part("_count"))
-        bounds = [
-            m.labels.get("le", "") for m in numbers.vector(f"count by (le) ({format_expr(bucket)})")
-        ]
-        if not bounds and numbers.number(f"count({self.histogram})") is not None:
-            return self._native(), ()
+        bounds: list[str] = []
+        for past in ("", window):  # a histogram may have ended within the window
+            found = numbers.vector(f"count by (le) ({_last(format_expr(bucket), past)})")
+            bounds = [one.labels.get("le", "") for one in found]
+            if bounds:
+                break
+            if numbers.number(f"count({_last(self.histogram, past)})") is not None:
+                return self._native(), ()
         exact = [text for text in bounds if _number(text) == self.threshold]
         if exact or not bounds:
             # Without data the text of the bound is unknown; Prometheus writes the shortest one.
@@ -137,23 +140,27 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Times, one per minute; they are good if `expr op threshold` holds. `expr` is one number."""
+    """Times, one per minute; they are good if `expr op threshold` holds. `expr` is one number. A
+    minute without a number does not count, nor does one with NaN, such as a ratio of nothing."""
 
     expr: str
     op: Literal["<", "<=", ">", ">=", "==", "!="]
     threshold: float
 
-    def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
-        points = f"(({self.expr}) {self.op} bool {self.threshold!r})"
-        every = f"(({self.expr}) * 0 + 1)"
-        return (
-            Counting(
-                total=lambda window: f"sum(sum_over_time({every}[{window}:1m]))",
-                bad=None,
-                good=lambda window: f"sum(sum_over_time({points}[{window}:1m]))",
-                first=lambda window: f"min(ts_of_first_over_time({every}[{window}:1m]))",
-            ),
-            (),
+    def counting(self, numbers: Numbers, window: str) -> tuple[Counting, tuple[str, ...]]:  # noqa: ARG002
+        return self.counts(), ()
+
+    def counts(self) -> Counting:
+        """The expressions that count minutes."""
+        measured = f"(({self.expr}) >= bool -Inf)"
+        is_unequal = self.op == "!="  # NaN meets no other comparison
+        op = "==" if is_unequal else self.op
+        compared = _minutes(f"(({self.expr}) {op} bool {self.threshold!r})")
+        return Counting(
+            total=_minutes(measured),
+            bad=compared if is_unequal else None,
+            good=None if is_unequal else compared,
+            first=lambda window: f"min(ts_of_first_over_time({measured}[{window}:1m]))",
         )
 
 
@@ -182,7 +189,10 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
             kind = type_of(tree)
             if kind not in (ValueType.VECTOR, ValueType.SCALAR):
                 raise InvalidIndicator("expr", f"returns a {kind.value}, not a number")
-            return Threshold(format_expr(tree), fields["op"], float(fields["threshold"]))
+            text = format_expr(tree)
+            if kind is ValueType.SCALAR:  # a subquery of Prometheus needs a vector
+                text = f"vector({text})"
+            return Threshold(text, fields["op"], float(fields["threshold"]))
         case other:
             raise InvalidIndicator("type", f"{other!r} is no type: ratio, latency, threshold")
 
@@ -196,7 +206,7 @@ class _NoData:
 
 def counting_expressions(fields: Mapping[str, Any]) -> list[str]:
     """The expressions that count the events of an indicator in some window."""
-    counting, _ = read_indicator(fields).counting(_NoData())
+    counting, _ = read_indicator(fields).counting(_NoData(), "1d")
     every = (counting.total, counting.bad, counting.good, counting.first)
     return [expr("1d") for expr in every if expr is not None]
 
@@ -218,6 +228,15 @@ def _selector(field: str, text: str) -> VectorSelector:
 
 def _summed(selector: str) -> Windowed:
     return lambda window: f"sum(increase({selector}[{window}] anchored))"
+
+
+def _last(selector: str, window: str) -> str:
+    """The last samples of a selector in a window; without one, those that are current."""
+    return f"last_over_time({selector}[{window}])" if window else selector
+
+
+def _minutes(points: str) -> Windowed:
+    return lambda window: f"sum(sum_over_time({points}[{window}:1m]))"
 
 
 def _first(selector: str) -> Windowed:

@@ -26,6 +26,7 @@ from novaql.language import (
     VectorSelector,
     format_expr,
     parse,
+    walk,
 )
 from novaql.rules import YamlProblem, read_yaml_documents
 from novaql.server.slo.schema import SetSlo
@@ -138,6 +139,8 @@ def _window(spec: Mapping[str, Any], notes: list[str]) -> str | dict[str, str]:
         if "startTime" in calendar:
             notes.append(f"startTime is not imported: the window is the {period} of the calendar")
         return {"period": period, "zone": str(calendar.get("timeZone", "UTC"))}
+    if window.get("isRolling") is False:
+        raise NotTaken("a timeWindow that is not rolling needs a calendar")
     found = re.fullmatch(r"(\d{1,4})([MQY])", duration)
     if found is None:
         return duration
@@ -226,9 +229,14 @@ def _counter(ratio: Mapping[str, Any], side: str) -> str:
         raise NotTaken(f"ratioMetric has no {side}")
     query = _query(found)
     try:
-        selector = _counted(parse(query, strict_promql=True))
+        tree = parse(query, strict_promql=True)
     except QueryError as problem:
         raise NotTaken(f"{side}: {problem.message}") from None
+    if ratio.get("counter") is False and not any(isinstance(one, Call) for one in walk(tree)):
+        raise NotTaken(
+            f"{side}: {query} is no counter, by `counter: false`; only counters are read"
+        )
+    selector = _counted(tree)
     if selector is None:
         raise NotTaken(f"{side}: {query} is not the sum or rate of one counter")
     return format_expr(selector)

@@ -68,12 +68,20 @@ def window_of(fields: Mapping[str, Any]) -> Window:
     return CalendarWindow.parse(fields["period"], fields["zone"])
 
 
-def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[Posture]:
-    """The postures of the objectives of one service, or of all, by service and name. Raises as
-    `posture` does."""
+def postures(
+    unit: Unit, meter: Meter, service: str | None = None, name: str | None = None
+) -> Iterator[Posture]:
+    """The postures of the objectives of one service, or of all, by service and name.
+
+    name  only that of the objective with this name
+
+    Raises as `posture` does.
+    """
     statement = select(Slo).where(Slo.archived_at.is_(None)).order_by(Slo.service, Slo.name)
     if service is not None:
         statement = statement.where(Slo.service == service)
+    if name is not None:
+        statement = statement.where(Slo.name == name)
     for slo in unit.session.execute(statement).scalars():
         yield posture(slo, meter)
 
@@ -94,7 +102,9 @@ def posture(slo: Slo, meter: Meter) -> Posture:
     pairs = {seconds for pair in pairs_of(usual) for seconds in (pair.short, pair.long)}
     looked_at = sorted({*BURN_WINDOWS.values(), *pairs})
     try:
-        counting, found = read_indicator(slo.indicator).counting(meter)
+        counting, found = read_indicator(slo.indicator).counting(
+            meter, f"{max(passed, *looked_at)}s"
+        )
         whole = _count(counting, passed, meter)
         recent = {seconds: _count(counting, seconds, meter) for seconds in looked_at}
         coverage = _coverage(counting, passed, meter, now)

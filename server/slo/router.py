@@ -102,9 +102,7 @@ def import_slos(
         name = f"{document.service}/{objective.columns['name']}"
         known = slos.named(unit, document.service, objective.columns["name"])
         if known is not None:
-            current = {"escalation_policy_id": known.escalation_policy_id}  # OpenSLO has none
-            columns = {**objective.columns, **current}
-            objective = replace(objective, columns=columns, version=known.version)
+            objective = slos.with_settings_of(known, objective)
         try:
             _, new = slos.set_slo(unit, document.service, objective, seen)
         except ServerError as problem:
@@ -131,11 +129,7 @@ def get_service_slos(
     """The objectives of one service, with attainment, error budget and burn rates."""
     name = service_named(unit, service).name
     meter = Meter(server, unit.now())
-    found = [
-        _shown(p)
-        for p in postures(unit, meter, name)
-        if query.slo is None or p.slo.name == query.slo
-    ]
+    found = [_shown(p) for p in postures(unit, meter, name, query.slo)]
     if query.slo is not None and not found:
         raise not_found("slo", f"{name}/{query.slo}", unit.tenant_name)
     return ServiceSlosOut(service=name, slos=found)

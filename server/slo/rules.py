@@ -12,13 +12,11 @@ from typing import Any
 import yaml
 
 from novaql.language import format_expr
-from novaql.server.slo.burn import BURN_WINDOWS, Pair, Severity, pairs_of
+from novaql.server.slo.burn import BURN_WINDOWS, DAY, HOUR, MINUTE, Pair, Severity, pairs_of
 from novaql.server.slo.indicator import Latency, Ratio, Threshold, read_indicator
 from novaql.server.slo.objective import Objective
 from novaql.server.slo.posture import window_of
 from novaql.server.slo.tables import Slo
-
-_TEXT = {seconds: text for text, seconds in BURN_WINDOWS.items()}
 
 
 def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
@@ -39,8 +37,12 @@ def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
                 f"histogram_fraction(-Inf, {threshold!r}, {inside})" for inside in (classic, native)
             )
             return f"1 - ({good})"
-        case Threshold(expr=expr, op=op, threshold=threshold):
-            return f"1 - avg_over_time((({expr}) {op} bool {threshold!r})[{window}:1m])"
+        case Threshold():
+            counts = found.counts()
+            if counts.bad is not None:
+                return f"{counts.bad(window)} / {counts.total(window)}"
+            assert counts.good is not None
+            return f"1 - {counts.good(window)} / {counts.total(window)}"
         case _:
             raise TypeError(f"{type(found).__name__} has no error ratio")
 
@@ -55,8 +57,8 @@ def events(indicator: Mapping[str, Any], window: str) -> str:
             count = format_expr(found.part("_count"))
             native = f"histogram_count(sum(increase({histogram}[{window}])))"
             return f"(sum(increase({count}[{window}])) or {native})"
-        case Threshold(expr=expr):
-            return f"sum(sum_over_time((({expr}) * 0 + 1)[{window}:1m]))"
+        case Threshold():
+            return found.counts().total(window)
         case _:
             raise TypeError(f"{type(found).__name__} has no events")
 
@@ -89,7 +91,7 @@ def alert_rules(slo: Slo) -> list[dict[str, Any]]:
 
 def _condition(slo: Slo, objective: Objective, pair: Pair, seconds: int) -> str:
     bound = float(pair.factor(seconds) * objective.allowed)
-    short, long = (_TEXT.get(s, f"{s // 60}m") for s in (pair.short, pair.long))
+    short, long = (text_of(s) for s in (pair.short, pair.long))
     description = (
         f"({error_ratio(slo.indicator, short)}) > {bound!r} "
         f"and ({error_ratio(slo.indicator, long)}) > {bound!r}"
@@ -107,9 +109,9 @@ def prometheus_rules(slo: Slo) -> str:
         "sloth_slo": slo.name,
     }
     objective, seconds = Objective.parse(slo.objective), window_of(slo.window).usual_seconds
-    period = _days(seconds)
+    period = text_of(seconds)
     by = "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
-    windows = [*BURN_WINDOWS, period]
+    windows = dict.fromkeys([*BURN_WINDOWS, period])
     ratios = [
         {
             "record": f"slo:sli_error:ratio_rate{window}",
@@ -122,7 +124,7 @@ def prometheus_rules(slo: Slo) -> str:
     facts = {
         "slo:objective:ratio": f"vector({float(objective.ratio)!r})",
         "slo:error_budget:ratio": f"vector({budget})",
-        "slo:time_period:days": f"vector({seconds / 86_400:g})",
+        "slo:time_period:days": f"vector({seconds / DAY:g})",
         "slo:current_burn_rate:ratio": f"slo:sli_error:ratio_rate5m{by} / {budget}",
         "slo:period_burn_rate:ratio": f"slo:sli_error:ratio_rate{period}{by} / {budget}",
         "slo:period_error_budget_remaining:ratio": f"1 - slo:period_burn_rate:ratio{by}",
@@ -142,6 +144,9 @@ def prometheus_rules(slo: Slo) -> str:
     return text
 
 
-def _days(seconds: int) -> str:
-    days, rest = divmod(seconds, 86_400)
-    return f"{seconds // 3600}h" if rest or not days else f"{days}d"
+def text_of(seconds: int) -> str:
+    """A window of whole minutes as one unit, as in the names of recording rules: `90m`."""
+    for size, unit in ((DAY, "d"), (HOUR, "h")):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds // MINUTE}m"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -23,7 +24,7 @@ from novaql.server.slo.posture import window_of
 from novaql.server.slo.rules import alert_rules
 from novaql.server.slo.schema import SetSlo
 from novaql.server.slo.tables import Slo, SloTerm
-from novaql.server.slo.window import InvalidWindow
+from novaql.server.slo.window import InvalidWindow, check_zone
 
 
 def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | None:
@@ -73,6 +74,19 @@ def checked(service: str, body: SetSlo) -> Checked:
     return Checked(columns, body.version, rules)
 
 
+def with_settings_of(known: Slo, body: Checked) -> Checked:
+    """An imported objective with the settings of the current one that OpenSLO has no fields for."""
+    current = {
+        "escalation_policy_id": known.escalation_policy_id,
+        "min_events": known.min_events,
+    }
+    columns = {**body.columns, **current}
+    rules = body.rules
+    if columns["min_events"] != body.columns["min_events"]:
+        rules = alert_rules(Slo(service=known.service, **columns))
+    return Checked(columns, known.version, rules)
+
+
 def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[Slo, bool]:
     """Create or change a checked objective. True if it is new.
 
@@ -93,8 +107,7 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
         setattr(known, column, value)
     _record(unit, known, "slo.update", before, body)
     if _term(known) != term:
-        _end_term(unit, known)
-        _begin_term(unit, known)
+        _begin_term(unit, known, _end_term(unit, known))
     return known, False
 
 
@@ -103,6 +116,7 @@ def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any
     try:
         Objective.parse(objective)
         window_of(window)
+        check_zone(window.get("zone", "UTC"))
         read_indicator(indicator)
     except InvalidObjective as problem:
         raise _invalid("/objective", problem) from None
@@ -114,8 +128,9 @@ def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any
 
 def history(unit: Unit, slo: Slo) -> Sequence[SloTerm]:
     """The versions of an objective, newest first."""
-    statement = select(SloTerm).where(SloTerm.slo_id == slo.id).order_by(SloTerm.valid_from.desc())
-    return unit.session.execute(statement).scalars().all()
+    statement = select(SloTerm).where(SloTerm.slo_id == slo.id)
+    newest = (SloTerm.valid_from.desc(), SloTerm.valid_until.is_(None).desc(), SloTerm.id.desc())
+    return unit.session.execute(statement.order_by(*newest)).scalars().all()
 
 
 def remove(unit: Unit, service: str, name: str) -> None:
@@ -163,7 +178,7 @@ def _create(unit: Unit, service: str, body: Checked) -> Slo:
     taken = Conflict("it was created by another request", code="version_conflict")
     with flushed_or(unit.session, taken):
         unit.session.add(slo)
-    _begin_term(unit, slo)
+    _begin_term(unit, slo, unit.now())
     _record(unit, slo, "slo.create", None, body)
     return slo
 
@@ -187,15 +202,18 @@ def _term(slo: Slo) -> dict[str, Any]:
     return {"objective": slo.objective, "window": slo.window, "indicator": slo.indicator}
 
 
-def _begin_term(unit: Unit, slo: Slo) -> None:
-    term = SloTerm(id=new_id("slt"), slo_id=slo.id, **_term(slo), valid_from=unit.now())
-    unit.session.add(term)
+def _begin_term(unit: Unit, slo: Slo, at: datetime) -> None:
+    unit.session.add(SloTerm(id=new_id("slt"), slo_id=slo.id, **_term(slo), valid_from=at))
 
 
-def _end_term(unit: Unit, slo: Slo) -> None:
+def _end_term(unit: Unit, slo: Slo) -> datetime:
+    """End the current term. Return the time: now, or its beginning if the clock was set back since
+    then, so that no term ends before it begins."""
+    at = unit.now()
     statement = select(SloTerm).where(SloTerm.slo_id == slo.id, SloTerm.valid_until.is_(None))
     for term in unit.session.execute(statement).scalars():
-        term.valid_until = unit.now()
+        at = term.valid_until = max(at, term.valid_from)
+    return at
 
 
 def _key(service: str, name: str) -> str:

@@ -28,6 +28,9 @@ class Period(StrEnum):
     YEAR = "year"
 
 
+_OF_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
+"""Zones that another machine, to which a database may move, has not or has differently."""
+
 _MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 _USUAL_DAYS = {
     Period.DAY: 1,
@@ -117,6 +120,12 @@ class CalendarWindow:
 
 
 Window = RollingWindow | CalendarWindow
+
+
+def check_zone(name: str) -> None:
+    """Raise `InvalidWindow` for a zone that is not the same on each machine."""
+    if name in _OF_MACHINE:
+        raise InvalidWindow(f"{name!r} is no time zone, as Europe/Berlin is")
 
 
 def seconds_of(bounds: tuple[datetime, datetime]) -> int:

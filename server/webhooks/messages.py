@@ -22,6 +22,8 @@ from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelive
 
 log = logging.getLogger(__name__)
 JOB = "webhooks.deliver"
+TEST = "webhook.test"
+"""The type of an event that a client sends to try a webhook."""
 RETENTION = timedelta(days=30)
 """How long the log retains a message after it is delivered or given up."""
 

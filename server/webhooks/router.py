@@ -27,7 +27,7 @@ from novaql.server.http.transaction import ExternalCall
 from novaql.server.ids import new_id
 from novaql.server.webhooks import service
 from novaql.server.webhooks.jobs import prepared, record, send
-from novaql.server.webhooks.messages import message
+from novaql.server.webhooks.messages import TEST, message
 from novaql.server.webhooks.schema import (
     ChangeWebhook,
     CreatedWebhook,
@@ -149,7 +149,7 @@ def test_webhook(
     """
     webhook = unit.get(Webhook, id, "webhook", lock=True)
     data = {"webhook_id": webhook.id, "text": "This is a test."}
-    delivery = message(unit, webhook, "webhook.test", unit.now(), data, new_id("evt"))
+    delivery = message(unit, webhook, TEST, unit.now(), data, new_id("evt"))
     sending = prepared(unit, webhook, delivery)
     delivery.status, delivery.next_at = "dead", None  # replaced if the attempt succeeds
     delivery_id, webhook_id = delivery.id, webhook.id
@@ -206,5 +206,5 @@ def replay_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -
 @router.post("/{id}/replay", status_code=202, dependencies=[ADMIN])
 @audited("webhook.replay")
 def replay_dead_letters(unit: UnitOfWork, id: ResourceId, body: Replay) -> Replayed:
-    """Replay the dead letters of a webhook, oldest first, at most 1000."""
+    """Replay the dead letters of a webhook, oldest first, at most 1000. Failed tests are none."""
     return Replayed(replayed=service.replay_dead(unit, id, body))

@@ -25,7 +25,7 @@ from novaql.server.http.pagination import Key, Page, Pager, equal_to
 from novaql.server.http.preparing import Preparation
 from novaql.server.webhooks.events import UnknownEvent, checked_filters
 from novaql.server.webhooks.jobs import disable
-from novaql.server.webhooks.messages import JOB, remove
+from novaql.server.webhooks.messages import JOB, TEST, remove
 from novaql.server.webhooks.schema import (
     ChangeWebhook,
     CreateWebhook,
@@ -195,13 +195,15 @@ def replay_one(unit: Unit, webhook_id: str, delivery_id: str) -> WebhookDelivery
 
 
 def replay_dead(unit: Unit, webhook_id: str, body: Replay) -> int:
-    """Replay dead letters, oldest first. Returns their number.
+    """Replay dead letters, oldest first. Returns their number. A failed test is no dead letter.
 
     It replays at most 1000, and at most as many as the limit of pending messages allows.
     """
     _must_be_active(unit.get(Webhook, webhook_id, "webhook", lock=True))
     dead = select(WebhookDelivery).where(
-        WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == "dead"
+        WebhookDelivery.webhook_id == webhook_id,
+        WebhookDelivery.status == "dead",
+        WebhookDelivery.event_type != TEST,
     )
     left = remaining(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     if left <= 0:

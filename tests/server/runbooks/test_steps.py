@@ -165,8 +165,12 @@ def test_an_approval_step_can_be_for_administrators(rig: RunbookRig) -> None:
     assert rig.decide_run(run, by="ada", step=0).status_code == 200
 
 
-def test_a_rejected_or_late_approval_step_ends_the_run(rig: RunbookRig, receiver: Receiver) -> None:
-    runbook = rig.runbook({**APPROVAL, "timeout": "5m"}, http(receiver.url))
+@pytest.mark.parametrize("on_failure", ["stop", "continue"])
+def test_a_rejected_or_late_approval_step_ends_the_run(
+    rig: RunbookRig, receiver: Receiver, on_failure: str
+) -> None:
+    step = {**APPROVAL, "timeout": "5m", "on_failure": on_failure}
+    runbook = rig.runbook(step, http(receiver.url))
     run = rig.run(runbook)
     assert rig.decide_run(run, "reject", step=0, reason="no").json()["status"] == "rejected"
     late = rig.run(runbook)

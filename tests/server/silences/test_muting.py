@@ -111,6 +111,20 @@ def test_what_is_source_and_target_does_not_inhibit_itself() -> None:
     assert inhibitor.inhibiting({"team": "db"}) == ()
 
 
+def test_what_is_source_and_target_inhibits_what_is_only_a_target() -> None:
+    """As in Alertmanager: a node that is down has a severity, too."""
+    rule = InhibitRule(
+        (_equal("alertname", "NodeDown"),), (_equal("severity", "critical"),), ("node",)
+    )
+    down = {"alertname": "NodeDown", "severity": "critical", "node": "a"}
+    inhibitor = Inhibitor([rule], {"a1": down, "a2": {**down, "zone": "b"}})
+    disk = {"alertname": "DiskFull", "severity": "critical", "node": "a"}
+
+    assert inhibitor.inhibiting(disk) == ("a1", "a2")
+    assert inhibitor.inhibiting({**disk, "node": "b"}) == ()
+    assert inhibitor.inhibiting(down) == ()
+
+
 BERLIN = ZoneInfo("Europe/Berlin")
 
 

@@ -217,7 +217,18 @@ def test_minutes_without_requests_are_no_bad_ones(server: LocalServer) -> None:
             ),
             "is not closed",
         ),
+        (
+            slo(
+                "x", indicator={"spec": {"ratioMetric": {**RATIO["ratioMetric"], "counter": False}}}
+            ),
+            "total: r is no counter",
+        ),
         (slo("x", timeWindow=[{"duration": "45x"}]), "45x"),
+        (slo("x", timeWindow=[{"duration": "28d", "isRolling": False}]), "needs a calendar"),
+        (
+            slo("x", timeWindow=[{"duration": "1d", "calendar": {"timeZone": "localtime"}}]),
+            "'localtime' is no time zone",
+        ),
         (slo("x", {"target": "1e99999999999"}), "no share"),
         (slo("x", {"target": "1e-99999999999"}), "no share"),
         (slo("x", {"target": ".inf"}), "no target"),
@@ -234,3 +245,28 @@ def test_what_is_not_taken_says_why(
     assert found["created"] == ["api/fine"]
     ((skipped),) = found["skipped"]
     assert reason in skipped["reason"], skipped
+
+
+def test_rates_of_counters_are_read_whatever_the_document_calls_them(server: LocalServer) -> None:
+    ratio = {"counter": False, "bad": metric("rate(b[5m])"), "total": metric("sum(rate(r[5m]))")}
+    found = take(server, slo("x", indicator={"spec": {"ratioMetric": ratio}}))
+    assert found["created"] == ["api/x"]
+    assert shown(server, "x")["indicator"] == {"type": "ratio", "bad": "b", "total": "r"}
+
+
+def test_an_import_keeps_what_openslo_has_no_field_for(server: LocalServer) -> None:
+    take(server, slo("x"))
+    indicator = shown(server, "x")["indicator"]
+    body = {"name": "x", "version": 1, "objective": "0.95", "window": "28d", "min_events": 100}
+    changed = server.client.post(
+        "/v1/slo/api", json={**body, "indicator": indicator}, headers=server.bearer()
+    )
+    assert changed.status_code == 200, changed.text
+    found = take(server, slo("x", {"target": 0.99}))
+    server.run_jobs()
+    rules = server.client.get("/v1/alert-rules", headers=server.bearer()).json()["data"]
+
+    assert found["updated"] == ["api/x"]
+    assert (shown(server, "x")["objective"], shown(server, "x")["min_events"]) == ("0.99", 100)
+    assert len(rules) == 2
+    assert all(rule["expr"].count(">= 100") == 2 for rule in rules)

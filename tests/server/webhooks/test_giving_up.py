@@ -237,3 +237,25 @@ def _until(true: Any, seconds: float = 120.0) -> None:
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+def test_failed_tests_are_not_replayed_with_the_dead_letters(
+    served: LocalServer, receiver: Receiver
+) -> None:
+    receiver.say(500, 410)
+    webhook = subscribe(served, receiver.url, "audit.token.create")
+    path = f"/webhooks/{webhook['id']}"
+    assert ask(served, "POST", f"{path}/test").json()["delivered"] is False
+    make_a_token(served)
+    served.run_jobs()
+    version = ask(served, "GET", path).json()["version"]
+    ask(served, "PATCH", path, {"enabled": True, "version": version})
+    receiver.say(200)
+    assert ask(served, "POST", f"{path}/replay", {}).json() == {"replayed": 1}
+    served.run_jobs()
+
+    states = {one["event_type"]: one["status"] for one in log_of(served, webhook)}
+    assert states == {"webhook.test": "dead", "audit.token.create": "delivered"}
+    (test,) = [one for one in log_of(served, webhook) if one["event_type"] == "webhook.test"]
+    again = ask(served, "POST", f"{path}/deliveries/{test['id']}/replay")
+    assert again.status_code == 202
