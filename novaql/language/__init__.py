@@ -36,7 +36,13 @@ from novaql.language.check import type_of
 from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
 from novaql.language.parse import parse, parse_core
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
+from novaql.language.signatures import (
+    AGGREGATORS,
+    FUNCTIONS,
+    Aggregator,
+    Signature,
+    signature_of,
+)
 from novaql.language.value_types import ValueType
 from novaql.language.visit import walk
 
@@ -78,6 +84,7 @@ __all__ = [
     "left_spine",
     "parse",
     "parse_core",
+    "signature_of",
     "type_of",
     "walk",
 ]
