@@ -44,7 +44,7 @@ from novaql.language.signatures import (
     signature_of,
 )
 from novaql.language.value_types import ValueType
-from novaql.language.visit import walk
+from novaql.language.visit import children, walk
 
 __all__ = [
     "AGGREGATORS",
@@ -78,6 +78,7 @@ __all__ = [
     "Unary",
     "ValueType",
     "VectorSelector",
+    "children",
     "format_duration",
     "format_expr",
     "function_entries",
