@@ -10,7 +10,7 @@ MOST_ALTERNATIVES = 1000
 """Alternatives of a selector with `or`, where conditions in parentheses are multiplied."""
 
 MOST_CONDITIONS = 20_000
-"""Conditions of all these alternatives. One that stands beside the parentheses counts for each."""
+"""Conditions of all these alternatives. One beside the parentheses counts for each."""
 
 
 def checked_matcher(name: str, op: MatchOp, value: str, span: Span) -> Matcher:
