@@ -10,7 +10,7 @@ import numpy as np
 
 from novaql.cancellation import Cancellation
 from novaql.diagnosis.cause import Cause, Labels, Reason, WhyEmpty
-from novaql.diagnosis.selectors import Found, why_selector
+from novaql.diagnosis.selectors import Found, has_series, why_selector
 from novaql.diagnosis.times_read import inside, moved, times_of
 from novaql.engine import evaluate
 from novaql.errors import QueryError
@@ -105,7 +105,7 @@ class _Search:
 
     def result(self, node: Expr, options: QueryOptions) -> Result | None:
         """The result of a part; None if it cannot be evaluated by itself."""
-        text = format_expr(node)
+        text = format_expr(_without_exact_ends(node))
         if type_of(node) is ValueType.MATRIX:
             text = f"count_over_time({text})"
         try:
@@ -116,6 +116,8 @@ class _Search:
     def is_empty(self, node: Expr, options: QueryOptions, text: str | None = None) -> bool:
         if type_of(node) not in (ValueType.VECTOR, ValueType.MATRIX):
             return False
+        if isinstance(node, MatrixSelector) and node != _without_exact_ends(node):
+            return not has_series(self.source, *times_of(node, options))
         found = self.result(node, options) if text is None else self.evaluated(text, options)
         return found is not None and len(found) == 0
 
@@ -291,6 +293,17 @@ class _Sides:
     message: str
     left: tuple[Labels, ...]
     right: tuple[Labels, ...]
+
+
+def _without_exact_ends(node: Expr) -> Expr:
+    """The range without `anchored` and `smoothed`, which few functions accept; other nodes."""
+    match node:
+        case MatrixSelector(selector=selector):
+            return replace(node, selector=replace(selector, anchored=False, smoothed=False))
+        case Paren(inner=inner) | Shifted(inner=inner):
+            return replace(node, inner=_without_exact_ends(inner))
+        case _:
+            return node
 
 
 def _alternatives(node: Expr) -> list[Expr]:

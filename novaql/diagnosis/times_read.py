@@ -29,10 +29,13 @@ def times_of(
         selector, reach = node.selector, ms_of(node.range)
         if reach is None:  # found from the data, or computed from the step
             reach = max(options.step_ms, options.lookback_ms)
+        if selector.anchored or selector.smoothed:  # the last sample before the range, too
+            reach += options.lookback_ms
     else:
         selector, reach = node, options.lookback_ms
+    ahead = options.lookback_ms if selector.smoothed else 0
     at = moved(selector, options) or options
-    return selector, _possible(at.start_ms - reach), _possible(at.end_ms)
+    return selector, _possible(at.start_ms - reach), _possible(at.end_ms + ahead)
 
 
 def _possible(time_ms: int) -> int:

@@ -36,9 +36,15 @@ from novaql.language.check import type_of
 from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
 from novaql.language.parse import parse, parse_core
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
+from novaql.language.signatures import (
+    AGGREGATORS,
+    FUNCTIONS,
+    Aggregator,
+    Signature,
+    signature_of,
+)
 from novaql.language.value_types import ValueType
-from novaql.language.visit import walk
+from novaql.language.visit import children, walk
 
 __all__ = [
     "AGGREGATORS",
@@ -72,12 +78,14 @@ __all__ = [
     "Unary",
     "ValueType",
     "VectorSelector",
+    "children",
     "format_duration",
     "format_expr",
     "function_entries",
     "left_spine",
     "parse",
     "parse_core",
+    "signature_of",
     "type_of",
     "walk",
 ]

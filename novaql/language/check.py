@@ -28,7 +28,13 @@ from novaql.language.fault import Fault, brief
 from novaql.language.lifted import check_lifted, is_lifted
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
-from novaql.language.signatures import AGGREGATORS, FUNCTIONS, LIFTED, Signature
+from novaql.language.signatures import (
+    AGGREGATORS,
+    FUNCTIONS,
+    LIFTED,
+    Signature,
+    signature_of,
+)
 from novaql.language.value_types import ARTICLES, ValueType
 from novaql.lazy_exports import lazy_module
 from novaql.span import Span
@@ -63,7 +69,7 @@ def type_of(expr: Expr) -> ValueType:
         case Call(function=name, arguments=arguments):
             if name in LIFTED and type_of(arguments[0]) is ValueType.MATRIX:
                 return ValueType.MATRIX
-            return FUNCTIONS[name].returns
+            return signature_of(name).returns
         case Let():
             raise AssertionError("let is expanded first")
         case _:

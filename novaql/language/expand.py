@@ -53,17 +53,25 @@ from novaql.span import Span
 MAX_NODES = 20_000
 """Nodes of a core tree: functions of `let` can make a long query of a short text."""
 
+MAX_CHARACTERS = 1_000_000
+"""Characters of the texts that names of `let` and their functions put in."""
+
 Extension = tuple[str, Span]
 """The name of an extension of PromQL, and the place where it is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A value of `let`, expanded. nodes: how many it has."""
+    """A value of `let`, expanded.
+
+    nodes       how many it has
+    characters  of its text with the texts of names in it
+    """
 
     tree: Expr
     type: ValueType
     nodes: int
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +93,16 @@ def expand(expr: Expr, extensions: list[Extension]) -> Expr:
     return _Expansion(extensions).tree(expr, {})[0]
 
 
+def _length(expr: Expr) -> int:
+    """Characters of the text of an expression."""
+    return expr.span.end - expr.span.start
+
+
 class _Expansion:
     def __init__(self, extensions: list[Extension]) -> None:
         self._extensions = extensions
         self._nodes = 0
+        self._characters = 0
         self._depth = 0
         self._running: list[str] = []
         """Functions of `let` whose bodies are being expanded."""
@@ -103,10 +117,14 @@ class _Expansion:
         self._depth -= 1
         return found
 
-    def _count(self, nodes: int, span: Span) -> None:
+    def _count(self, nodes: int, span: Span, *, characters: int = 0) -> None:
         self._nodes += nodes
+        self._characters += characters
+        put_in = "with its names put in, the query"
         if self._nodes > MAX_NODES:
-            raise Fault(f"with its names put in, the query has more than {MAX_NODES} parts", span)
+            raise Fault(f"{put_in} has more than {MAX_NODES} parts", span)
+        if self._characters > MAX_CHARACTERS:
+            raise Fault(f"{put_in} is longer than {MAX_CHARACTERS} characters", span)
 
     def _note(self, extension: str, span: Span) -> None:
         self._extensions.append((extension, span))
@@ -158,9 +176,10 @@ class _Expansion:
         return self.tree(expr.body, names)
 
     def _value(self, expr: Expr, scope: Scope) -> _Value:
-        before = self._nodes
+        nodes, characters = self._nodes, self._characters
         tree, kind = self.tree(expr, scope)
-        return _Value(tree, kind, self._nodes - before)
+        length = _length(expr) + self._characters - characters
+        return _Value(tree, kind, self._nodes - nodes, length)
 
     def _looked_up(self, name: str | None, scope: Scope, span: Span) -> _Value | None:
         found = scope.get(name) if name is not None else None
@@ -172,7 +191,7 @@ class _Expansion:
                 suggestion=f"call it: {found.binding.name}(…)",
             )
         if found is not None:
-            self._count(found.nodes, span)
+            self._count(found.nodes, span, characters=found.characters)
         return found
 
     def _applied(self, expr: Call, function: _Function, scope: Scope) -> tuple[Expr, ValueType]:
@@ -188,7 +207,9 @@ class _Expansion:
         arguments = [self._value(argument, scope) for argument in expr.arguments]
         inside = {**function.scope, **dict(zip(parameters, arguments, strict=True))}
         self._running.append(expr.function)
-        found = self.tree(function.binding.value, inside)
+        body = function.binding.value
+        self._count(0, expr.span, characters=_length(body))
+        found = self.tree(body, inside)
         self._running.pop()
         return found
 

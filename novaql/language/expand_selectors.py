@@ -6,7 +6,11 @@ from dataclasses import replace
 
 from novaql.errors import TypeProblem, UnknownName
 from novaql.language.ast import Expr, Paren, Template, Text, VectorSelector
-from novaql.language.checked_matchers import MOST_ALTERNATIVES, checked_matcher
+from novaql.language.checked_matchers import (
+    check_alternatives,
+    check_conditions,
+    checked_matcher,
+)
 from novaql.language.expand_durations import Lookup
 from novaql.language.fault import Fault, brief
 from novaql.language.metric_names import METRIC_NAME
@@ -49,11 +53,13 @@ def _with_conditions(selector: VectorSelector, more: VectorSelector) -> VectorSe
         matchers = (*matchers, Matcher(METRIC_NAME, MatchOp.EQUAL, more.name))
     alternatives = selector.alternatives or more.alternatives
     if selector.alternatives and more.alternatives:
-        if len(selector.alternatives) * len(more.alternatives) > MOST_ALTERNATIVES:
-            raise Fault(f"the selector has more than {MOST_ALTERNATIVES} alternatives", more.span)
-        alternatives = tuple(
-            (*one, *other) for one in selector.alternatives for other in more.alternatives
-        )
+        one, other = selector.alternatives, more.alternatives
+        conditions = sum(map(len, one)) * len(other) + sum(map(len, other)) * len(one)
+        check_alternatives(len(one) * len(other), conditions, more.span)
+        alternatives = tuple((*mine, *theirs) for mine in one for theirs in other)
+    if matchers and alternatives:
+        conditions = len(matchers) * len(alternatives) + sum(map(len, alternatives))
+        check_conditions(conditions, more.span)
     return replace(selector, matchers=matchers, alternatives=alternatives)
 
 

@@ -10,6 +10,17 @@ from collections.abc import Callable
 from novaql.language.durations import UNITS, format_duration
 from novaql.language.fault import Fault
 from novaql.language.place import CLOSING, OPENING, Place
+from novaql.language.separator_hints import (
+    colon_in_braces,
+    foreign_comment,
+    joined_conditions,
+    late_bool,
+    let_without_query,
+    pipe_without_function,
+    semicolon,
+    several_expressions,
+    split_operator,
+)
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS
 from novaql.span import Span
 
@@ -151,8 +162,6 @@ def foreign_operator(place: Place) -> Fault | None:
         return place.fault("nothing can be negated with !", "compare with 0, or use unless")
     meant = _OTHER_SPELLINGS.get(spelling)
     if meant is None:
-        if place.previous == "*" and spelling == "*":
-            return place.fault("** is not an operator", "write ^")
         return None
     span = Span(place.at, place.at + len(spelling))
     return place.fault(f"{spelling} is not an operator", f"write {meant}", span=span)
@@ -227,19 +236,30 @@ def operands_side_by_side(place: Place) -> Fault | None:
     if place.word == "(" and last is not None and re.fullmatch(r"[\w:.]+", last.text):
         return place.fault(f"{last.text} cannot be called here", "write an operator before (")
     close = difflib.get_close_matches(place.word.lower()[:32], _BEHIND_OPERAND, n=1, cutoff=0.7)
-    suggestion = f'did you mean "{close[0]}"?' if close else "write an operator between them"
+    suggestion = f'did you mean "{close[0]}"?' if close else f"write {_between(place)} between them"
     return place.fault(f"{place.shown} directly follows another expression", suggestion)
+
+
+def _between(place: Place) -> str:
+    """What may be between two operands here."""
+    if place.inside != "(":
+        return "an operator"
+    at = place.before.index(place.opened[-1])
+    called = place.before[at - 1].text.lower() if at else ""
+    return (
+        "a comma or an operator" if called in AGGREGATORS or called in FUNCTIONS else "an operator"
+    )
 
 
 def aggregate_without_parentheses(place: Place) -> Fault | None:
     """`sum by (job) foo`"""
     if place.expected != {"LPAR"}:
         return None
-    if place.at_end and place.previous.lower() in ("on", "ignoring"):
-        word = place.previous.lower()
-        return place.fault(f"labels in parentheses must follow {word}", f"as in {word} (job)")
     if place.at_end:
-        return None
+        word = place.previous.lower()
+        if word not in ("by", "without", "on", "ignoring"):
+            return None
+        return place.fault(f"labels in parentheses must follow {word}", f"as in {word} (job)")
     words = [word.text.lower() for word in place.before]
     if place.previous == ")" and ("by" in words or "without" in words):
         return place.fault(
@@ -332,12 +352,6 @@ def foreign_character(place: Place) -> Fault | None:
     return place.fault(f"unexpected character {character} ({code}, {name})", span=here)
 
 
-def several_queries(place: Place) -> Fault | None:
-    if place.word == ";":
-        return place.fault("a query is one expression", "remove the semicolon and what follows")
-    return None
-
-
 def unclosed_bracket(place: Place) -> Fault | None:
     if not place.at_end or not place.opened:
         return None
@@ -356,7 +370,7 @@ def early_end(place: Place) -> Fault | None:
 HINTS: tuple[Hint, ...] = (
     empty_query,
     unclosed_string,
-    several_queries,
+    semicolon,
     dashboard_variable,
     unclosed_bracket,  # before the rules for the inside of the bracket
     dotted_name,  # before numbers: a dot may start one
@@ -367,12 +381,20 @@ HINTS: tuple[Hint, ...] = (
     trailing_comma,
     missing_range,
     empty_parentheses,
+    colon_in_braces,
+    joined_conditions,
     in_braces,
+    split_operator,
+    foreign_comment,
     foreign_operator,
     bad_label_list,
     aggregate_without_parentheses,
+    late_bool,
     reserved_word,  # before operands side by side: these words only look like one
     foreign_character,
     operands_side_by_side,
+    several_expressions,
+    let_without_query,
+    pipe_without_function,
     early_end,
 )

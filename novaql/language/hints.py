@@ -19,7 +19,10 @@ def explain(unexpected: UnexpectedInput, text: str) -> Fault:
         fault = hint(place)
         if fault is not None:
             return fault
-    return place.fault(f"unexpected {place.shown}, expected {expectation(place)}")
+    expected = expectation(place)
+    if place.at_end:
+        return place.fault(f"the query ends too early, expected {expected}")
+    return place.fault(f"unexpected {place.shown}, expected {expected}")
 
 
 def _place(unexpected: UnexpectedInput, text: str) -> Place:
@@ -72,7 +75,7 @@ def expectation(place: Place) -> str:
         if "COMMA" in expected and place.inside != "[":
             words.append('","')
         words.append(f'"{CLOSING[place.inside]}"')
-    elif place.after_operand:
+    elif place.after_operand or "$END" in expected:
         words.append("the end of the query")
     return _listed(words) or "something else"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lark import Token
 
 from novaql.language.ast import Template, VectorSelector
-from novaql.language.checked_matchers import MOST_ALTERNATIVES, checked_matcher
+from novaql.language.checked_matchers import check_alternatives, checked_matcher
 from novaql.language.fault import Fault
 from novaql.language.literals import unescaped_name, unquote
 from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
@@ -95,15 +95,19 @@ def named_conditions(name: Token) -> Template:
 
 def all_of(parts: Children) -> tuple[Conditions, ...]:
     """Sets of conditions: if any one of the sets holds, all parts hold."""
-    alternatives: tuple[Conditions, ...] = ((),)
+    alternatives: list[list[Condition | Template]] = [[]]
+    conditions = 0
     for part in parts:
         if isinstance(part, Token):
             continue
         more = part.alternatives if isinstance(part, Either) else ((part,),)
-        if len(alternatives) * len(more) > MOST_ALTERNATIVES:
-            raise Fault(f"the selector has more than {MOST_ALTERNATIVES} alternatives", part.span)
-        alternatives = tuple(one + other for one in alternatives for other in more)
-    return alternatives
+        conditions = conditions * len(more) + len(alternatives) * sum(map(len, more))
+        if len(alternatives) * len(more) > 1:
+            check_alternatives(len(alternatives) * len(more), conditions, part.span)
+            alternatives = [[*one, *other] for one in alternatives for other in more]
+        else:
+            alternatives[0] += more[0]
+    return tuple(map(tuple, alternatives))
 
 
 def any_of(children: Children) -> tuple[Conditions, ...]:

@@ -11,7 +11,7 @@ from novaql.lazy_exports import lazy_module
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import labels_left, makes_labels, metric_of, selectors
-from novaql.selectors import matchers_of
+from novaql.selectors import matcher_sets_of
 
 if TYPE_CHECKING:
     import difflib
@@ -92,8 +92,8 @@ def many_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
             continue
         for label in node.grouping:
             values = [
-                len(known.label_values(label, matchers_of(selector)) or ())
-                for selector in selectors(node.operand)
+                len({value for one in sets for value in known.label_values(label, one) or ()})
+                for sets in map(matcher_sets_of, selectors(node.operand))
             ]
             if max(values, default=0) > MANY_VALUES:
                 yield Remark(
@@ -126,7 +126,8 @@ def labels_not_there(root: Expr, known: Knowledge) -> Iterator[Remark]:
             continue
         names: set[str] = set()
         for selector in below:
-            names |= known.label_names(matchers_of(selector)) or frozenset()
+            for matchers in matcher_sets_of(selector):
+                names |= known.label_names(matchers) or frozenset()
         if not names or any(makes_labels(part) for part in walk(node.operand)):
             continue
         for label in node.grouping:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from novaql.language.ast import Expr
+from novaql.language.ast import Expr, VectorSelector
 from novaql.lint.finding import Remark, Severity
 from novaql.lint.knowledge import Knowledge
 from novaql.lint.tree import all_matchers, metric_of, selectors
@@ -59,12 +59,16 @@ def never_matches(root: Expr, known: Knowledge) -> Iterator[Remark]:
     for selector in selectors(root):
         sets = matcher_sets_of(selector)
         clashes = [clash for clash in map(_contradiction, sets) if clash is not None]
-        if clashes:
+        if len(clashes) == len(sets):
             yield Remark(Severity.ERROR, f"no series can match: {clashes[0]}", selector.span)
+        elif clashes:
+            yield Remark(
+                Severity.WARNING, f"no series can match an alternative: {clashes[0]}", selector.span
+            )
         elif known.matches(*sets) == 0:
             yield Remark(
                 Severity.WARNING,
-                f"no series matches {_written(selector.name, selector.matchers)}",
+                f"no series matches {_written(selector)}",
                 selector.span,
                 _guilty(selector.name, selector.matchers, known),
             )
@@ -140,6 +144,8 @@ def _narrows(matcher: Matcher) -> bool:
     return matcher.op is MatchOp.EQUAL or matcher.value != ""
 
 
-def _written(name: str | None, matchers: tuple[Matcher, ...]) -> str:
-    inside = ", ".join(f'{m.name}{m.op}"{m.value}"' for m in matchers)
+def _written(selector: VectorSelector) -> str:
+    sets = [(*selector.matchers, *more) for more in selector.alternatives or ((),)]
+    inside = " or ".join(", ".join(f'{m.name}{m.op}"{m.value}"' for m in one) for one in sets)
+    name = selector.name
     return (name or "") + (f"{{{inside}}}" if inside or name is None else "")

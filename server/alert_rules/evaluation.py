@@ -17,7 +17,6 @@ from hashlib import sha256
 import numpy as np
 
 from novaql import NovaqlError, QueryCancelled
-from novaql.language import MatrixSelector, VectorSelector, format_expr, parse_core, walk
 from novaql.model import Labels
 from novaql.rules import AlertingRule, Group, RecordingRule
 from novaql.rules.evaluation import (
@@ -34,6 +33,7 @@ from novaql.rules.evaluation import (
     series_of,
 )
 from novaql.rules.evaluation import set_back as set_back_alert
+from novaql.server.alert_rules.data_presence import has_data
 from novaql.tsdb import SeriesTable, StoreError
 
 REASON = "reason"
@@ -244,19 +244,6 @@ class _Evaluation:
         if len(vector) or gone is not None:
             batch = vector.batch(self.moment.time_ms - self.offset_ms, gone)
             self.context.store.write(batch)
-
-
-def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
-    """Whether any selector of an expression finds a series; True without selectors."""
-    nodes = list(walk(parse_core(expr)))
-    ranges = [node for node in nodes if isinstance(node, MatrixSelector)]
-    inside = {id(node.selector) for node in ranges}
-    instants = [n for n in nodes if isinstance(n, VectorSelector) and id(n) not in inside]
-    texts = [
-        *(f"count(last_over_time({format_expr(node)}))" for node in ranges),
-        *(f"count({format_expr(node)})" for node in instants),
-    ]
-    return not texts or any(len(at(text)) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

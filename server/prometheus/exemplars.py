@@ -8,7 +8,7 @@ import numpy as np
 from starlette.responses import Response
 
 from novaql import QueryError
-from novaql.language import VectorSelector, parse, walk
+from novaql.language import VectorSelector, parse_core, walk
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.problem import query_error_text
@@ -30,10 +30,15 @@ def query_exemplars(store: Store, parameters: Parameters) -> Response:
     if end_ms < start_ms:
         raise InvalidRequest("end timestamp must not be before start timestamp")
     try:
-        tree = parse(parameters.text("query"))
+        tree = parse_core(parameters.text("query"))
     except QueryError as problem:
         raise InvalidRequest(query_error_text(problem)) from None
-    sets = [all_matchers(node) for node in walk(tree) if isinstance(node, VectorSelector)]
+    selectors = [node for node in walk(tree) if isinstance(node, VectorSelector)]
+    sets = [
+        [*all_matchers(selector), *alternative]
+        for selector in selectors
+        for alternative in selector.alternatives or ((),)
+    ]
     if not sets:
         return Response(status_code=204)
     return success(exemplars_json(store.exemplars(sets, start_ms, end_ms)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import orjson
@@ -60,7 +61,8 @@ def selector_matchers(text: str) -> list[Matcher]:
         (expr.smoothed, "smoothed", 'identifier "smoothed"'),
     ):
         if present:
-            raise InvalidRequest(_at(text, text.rindex(word), shown))
+            *_, last = re.finditer(word, text, re.IGNORECASE)
+            raise InvalidRequest(_at(text, last.start(), shown))
     return all_matchers(expr)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 
 from novaql.language import (
-    FUNCTIONS,
     Aggregate,
     At,
     AtEdge,
@@ -37,6 +36,7 @@ from novaql.language import (
     ValueType,
     VectorSelector,
     left_spine,
+    signature_of,
     type_of,
 )
 from novaql.server.http.json_bytes import json_bytes
@@ -100,7 +100,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
         case Call():
             return {
                 "type": "call",
-                "func": _function(FUNCTIONS[expr.function]),
+                "func": _function(signature_of(expr.function)),
                 "args": [_encoded(argument, text) for argument in expr.arguments],
             }
 

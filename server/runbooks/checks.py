@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from novaql.language import ValueType, parse, type_of
+from novaql.language import ValueType, parse_core, type_of
 from novaql.ledger import canonical_json
 from novaql.server.crypto.redaction import is_secret
 from novaql.server.errors import ServerError, impossible, inside, invalid, query_at
@@ -189,7 +189,7 @@ def _check_query(step: Json, parameters: Sequence[Json]) -> None:
     if (step["op"] is None) != (step["threshold"] is None):
         raise invalid("/threshold", "op and threshold belong together")
     with query_at("/expr"):
-        kind = type_of(parse(inserted(step, samples_of(parameters))["expr"]))
+        kind = type_of(parse_core(inserted(step, samples_of(parameters))["expr"]))
     if kind not in (ValueType.VECTOR, ValueType.SCALAR):
         message = f"a condition is an instant vector or a number, this one is a {kind.value}"
         raise impossible("/expr", message, "not_a_vector")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from novaql.language import ValueType, VectorSelector, format_expr, parse, type_of
+from novaql.language import ValueType, VectorSelector, format_expr, parse, parse_core, type_of
 from novaql.server.errors import query_at
 from novaql.tsdb import Matcher, MatchOp
 
@@ -186,7 +186,7 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
         case "threshold":
             with query_at("/indicator/expr"):
                 tree = parse(fields["expr"])
-            kind = type_of(tree)
+            kind = type_of(parse_core(fields["expr"]))
             if kind not in (ValueType.VECTOR, ValueType.SCALAR):
                 raise InvalidIndicator("expr", f"returns a {kind.value}, not a number")
             text = format_expr(tree)

@@ -82,6 +82,26 @@ def _causes(store: tsdb.Database, text: str, time: float = 500) -> tuple[Cause, 
         ("let r = rate(upp[5m]) in sum(r) / r", Reason.METRIC, "upp[5m]", "no metric upp"),
         ("upp if up", Reason.METRIC, "upp", "no metric upp"),
         ("upp |> rate |> sum by (job)", Reason.METRIC, "upp", "no metric upp"),
+        ("increase(upp[5m] anchored)", Reason.METRIC, "upp[5m] anchored", "no metric upp"),
+        ("rate(up[5m] smoothed offset 1d)", Reason.RANGE, "up[5m] smoothed offset 1d", "between"),
+        (
+            "sum(delta(up[2m] smoothed)) > 50",
+            Reason.COMPARISON,
+            "sum(delta(up[2m] smoothed)) > 50",
+            "between 2 and 2",
+        ),
+        (
+            "changes((up[5m] anchored)) == 9",
+            Reason.COMPARISON,
+            "changes((up[5m] anchored)) == 9",
+            "between",
+        ),
+        (
+            "let w = upp[5m] anchored in increase(w) offset 1m",
+            Reason.METRIC,
+            "upp[5m] anchored",
+            "no metric upp",
+        ),
     ],
 )
 def test_the_first_part_without_data(

@@ -174,13 +174,13 @@ def test_strict_promql_refuses_what_other_languages_define(row: Signature | Aggr
 # A query, the part that is marked, and words of the sentence. `·`: the end of the query.
 REFUSED = [
     ("m |> rate + 1", "+", "unexpected"),
-    ("m |>", "·", "expected"),
+    ("m |>", "·", "a function or an aggregator must follow |>"),
     ("m |> time", "time", "takes no vector"),
     ("m |> topk", "topk", "takes two arguments"),
     ("m |> topk_max", "topk_max", "takes two or three arguments"),
     ("m |> quantiles('q')", "quantiles", "takes at least three arguments"),
     ("m |> rats", "rats", "unknown function"),
-    ("let x = 1", "·", "expected"),
+    ("let x = 1", "·", "the expression that uses the names of let is missing"),
     ("let f(x) = f(x) in f(1)", "f", "calls itself"),
     ("let f(x) = x in f(1, 2)", "f(1, 2)", "takes 1 argument, got 2"),
     ("let f(x) = x in f + 1", "f", "is a function here"),

@@ -53,3 +53,56 @@ def test_parse(name: str) -> None:
 @pytest.mark.parametrize("text", [*TEXTS.values(), '\\"' * (LONG // 2) + "\n", "'\\'" * LONG])
 def test_complete(text: str) -> None:
     complete(text)
+
+
+def _doubled(first: str, joined: str) -> str:
+    """`let` of thirteen names, each of which has the one before twice."""
+    names = [f"n{n} = " + joined.format(f"n{n - 1}") for n in range(1, 13)]
+    return f"let n0 = {first}, {', '.join(names)} in "
+
+
+GROWING = {
+    "joined texts": _doubled('"' + "x" * LONG + '"', "{0} + {0}") + "m{a=n12}",
+    "texts in a matcher": 'let s = "' + "x" * 50_000 + '" in m{a=s' + " + s" * 1_000 + "}",
+    "conditions": "let c = {" + 'a!="b",' * 3_000 + "} in m{" + "c," * 3_000 + "}",
+    "arguments": 'let s = "' + "x" * LONG + '" in label_set(m' + ', "a", s' * 1_000 + ")",
+    "functions": f'let f(v) = label_set(v, "a", "{"x" * 50_000}") in f(m)' + " + f(m)" * 1_000,
+}
+"""Texts whose queries are long: the longest of them had four gigabytes."""
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("name", GROWING)
+def test_names_put_in_have_bounds(name: str) -> None:
+    assert memory_of(GROWING[name]) < MOST_OF_A_CHARACTER * LONG
+    with pytest.raises(QueryError, match="put in, the query is longer than 1000000 characters"):
+        parse(GROWING[name])
+
+
+ANY = " or ".join(f'a="{n}"' for n in range(500))
+MULTIPLIED = {
+    "in braces": f"m{{({ANY})" + ',b!="c"' * 3_000 + "}",
+    "in front": "m{" + 'b!="c",' * 3_000 + f"({ANY})}}",
+    "by let": f"let c = {{{ANY}}} in m{{" + 'b!="c",' * 3_000 + "c}",
+    "by a name": f"let v = m{{{ANY}}} in v{{" + 'b!="c",' * 2_999 + 'b!="c"}',
+    "both by let": f"let c = {{{ANY}}}, d = {{(e='1' or e='2')" + ',b!="c"' * 300 + "} in m{c,d}",
+}
+"""Conditions beside alternatives in parentheses, which count for each of these."""
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("name", MULTIPLIED)
+def test_conditions_of_alternatives_have_bounds(name: str) -> None:
+    assert memory_of(MULTIPLIED[name]) < MOST_OF_A_CHARACTER * LONG
+    with pytest.raises(QueryError, match="alternatives of the selector have more than 20000"):
+        parse(MULTIPLIED[name])
+
+
+@pytest.mark.slow
+def test_what_is_not_multiplied_has_no_such_bounds() -> None:
+    some = " or ".join(f'a="{n}"' for n in range(15_000))
+
+    parse("m{" + 'a!="b",' * 15_000 + "}")
+    parse(f"m{{{some}}}")
+    parse(f"let c = {{{some}}} in m{{c}}")
+    parse(f"m{{({ANY})" + ',b!="c"' * 39 + "}")

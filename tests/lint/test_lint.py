@@ -72,6 +72,22 @@ def known() -> Knowledge:
         ("sum by (path) (rate(http_requests_total[5m]))", "many-groups", "1200 values"),
         ("sum by (romm) (temperature)", "labels-not-there", "did you mean room?"),
         ("scalar(temperature)", "scalar-of-many", "2 series match"),
+        (
+            'temperature{(room="hall" or room="attic"), room="hall"}',
+            "never-matches",
+            'warning: no series can match an alternative: room cannot be "attic" and "hall"',
+        ),
+        (
+            'temperature{room="hall", (job="a" or job="b")}',
+            "never-matches",
+            'no series matches temperature{room="hall", job="a" or room="hall", job="b"}',
+        ),
+        ('x{(a="1" or a="2"), a="3"}', "never-matches", "error: no series can match: a cannot"),
+        (
+            'sum by (path) ({__name__="temperature" or room="hall"})',
+            "labels-not-there",
+            "path",
+        ),
     ],
 )
 def test_what_the_data_tells(known: Knowledge, text: str, rule: str, said: str) -> None:
@@ -84,6 +100,7 @@ def test_good_queries_are_left_alone(known: Knowledge) -> None:
         "sum by (job) (rate(http_requests_total[5m]))",
         "max by (room) (temperature)",
         'delta(temperature{room="hall"}[1h])',
+        'max by (room) ({__name__="temperature" or __name__="nobody", room="hall"})',
     ):
         assert lint(text, known) == []
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from novaql.evaluator.kernels.registry import RANGE_FUNCTIONS
 from novaql.evaluator.operators.arithmetic import drops_name
+from novaql.language.ast import Cardinality
+from novaql.language.precedence import SET_OPERATORS
 from novaql.language.signatures import AGGREGATORS
 from novaql.language.signatures.label_edits import LABEL_EDITS
 from novaql.language.signatures.labels import LABELS
+from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
     MEMBER,
     Aggregation,
@@ -23,6 +26,7 @@ from novaql.planner.logical import (
     SubqueryWindow,
     Subset,
     Window,
+    type_of,
 )
 from novaql.planner.rollup_calls import UNIONS
 from novaql.planner.whole_range import WHOLE_RANGE
@@ -54,11 +58,26 @@ def operand_has_names(plan: Plan) -> bool:
             return has_names(plan)
 
 
+def _returns_right(plan: BinaryOp | Default) -> bool:
+    """Whether the names of a filter or a union are those of its right side: `1 < m`,
+    `a > on (x) group_right () m`, `vector(0) or m`."""
+    left = plan.left
+    while isinstance(left, StepInvariant | Shared):
+        left = left.inner
+    if isinstance(plan, Default) or plan.op == "or":
+        return isinstance(left, FunctionCall) and left.function == "vector"
+    if plan.op in SET_OPERATORS:
+        return False
+    return plan.matching.cardinality is Cardinality.ONE_TO_MANY or type_of(left) is ValueType.SCALAR
+
+
 def has_names(plan: Plan) -> bool:
     """Whether the rows of a plan have metric names at the end of a query."""
     while isinstance(plan, BinaryOp | Default):  # chains are long to the left
         if isinstance(plan, BinaryOp) and drops_name(plan):
             return False
+        if _returns_right(plan):
+            return has_names(plan.right)
         plan = plan.left
     match plan:
         case Select():

@@ -38,4 +38,18 @@ FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
 AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(AGGREGATIONS | MORE_AGGREGATIONS)
 """Name of an aggregator → its signature."""
 
-__all__ = ["AGGREGATORS", "FUNCTIONS", "LIFTED", "Aggregator", "Origin", "Signature"]
+
+def signature_of(name: str) -> Signature:
+    """The signature of a function, whose name a query may write in any case."""
+    return FUNCTIONS.get(name) or FUNCTIONS[name.lower()]
+
+
+__all__ = [
+    "AGGREGATORS",
+    "FUNCTIONS",
+    "LIFTED",
+    "Aggregator",
+    "Origin",
+    "Signature",
+    "signature_of",
+]

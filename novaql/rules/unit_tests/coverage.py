@@ -12,7 +12,7 @@ from novaql.language.ast import VectorSelector
 from novaql.rules.evaluation.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from novaql.rules.model import AlertingRule, Rule, RuleFile
 from novaql.rules.unit_tests.model import TestGroup
-from novaql.selectors import matchers_of
+from novaql.selectors import matcher_sets_of
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.model.matchers import select_rows
 
@@ -93,9 +93,10 @@ def _reads(expr: str, rule: Rule) -> bool:
     for node in walk(tree):
         if not isinstance(node, VectorSelector):
             continue
-        matchers = [m for m in matchers_of(node) if m.name == METRIC_NAME or m.name in known]
-        for name in names:
-            table = SeriesTable.from_dicts([{**known, METRIC_NAME: name}])
-            if select_rows(table, matchers).any():
-                return True
+        for matchers in matcher_sets_of(node):
+            checked = [m for m in matchers if m.name == METRIC_NAME or m.name in known]
+            for name in names:
+                table = SeriesTable.from_dicts([{**known, METRIC_NAME: name}])
+                if select_rows(table, checked).any():
+                    return True
     return False

@@ -71,6 +71,19 @@ def test_coverage(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_coverage_by_selectors_with_alternatives(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    expr = '{__name__="base" or __name__="nobody"}'
+    tests = f"rule_files: [rules.yml]\ntests: [{{promql_expr_test: [{{expr: '{expr}'}}]}}]\n"
+    (tmp_path / "rules.yml").write_text(RULES)
+    (tmp_path / "tests.yml").write_text(tests)
+    run(["test", "rules", "--coverage", str(tmp_path / "tests.yml")])
+
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last == "coverage: 16.7% of 6 rules (1 tested, 0 used by tested rules)"
+
+
 def test_junit(folder: Path) -> None:
     (folder / "broken.yml").write_text("tests: 5\n")
     run(

@@ -111,6 +111,13 @@ def test_durations_of_pandas_are_those_of_novaql(server: LocalServer, step: str)
         ("series", {}, "no match[] parameter provided"),
         ("series", {"match[]": "up +"}, 'invalid parameter "match[]": 1:'),
         ("series", {"match[]": "rate(up[5m])"}, 'invalid parameter "match[]": 1:'),
+        ("series", {"match[]": "up OFFSET 5m"}, "1:4: parse error: unexpected <offset>"),
+        ("labels", {"match[]": 'up{a="offset"} Offset 5m'}, "1:16: parse error: unexpected <off"),
+        (
+            "series",
+            {"match[]": "up Smoothed"},
+            '1:4: parse error: unexpected identifier "smoothed"',
+        ),
         ("labels", {"start": "x"}, "\"start\": Invalid time value for 'start': cannot parse"),
     ],
 )

@@ -100,6 +100,23 @@ def test_exemplars_are_answered_as_prometheus_does(
             assert found.json()["error"] == theirs["error"]
 
 
+@pytest.mark.parametrize(
+    ("query", "plain"),
+    [
+        ('m{job="a" or job="c"}', 'm{job="a"}'),
+        ('let jobs = {job="a"} in sum(m{jobs})', 'm{job="a"}'),
+        ("let m = n in m", "n"),
+        ('m{job="b" or job="a"} |> sum', "m"),
+    ],
+)
+def test_exemplars_of_a_query_with_extensions(beside: LocalServer, query: str, plain: str) -> None:
+    found, expected = (post(beside, "query_exemplars", {"query": q}) for q in (query, plain))
+
+    assert found.status_code == 200
+    assert expected.json()["data"]
+    assert found.json() == expected.json()
+
+
 DELETIONS: list[Parameters] = [
     {},
     {"start": "x"},

@@ -44,6 +44,14 @@ def test_parse_tells_the_tree_and_what_is_in_it(server: LocalServer) -> None:
     assert told["ast"] == prometheus
 
 
+def test_parse_knows_functions_in_any_case(server: LocalServer) -> None:
+    told = ask(server, "parse", query="Sum(RATE(x[5m])) + x |> ABS").json()
+
+    assert told["functions"] == ["abs", "rate", "sum"]
+    assert told["ast"]["func"]["name"] == "abs"
+    assert told["ast"]["args"][0]["matching"]["card"] == "one-to-one"
+
+
 def test_format_is_canonical(server: LocalServer) -> None:
     once = ask(server, "format", query="sum(rate( up [5m] ))by(job)").json()["query"]
     FormattedOut.model_validate({"query": once})

@@ -56,6 +56,11 @@ def test_the_history_of_a_runbook(rig: RunbookRig) -> None:
     assert rig.ask("GET", "/v1/runs?status=done").status_code == 400
 
 
+@pytest.mark.parametrize("expr", ["let n = 1 in vector(n)", "ABS(vector(1))"])
+def test_extensions_in_a_condition(rig: RunbookRig, expr: str) -> None:
+    assert rig.run(rig.runbook(query(expr)))["status"] == "succeeded"
+
+
 INVALID: list[tuple[dict[str, Any], int, str]] = [
     ({"steps": []}, 400, "/steps"),
     ({"steps": [{"name": "x", "type": "shell"}]}, 400, "/steps/0"),

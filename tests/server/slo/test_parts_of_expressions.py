@@ -100,3 +100,21 @@ def test_deep_expressions_are_refused_or_can_be_evaluated(server: LocalServer, d
     assert len(found) == (made.status_code == 201)
     server.run_jobs()
     _lists_answer(server)
+
+
+@pytest.mark.parametrize("expr", ["let m = up in avg(m)", "AVG(ABS(up))", "up |> ABS |> avg"])
+def test_extensions_in_an_expression(server: LocalServer, expr: str) -> None:
+    threshold = {"type": "threshold", "expr": expr, "op": "<", "threshold": 1}
+    made = _set(server, {"objective": "0.99", "indicator": threshold})
+
+    assert made.status_code == 201, made.text
+    server.run_jobs()
+    _lists_answer(server)
+
+
+def test_an_expression_that_is_no_number(server: LocalServer) -> None:
+    threshold = {"type": "threshold", "expr": "let m = up in m[5m]", "op": "<", "threshold": 1}
+    made = _set(server, {"objective": "0.99", "indicator": threshold})
+
+    assert made.status_code in (400, 422)
+    assert "range vector" in made.text
