@@ -92,8 +92,9 @@ function replaceTyped(replacement, caret) {
 async function suggest(byHand) {
   asked += 1;
   const mine = asked;
-  const found = await completionsAt(text.value, text.selectionStart);
-  if (mine !== asked || document.activeElement !== text) return;
+  const caret = text.selectionStart;
+  const found = await completionsAt(text.value, caret);
+  if (mine !== asked || document.activeElement !== text || text.selectionStart !== caret) return;
   const idle = found && found.context.typed === "" && found.context.kind === "name";
   if (!found || found.items.length === 0 || (idle && !byHand)) {
     hide();
@@ -205,7 +206,7 @@ function listKey(event) {
   } else if (event.key === "Escape") {
     event.preventDefault();
     hide();
-  } else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+  } else if (["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) { // the caret leaves the word
     hide();
   }
 }

@@ -50,15 +50,21 @@ export function seriesName(metric) {
   return inside ? `${name}{${inside}}` : name || "{}";
 }
 
-/** A short name for charts: the values of the labels that differ between the series. */
+/** The value of a label; undefined for a series without it, also if its name is `constructor`. */
+export const labelOf = (metric, name) => (Object.hasOwn(metric, name) ? metric[name] : undefined);
+
+/**
+ * Short names for charts: the values of the labels that differ between the series. Series that these do
+ * not distinguish, such as `{a="x"}` and `{b="x"}`, have their whole name.
+ */
 export function shortNames(metrics) {
   if (metrics.length === 1) return [seriesName(metrics[0])];
   const keys = [...new Set(metrics.flatMap((metric) => Object.keys(metric)))];
-  const differ = keys.filter((key) => new Set(metrics.map((metric) => metric[key] ?? "")).size > 1);
-  return metrics.map((metric) => {
-    const parts = differ.filter((key) => metric[key] !== undefined).map((key) => metric[key]);
-    return parts.length ? parts.join(" · ") : seriesName(metric);
-  });
+  const differ = keys.filter((key) => new Set(metrics.map((metric) => labelOf(metric, key))).size > 1);
+  const names = metrics.map((metric) => differ.filter((key) => Object.hasOwn(metric, key)).map((key) => metric[key]).join(" · "));
+  const uses = new Map();
+  for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1);
+  return names.map((name, at) => (name === "" || uses.get(name) > 1 ? seriesName(metrics[at]) : name));
 }
 
 const CLOCK = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });

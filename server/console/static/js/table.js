@@ -2,7 +2,7 @@
 
 import { bars } from "./bars.js";
 import { byId, el } from "./dom.js";
-import { formatTime, formatValue, grouped, number } from "./format.js";
+import { formatTime, formatValue, grouped, labelOf, number } from "./format.js";
 import { summaryOf } from "./histogram.js";
 
 const MOST_ROWS = 2000;
@@ -58,7 +58,7 @@ function valueOf({ value, histogram }, alone) {
 function draw() {
   const { rows, labels, ranges } = shown;
   const { column, down } = sorting;
-  const key = column === "value" ? (row) => row.value : (row) => row.labels[column];
+  const key = column === "value" ? (row) => row.value : (row) => labelOf(row.labels, column);
   const order = column === null ? rows : [...rows].sort((a, b) => (down ? -1 : 1) * compare(key(a), key(b)));
   const head = [...labels, "value"].map((name) => {
     const sort = name === column ? (down ? "descending" : "ascending") : "none";
@@ -67,7 +67,7 @@ function draw() {
   });
   const body = order.slice(0, MOST_ROWS).map((row) =>
     el("tr", {},
-      ...labels.map((name) => el("td", {}, row.labels[name] ?? "")),
+      ...labels.map((name) => el("td", {}, labelOf(row.labels, name) ?? "")),
       el("td", { className: "number", title: String(row.value) }, ...valueOf(row, order.length === 1), ranges ? `  (last of ${row.samples})` : "")));
   const time = rows[0].time;
   const foot = `${grouped(rows.length)} ${rows.length === 1 ? "row" : "rows"}${time === null ? "" : ` at ${formatTime(time)}`}` + (rows.length > MOST_ROWS ? `; the first ${grouped(MOST_ROWS)} are shown` : "");
