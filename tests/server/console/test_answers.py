@@ -143,17 +143,6 @@ def test_leaving_an_invitation_keeps_the_session(console: Console) -> None:
     expect(console.page.locator("#session-button")).to_have_text("ada@example.com")
 
 
-def test_labels_named_as_properties_of_objects(console: Console) -> None:
-    named = 'label_replace(vector(1), "constructor", "red", "", "")'
-    console.open(f"?tab=table&q={named} or on (x) label_replace(vector(2), 'x', 'y', '', '')")
-    rows = console.page.locator("#panel-table tbody tr")
-    expect(rows).to_have_count(2)
-    texts = [" ".join(row.split()) for row in rows.all_inner_texts()]
-    assert sorted(texts) == ["red 1", "y 2"]
-    console.page.locator("#panel-table th button", has_text="constructor").click()
-    expect(rows.last).to_contain_text("red")
-
-
 def test_series_of_equal_values_under_other_labels_have_names_of_their_own(
     console: Console,
 ) -> None:

@@ -62,15 +62,14 @@ function choose(index) {
 }
 
 function accept(index) {
-  const { text: word, call } = items[index];
+  const { text: word, put = word, call } = items[index];
   const caret = text.selectionStart;
   const after = text.value.slice(caret);
   let tail = "";
   if (call && !after.startsWith("(")) tail = "(";
   if (context.kind === "label" && /\{[^{}]*$/.test(text.value.slice(0, context.from)) && !/^\s*[=!]/.test(after)) tail = '="';
-  if (context.kind === "value" && !after.startsWith('"')) tail = '"';
-  const escaped = context.kind === "value" ? word.replace(/[\\"]/g, "\\$&") : word;
-  replaceTyped(escaped + tail, caret);
+  if (context.kind === "value" && !after.startsWith(context.quote)) tail = context.quote;
+  replaceTyped(put + tail, caret);
   hide();
   if (tail === '="') suggest(false);
 }

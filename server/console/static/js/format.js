@@ -1,4 +1,4 @@
-// Numbers, times and series as people read them.
+// Numbers and times as people read them.
 
 const SI = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"]];
 const BINARY = [[2 ** 50, "PiB"], [2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]];
@@ -41,30 +41,6 @@ export function guessUnit(query) {
   if (/_bytes(_total)?\b/.test(query)) return rate ? "bytes/s" : "bytes";
   if (/_seconds(_sum|_total)?\b/.test(query)) return rate ? "number" : "seconds";
   return rate ? "/s" : "number";
-}
-
-/** `name{label="value"}`, as in a query. */
-export function seriesName(metric) {
-  const { __name__: name = "", ...labels } = metric;
-  const inside = Object.entries(labels).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(", ");
-  return inside ? `${name}{${inside}}` : name || "{}";
-}
-
-/** The value of a label; undefined for a series without it, also if its name is `constructor`. */
-export const labelOf = (metric, name) => (Object.hasOwn(metric, name) ? metric[name] : undefined);
-
-/**
- * Short names for charts: the values of the labels that differ between the series. Series that these do
- * not distinguish, such as `{a="x"}` and `{b="x"}`, have their whole name.
- */
-export function shortNames(metrics) {
-  if (metrics.length === 1) return [seriesName(metrics[0])];
-  const keys = [...new Set(metrics.flatMap((metric) => Object.keys(metric)))];
-  const differ = keys.filter((key) => new Set(metrics.map((metric) => labelOf(metric, key))).size > 1);
-  const names = metrics.map((metric) => differ.filter((key) => Object.hasOwn(metric, key)).map((key) => metric[key]).join(" · "));
-  const uses = new Map();
-  for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1);
-  return names.map((name, at) => (name === "" || uses.get(name) > 1 ? seriesName(metrics[at]) : name));
 }
 
 const CLOCK = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
