@@ -20,7 +20,7 @@ export function openInvitation(secret) {
   const dialog = byId("invitation-dialog");
   const problem = byId("invitation-problem");
   let joined = false;
-  let sent = false; // a second Enter would be told that the invitation is used
+  let sent = false; // a second Enter would only find the invitation used
   byId("invitation-form").onsubmit = async (event) => {
     event.preventDefault();
     if (sent) return;

@@ -23,7 +23,7 @@ let running = null;
 let timer = null;
 let awaiting = null; // the interval that looks for the first samples
 let before = null; // the range to go back to after zooming
-let away = false; // the server did not tell who is signed in: the next run begins with that
+let away = false; // it is unknown who is signed in: the next run begins with that
 
 function setState(changes, options) {
   state = { ...state, ...changes };

@@ -14,7 +14,7 @@ async function ask(method, headers = {}) {
   return { status: response.status, ok: response.ok, body };
 }
 
-/** Get the current user from the server; null without a session. An answer that tells neither is an ApiError. */
+/** Get the current user from the server; null without a session. Any other answer is an ApiError. */
 export async function whoAmI() {
   const { status, ok, body } = await ask("GET");
   if (!ok && status !== 401) throw new ApiError(status, body);
