@@ -40,7 +40,7 @@ async function send(path, options = {}, mayAsk = true) {
   if (response.status === 401 && mayAsk) {
     forgetSession();
     if (await askForToken()) {
-      remembered.clear(); // names of another user's tenant
+      forgetNames(); // those of another user's tenant
       return send(path, options, false);
     }
   }
@@ -83,10 +83,10 @@ async function list(path) {
 
 const of = (metric) => (metric ? `?match[]=${encodeURIComponent(metric)}` : "");
 
-export function metricNames({ fresh = false } = {}) {
-  if (fresh) remembered.clear();
-  return list("label/__name__/values");
-}
+/** Names are requested again: another user may have signed in, or samples have arrived. */
+export const forgetNames = () => remembered.clear();
+
+export const metricNames = () => list("label/__name__/values");
 
 /** Whether the database has a sample; `unknown` if the server does not say so. */
 export async function hasSamples(unknown) {

@@ -1,6 +1,6 @@
 // Where everything meets: state in the address, controls, running, showing.
 
-import { hasSamples, metricNames, runQuery, serverIsUp } from "./api.js";
+import { forgetNames, hasSamples, metricNames, runQuery, serverIsUp } from "./api.js";
 import { clearChart, forgetHidden, redraw, showChart, startChart } from "./chart.js";
 import { byId } from "./dom.js";
 import { markFault, queryText, setQuery, startEditor } from "./editor.js";
@@ -243,8 +243,9 @@ async function arrive() {
 
 /** Run the query of the address, or the first example, and list the examples. `refreshed`: samples have arrived. */
 async function start(refreshed = false) {
+  forgetNames();
   if (state.q && !refreshed) await run();
-  const names = await metricNames({ fresh: true });
+  const names = await metricNames();
   const groups = fitting(names);
   showExamples(groups, pick);
   if (!state.q || refreshed) {
