@@ -77,3 +77,14 @@ def test_an_accepted_completion_can_be_undone(
     query.press("Control+Shift+z")
     expect(query).to_have_value("queue_depth")
     assert console.complaints == []
+
+
+@pytest.mark.parametrize(("key", "text"), [("Home", "\nqueue_d"), ("End", "queue_d\n")])
+def test_keys_that_leave_the_word_close_the_list(
+    console: Console, query: Locator, key: str, text: str
+) -> None:
+    query.press_sequentially("queue_d")
+    expect(console.page.locator("#completion [aria-selected=true]")).to_have_count(1)
+    query.press(key)
+    query.press("Enter")
+    expect(query).to_have_value(text)

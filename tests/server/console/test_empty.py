@@ -134,7 +134,7 @@ def test_an_empty_database_says_how_to_send_samples(fresh: Console, empty: Local
     expect(panel).to_contain_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={fresh.address[:-1]}")
     if shutil.which("curl") is None:
         pytest.skip("there is no curl")
-    token = {"NOVAQL_TOKEN": empty.tokens[Role.OPERATOR]}
+    token = {"NOVA_TOKEN": empty.tokens[Role.OPERATOR]}
     sent = subprocess.run(
         ["sh", "-c", command], env=os.environ | token, capture_output=True, text=True, check=True
     )
@@ -142,6 +142,23 @@ def test_an_empty_database_says_how_to_send_samples(fresh: Console, empty: Local
     fresh.page.clock.run_for(15_100)  # the page looks by itself
     expect(fresh.page.locator("#query")).to_have_value("room_celsius")
     expect(fresh.page.locator("#panel-table td.number")).to_have_text("17.5")
+
+
+def test_it_waits_on_while_the_server_is_away(fresh: Console, empty: LocalServer) -> None:
+    fresh.open()
+    panel = fresh.page.locator("#panel-chart .empty")
+    expect(panel).to_contain_text("There are no samples yet.")
+    names = "**/label/__name__/values?limit=1"
+    fresh.page.route(names, lambda route: route.fulfill(status=502, body="Bad Gateway"))
+    with fresh.page.expect_response(names):
+        fresh.page.clock.run_for(15_100)
+    expect(panel).to_contain_text("There are no samples yet.")
+    fresh.page.unroute(names)
+    now = int(time.time()) * 1000
+    assert empty.write([({"__name__": "a"}, [(now, 1.0)])]).status_code == 204
+    fresh.page.clock.run_for(15_100)
+    expect(fresh.page.locator("#query")).to_have_value("a")
+    fresh.complaints.clear()  # the browser's own about the 502
 
 
 def test_another_query_ends_the_waiting(fresh: Console, empty: LocalServer) -> None:

@@ -8,6 +8,8 @@ from importlib.resources import files
 from playwright.sync_api import Page
 
 _AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+_IS_STILL = """() => document.getAnimations().every(
+  one => one.playState !== "running" || one.effect.getTiming().iterations === Infinity)"""
 _SERIOUS = ("serious", "critical")
 
 
@@ -17,6 +19,8 @@ def serious_findings(page: Page, within: str = "html") -> list[str]:
 
     within  selects the elements that it examines: all of a long page take it several seconds
     """
+    # Colours on their way from one to another have a contrast of their own.
+    page.wait_for_function(_IS_STILL)
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": _AXE})
     call = (

@@ -1,22 +1,7 @@
 // The server, as the page sees it. Every refusal becomes an ApiError.
 
-import { askForToken } from "./session.js";
-
-export class ApiError extends Error {
-  constructor(status, body) {
-    const error = body?.error ?? {};
-    const envelope = typeof error === "string" ? { message: error } : error;
-    super(envelope.message ?? `The server answered ${status}.`);
-    this.status = status;
-    this.code = envelope.code ?? `http_${status}`;
-    this.requestId = envelope.request_id ?? null;
-    const first = Array.isArray(envelope.details) ? envelope.details[0] ?? {} : envelope.details ?? {};
-    this.line = envelope.line ?? first.line ?? null;
-    this.column = envelope.column ?? first.column ?? null;
-    this.length = envelope.length ?? first.length ?? 1;
-    this.details = Array.isArray(envelope.details) ? envelope.details : [];
-  }
-}
+import { ApiError, bodyOf, respond } from "./request.js";
+import { askForToken, forgetSession } from "./session.js";
 
 const MOST_WAITS = 3;
 const LONGEST_WAIT_S = 30;
@@ -27,13 +12,7 @@ const LONGEST_WAIT_S = 30;
  */
 async function fetchPatiently(path, { waits: says, ...options }) {
   for (let waits = 0; ; waits += 1) {
-    let response;
-    try {
-      response = await fetch(path, { ...options, cache: "no-store" });
-    } catch (problem) {
-      if (problem.name === "AbortError") throw problem;
-      throw new ApiError(0, { error: { code: "unreachable", message: "The server cannot be reached. Is it still running?" } });
-    }
+    const response = await respond(path, options);
     const wait = Number(response.headers.get("Retry-After"));
     if (response.status !== 429 || waits >= MOST_WAITS || !(wait <= LONGEST_WAIT_S)) return response;
     says?.(wait);
@@ -55,15 +34,16 @@ function pause(seconds, signal) {
 async function send(path, options = {}, mayAsk = true) {
   const headers = { Accept: "application/json", ...options.headers };
   const response = await fetchPatiently(path, { ...options, headers });
-  const text = await response.text();
-  let body = null;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    if (response.ok) throw new ApiError(response.status, { error: { message: "The answer is not JSON." } });
-  }
+  const { text, body } = await bodyOf(response);
+  if (response.ok && body === undefined) throw new ApiError(response.status, { error: { message: "The answer is not JSON." } });
   if (response.ok) return { body, text, bytes: text.length };
-  if (response.status === 401 && mayAsk && (await askForToken())) return send(path, options, false);
+  if (response.status === 401 && mayAsk) {
+    forgetSession();
+    if (await askForToken()) {
+      forgetNames(); // those of another user's tenant
+      return send(path, options, false);
+    }
+  }
   throw new ApiError(response.status, body);
 }
 
@@ -103,18 +83,18 @@ async function list(path) {
 
 const of = (metric) => (metric ? `?match[]=${encodeURIComponent(metric)}` : "");
 
-export function metricNames({ fresh = false } = {}) {
-  if (fresh) remembered.clear();
-  return list("label/__name__/values");
-}
+/** Names are requested again: another user may have signed in, or samples have arrived. */
+export const forgetNames = () => remembered.clear();
 
-/** Whether the database has a sample; true if that is unknown. */
-export async function hasSamples() {
+export const metricNames = () => list("label/__name__/values");
+
+/** Whether the database has a sample; `unknown` if the server does not say so. */
+export async function hasSamples(unknown) {
   try {
     const { body } = await send("/prometheus/api/v1/label/__name__/values?limit=1", {}, false);
     return body.data.length > 0;
   } catch {
-    return true;
+    return unknown;
   }
 }
 

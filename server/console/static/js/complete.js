@@ -1,9 +1,10 @@
 // What is valid at the caret: metric, function, stage of a pipe, label name or label value.
 
 import { labelNames, labelValues, metricNames } from "./api.js";
+import { inQuotes, labelInQuery, selectorOf } from "./names.js";
 import { AGGREGATORS, FUNCTIONS, KEYWORDS } from "./words.js";
 
-/** The place of the caret: {kind, from, typed, metric?, label?}, or null where nothing completes. */
+/** The place of the caret: {kind, from, typed, metric?, label?, quote?}, or null where nothing completes. */
 export function contextAt(text, caret) {
   const before = text.slice(0, caret);
   let brace = -1;
@@ -27,17 +28,17 @@ export function contextAt(text, caret) {
   if (brace >= 0) {
     const metric = before.slice(0, brace).match(/([A-Za-z_:][\w:]*)\s*$/)?.[1] ?? null;
     if (quote) {
-      const label = before.slice(brace + 1, quoteAt).match(/([A-Za-z_]\w*)\s*(?:=~|!~|!=|=)\s*$/)?.[1];
-      if (!label) return null;
-      return { kind: "value", from: quoteAt + 1, typed: before.slice(quoteAt + 1), metric, label };
+      const found = before.slice(brace + 1, quoteAt).match(/(?:([A-Za-z_]\w*)|"([^"\\]+)")\s*(?:=~|!~|!=|=)\s*$/);
+      if (!found) return null;
+      return { kind: "value", from: quoteAt + 1, typed: before.slice(quoteAt + 1), metric, label: found[1] ?? found[2], quote };
     }
-    const typed = before.match(/[A-Za-z_]\w*$/)?.[0] ?? "";
+    const typed = before.match(/[A-Za-z_][\w.]*$/)?.[0] ?? "";
     const lead = before.slice(brace + 1, caret - typed.length).trimEnd();
     if (lead !== "" && !/(?:[,(]|\bor)$/i.test(lead)) return null;
     return { kind: "label", from: caret - typed.length, typed, metric };
   }
   if (quote) return null;
-  const typed = before.match(/[A-Za-z_:][\w:]*$/)?.[0] ?? "";
+  const typed = before.match(/[A-Za-z_:][\w:.]*$/)?.[0] ?? "";
   const lead = before.slice(0, caret - typed.length);
   if (/\d$/.test(lead) || /\[[^\]]*$/.test(lead)) return null; // 5m, [5m]
   if (/\b(by|without|on|ignoring|group_left|group_right)\s*\([^()]*$/i.test(lead)) {
@@ -52,19 +53,20 @@ const calls = (words) =>
     text, note: `${signature} · ${note}`, call: true,
   }));
 
+/** What completes at a place: {text, note, call?, put?}; `put` is what is put in, if it is not the text. */
 async function candidates(context) {
   switch (context.kind) {
     case "value":
-      return (await labelValues(context.label, context.metric)).map((text) => ({ text, note: context.label }));
+      return (await labelValues(context.label, context.metric)).map((text) => ({ text, note: context.label, put: inQuotes(text, context.quote) }));
     case "label":
       return (await labelNames(context.metric))
         .filter((text) => text !== "__name__")
-        .map((text) => ({ text, note: "label" }));
+        .map((text) => ({ text, note: "label", put: labelInQuery(text) }));
     case "stage":
       return [...calls(FUNCTIONS), ...calls(AGGREGATORS)];
     default:
       return [
-        ...(await metricNames()).map((text) => ({ text, note: "metric" })),
+        ...(await metricNames()).map((text) => ({ text, note: "metric", put: selectorOf(text) })),
         ...calls(AGGREGATORS),
         ...calls(FUNCTIONS),
         ...Object.entries(KEYWORDS).map(([text, note]) => ({ text, note })),

@@ -62,15 +62,14 @@ function choose(index) {
 }
 
 function accept(index) {
-  const { text: word, call } = items[index];
+  const { text: word, put = word, call } = items[index];
   const caret = text.selectionStart;
   const after = text.value.slice(caret);
   let tail = "";
   if (call && !after.startsWith("(")) tail = "(";
   if (context.kind === "label" && /\{[^{}]*$/.test(text.value.slice(0, context.from)) && !/^\s*[=!]/.test(after)) tail = '="';
-  if (context.kind === "value" && !after.startsWith('"')) tail = '"';
-  const escaped = context.kind === "value" ? word.replace(/[\\"]/g, "\\$&") : word;
-  replaceTyped(escaped + tail, caret);
+  if (context.kind === "value" && !after.startsWith(context.quote)) tail = context.quote;
+  replaceTyped(put + tail, caret);
   hide();
   if (tail === '="') suggest(false);
 }
@@ -92,8 +91,9 @@ function replaceTyped(replacement, caret) {
 async function suggest(byHand) {
   asked += 1;
   const mine = asked;
-  const found = await completionsAt(text.value, text.selectionStart);
-  if (mine !== asked || document.activeElement !== text) return;
+  const caret = text.selectionStart;
+  const found = await completionsAt(text.value, caret);
+  if (mine !== asked || document.activeElement !== text || text.selectionStart !== caret) return;
   const idle = found && found.context.typed === "" && found.context.kind === "name";
   if (!found || found.items.length === 0 || (idle && !byHand)) {
     hide();
@@ -205,7 +205,7 @@ function listKey(event) {
   } else if (event.key === "Escape") {
     event.preventDefault();
     hide();
-  } else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+  } else if (["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) { // the caret leaves the word
     hide();
   }
 }

@@ -2,7 +2,7 @@
 
 import { whyEmpty } from "./api.js";
 import { el } from "./dom.js";
-import { seriesName } from "./format.js";
+import { labelInQuery, selectorOf, seriesName } from "./names.js";
 
 const MOST_CAUSES = 5;
 
@@ -53,18 +53,26 @@ function choices(query, cause, use) {
 const QUOTED = String.raw`("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\`[^\`]*\`)`;
 const literally = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 
-/** The query with a suggestion in place of what is at fault; null if it cannot be put in. */
-export function corrected(query, { reason, message, start, end }, suggestion) {
-  const points = [...query]; // the server counts code points
-  const part = points.slice(start, end).join("");
-  let fault = null;
-  if (reason === "metric") fault = /^[A-Za-z_:][\w:]*/;
-  const matcher = reason === "matcher" ? message.match(/^([\w.]+)(=~|!~|!=|=)'/) : null;
-  if (matcher) {
-    const label = String.raw`(?<![\w.])${literally(matcher[1])}`;
-    const isName = /^\w+$/.test(suggestion);
-    fault = new RegExp(isName ? String.raw`${label}(?=\s*${matcher[2]})` : String.raw`${label}\s*${matcher[2]}\s*${QUOTED}`);
+/** The pattern of what a suggestion replaces, and the text in its place; null if it cannot be put in. */
+function correction({ reason, message }, suggestion) {
+  if (reason === "metric") {
+    const better = selectorOf(suggestion);
+    if (better === suggestion) return [/^[A-Za-z_:][\w:]*/, suggestion];
+    return [/^[A-Za-z_:][\w:]*(\s*\{)?/, (_, brace) => (brace ? `${better.slice(0, -1)}, ` : better)];
   }
-  if (fault === null || !fault.test(part)) return null;
-  return points.slice(0, start).join("") + part.replace(fault, () => suggestion) + points.slice(end).join("");
+  const matcher = reason === "matcher" ? message.match(/^([\w.]+)(=~|!~|!=|=)'/) : null;
+  if (!matcher) return null;
+  const label = String.raw`(?<![\w."])("?)${literally(matcher[1])}\1`;
+  if (/[=~]\s*["'`]/.test(suggestion)) return [new RegExp(String.raw`${label}\s*${matcher[2]}\s*${QUOTED}`), suggestion];
+  return [new RegExp(String.raw`${label}(?=\s*${matcher[2]})`), labelInQuery(suggestion)];
+}
+
+/** The query with a suggestion in place of what is at fault; null if it cannot be put in. */
+export function corrected(query, cause, suggestion) {
+  const points = [...query]; // the server counts code points
+  const part = points.slice(cause.start, cause.end).join("");
+  const [fault, better] = correction(cause, suggestion) ?? [];
+  if (!fault?.test(part)) return null;
+  const replaced = part.replace(fault, typeof better === "string" ? () => better : better);
+  return points.slice(0, cause.start).join("") + replaced + points.slice(cause.end).join("");
 }

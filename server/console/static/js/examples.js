@@ -1,6 +1,7 @@
 // Queries for the demo's fleet, and for any machine with node metrics. A click runs one.
 
 import { byId, el } from "./dom.js";
+import { selectorOf } from "./names.js";
 
 /** `needs`: a metric without which the group is not shown. `live`: data begins at the server's start. */
 export const EXAMPLES = [
@@ -49,7 +50,7 @@ export const fitting = (metrics) => EXAMPLES.filter(({ needs }) => needs === nul
 export function opening(groups, metrics) {
   const [, query, unit] = groups[0].queries[0];
   const unknown = groups[0].needs === null && metrics.length > 0 && !metrics.includes(query);
-  return unknown ? [metrics[0], "auto"] : [query, unit];
+  return unknown ? [selectorOf(metrics[0]), "auto"] : [query, unit];
 }
 
 /** Show them; `pick(query, unit, live)` runs one. */

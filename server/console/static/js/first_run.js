@@ -6,9 +6,9 @@ import { needsToken } from "./session.js";
 function snippets() {
   const { origin } = location;
   const token = needsToken();
-  const header = token ? ' -H "Authorization: Bearer $NOVAQL_TOKEN"' : "";
+  const header = token ? ' -H "Authorization: Bearer $NOVA_TOKEN"' : "";
   const credentials = token ? "\n    authorization: {credentials_file: token}" : "";
-  const otlp = token ? '\nexport OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$NOVAQL_TOKEN"' : "";
+  const otlp = token ? '\nexport OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$NOVA_TOKEN"' : "";
   return [
     ["One sample, from a shell", `curl -s ${origin}/v1/ingest${header} -H 'Content-Type: text/plain' --data-binary 'room_celsius{room="attic"} 17.5'`],
     ["Prometheus, in prometheus.yml", `remote_write:\n  - url: ${origin}/prometheus/api/v1/write${credentials}`],

@@ -1,4 +1,4 @@
-// Numbers, times and series as people read them.
+// Numbers and times as people read them.
 
 const SI = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"]];
 const BINARY = [[2 ** 50, "PiB"], [2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]];
@@ -41,24 +41,6 @@ export function guessUnit(query) {
   if (/_bytes(_total)?\b/.test(query)) return rate ? "bytes/s" : "bytes";
   if (/_seconds(_sum|_total)?\b/.test(query)) return rate ? "number" : "seconds";
   return rate ? "/s" : "number";
-}
-
-/** `name{label="value"}`, as in a query. */
-export function seriesName(metric) {
-  const { __name__: name = "", ...labels } = metric;
-  const inside = Object.entries(labels).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(", ");
-  return inside ? `${name}{${inside}}` : name || "{}";
-}
-
-/** A short name for charts: the values of the labels that differ between the series. */
-export function shortNames(metrics) {
-  if (metrics.length === 1) return [seriesName(metrics[0])];
-  const keys = [...new Set(metrics.flatMap((metric) => Object.keys(metric)))];
-  const differ = keys.filter((key) => new Set(metrics.map((metric) => metric[key] ?? "")).size > 1);
-  return metrics.map((metric) => {
-    const parts = differ.filter((key) => metric[key] !== undefined).map((key) => metric[key]);
-    return parts.length ? parts.join(" · ") : seriesName(metric);
-  });
 }
 
 const CLOCK = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });

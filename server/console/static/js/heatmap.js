@@ -1,7 +1,8 @@
 // One native histogram over time: a column a step, a row between two neighbouring edges of buckets.
 
-import { formatValue, number, shortNames } from "./format.js";
+import { formatValue, number } from "./format.js";
 import { bucketsOf, summaryOf } from "./histogram.js";
+import { shortNames } from "./names.js";
 import { style } from "./theme.js";
 
 const SHADES = 24;

@@ -1,16 +1,17 @@
 // An invitation's link, `/#invitation=…`: accept it, sign in, and show the first token once.
 
 import { byId } from "./dom.js";
+import { ApiError, bodyOf, respond } from "./request.js";
 import { signIn } from "./session.js";
 
 async function accept(token, name) {
-  const answer = await fetch("/v1/invitations/accept", {
+  const response = await respond("/v1/invitations/accept", {
     method: "POST",
     headers: { Accept: "application/json", "Content-Type": "application/json" },
     body: JSON.stringify(name ? { token, name } : { token }),
   });
-  const body = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Error(body?.error?.message ?? `The server answered ${answer.status}.`);
+  const { body } = await bodyOf(response);
+  if (!response.ok) throw new ApiError(response.status, body);
   return body;
 }
 
@@ -19,8 +20,11 @@ export function openInvitation(secret) {
   const dialog = byId("invitation-dialog");
   const problem = byId("invitation-problem");
   let joined = false;
+  let sent = false; // a second Enter would only find the invitation used
   byId("invitation-form").onsubmit = async (event) => {
     event.preventDefault();
+    if (sent) return;
+    sent = true;
     problem.textContent = "";
     try {
       const { token, user } = await accept(secret, byId("invitation-name").value.trim());
@@ -32,6 +36,7 @@ export function openInvitation(secret) {
       byId("invitation-done").hidden = false;
       byId("first-token").select();
     } catch (refusal) {
+      sent = false;
       problem.textContent = refusal.message;
     }
   };

@@ -2,6 +2,7 @@
 
 import { byId, el } from "./dom.js";
 import { formatValue } from "./format.js";
+import { needsToken } from "./session.js";
 
 const MOST = 200_000;
 
@@ -28,7 +29,8 @@ export function pretty(value, depth = 0) {
 
 export function curl(request) {
   const body = JSON.stringify(request).replaceAll("'", String.raw`'\''`);
-  return `curl -s ${location.origin}/v1/novaql -H "Authorization: Bearer $NOVAQL_TOKEN" -H 'Content-Type: application/json' -d '${body}'`;
+  const header = needsToken() ? ' -H "Authorization: Bearer $NOVA_TOKEN"' : "";
+  return `curl -s ${location.origin}/v1/novaql${header} -H 'Content-Type: application/json' -d '${body}'`;
 }
 
 export function showJson({ body, text, bytes }, request) {

@@ -1,8 +1,9 @@
 // The series below the chart, with their last, least, greatest and mean values.
 
 import { byId, el, swatch } from "./dom.js";
-import { formatValue, grouped, seriesName } from "./format.js";
+import { formatValue, grouped } from "./format.js";
 import { summaryOf } from "./histogram.js";
+import { seriesName } from "./names.js";
 import { colour } from "./theme.js";
 
 function summary(values) {

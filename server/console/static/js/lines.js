@@ -1,6 +1,7 @@
 // A range result as lines on the grid of steps, and which of them are drawn.
 
-import { number, shortNames } from "./format.js";
+import { number } from "./format.js";
+import { shortNames } from "./names.js";
 
 export const MOST_LINES = 500;
 

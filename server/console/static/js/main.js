@@ -1,6 +1,6 @@
 // Where everything meets: state in the address, controls, running, showing.
 
-import { ApiError, hasSamples, metricNames, runQuery, serverIsUp } from "./api.js";
+import { forgetNames, hasSamples, metricNames, runQuery, serverIsUp } from "./api.js";
 import { clearChart, forgetHidden, redraw, showChart, startChart } from "./chart.js";
 import { byId } from "./dom.js";
 import { markFault, queryText, setQuery, startEditor } from "./editor.js";
@@ -11,7 +11,8 @@ import { guessUnit, localField } from "./format.js";
 import { clearJson, showJson } from "./json_view.js";
 import { hideError, showError, showNotices, showStats } from "./notices.js";
 import { openInvitation } from "./invitation.js";
-import { readState, RANGES, seconds, window_, writeState } from "./state.js";
+import { ApiError } from "./request.js";
+import { addressOf, readState, RANGES, seconds, window_, writeState } from "./state.js";
 import { clearTable, showTable } from "./table.js";
 import { startTheme } from "./theme.js";
 import { askForToken, signIn, takeFromAddress, whoAmI } from "./session.js";
@@ -22,6 +23,7 @@ let running = null;
 let timer = null;
 let awaiting = null; // the interval that looks for the first samples
 let before = null; // the range to go back to after zooming
+let away = false; // it is unknown who is signed in: the next run begins with that
 
 function setState(changes, options) {
   state = { ...state, ...changes };
@@ -33,9 +35,7 @@ function showControls() {
   for (const button of byId("ranges").children) {
     button.setAttribute("aria-pressed", String(button.dataset.range === state.range));
   }
-  byId("step").value = state.step;
-  byId("refresh").value = state.refresh;
-  byId("unit").value = state.unit;
+  for (const name of ["step", "refresh", "unit"]) choose(byId(name), state[name]);
   byId("custom").hidden = state.range !== "custom";
   if (state.range === "custom") {
     byId("from").value = localField(state.from);
@@ -51,6 +51,12 @@ function showControls() {
   schedule();
 }
 
+/** Choose a value of a list; one that only the address has is added. */
+function choose(select, value) {
+  if (![...select.options].some((option) => option.value === value)) select.add(new Option(value, value));
+  select.value = value;
+}
+
 function schedule() {
   clearTimeout(timer);
   if (state.refresh === "off") return;
@@ -63,6 +69,11 @@ function schedule() {
 /** Run the text of the editor, for the tab on show. The newest run wins. */
 async function run({ quiet = false } = {}) {
   const query = quiet ? state.q : queryText();
+  if (away && !quiet) {
+    setState({ q: query });
+    await begin();
+    return;
+  }
   running?.abort();
   clearInterval(awaiting);
   awaiting = null;
@@ -111,7 +122,8 @@ async function explainEmpty({ infos }, request, signal) {
     setQuery(query);
     run();
   };
-  const [any, reasons] = await Promise.all([hasSamples(), reasonsFor(request, infos, { use, look }, signal)]);
+  const [any, reasons] = await Promise.all([hasSamples(true), reasonsFor(request, infos, { use, look }, signal)]);
+  if (signal.aborted) return; // a newer run shows its answer
   if (any) clear(state.tab === "table" ? "The query answers nothing at this time." : "The query answers nothing in this range.", ...reasons);
   else awaitSamples();
 }
@@ -119,7 +131,7 @@ async function explainEmpty({ infos }, request, signal) {
 /** The page of a database without samples, until it has some. */
 function awaitSamples() {
   const look = async () => {
-    if (document.hidden || !(await hasSamples())) return;
+    if (document.hidden || !(await hasSamples(false)) || awaiting === null) return;
     await start(true);
   };
   clear("There are no samples yet.", ...firstRun(look));
@@ -146,6 +158,7 @@ function show(answer, request, span) {
 function fail(problem, query) {
   if (problem.name === "AbortError") return;
   if (!(problem instanceof ApiError)) throw problem;
+  if (problem.status === 401) setState({ refresh: "off" }); // else each refresh would ask for a token
   showNotices({});
   showError(problem, query);
   byId("stats").textContent = "";
@@ -221,7 +234,8 @@ async function watchServer() {
 async function arrive() {
   const given = takeFromAddress("token");
   const invitation = takeFromAddress("invitation");
-  if (invitation) return openInvitation(invitation);
+  if (invitation && (await openInvitation(invitation))) return true;
+  if (invitation) return (await whoAmI()) !== null;
   const problem = given ? await signIn(given) : "";
   if (problem === "" && (await whoAmI())) return true;
   return askForToken(problem);
@@ -229,8 +243,9 @@ async function arrive() {
 
 /** Run the query of the address, or the first example, and list the examples. `refreshed`: samples have arrived. */
 async function start(refreshed = false) {
+  forgetNames();
   if (state.q && !refreshed) await run();
-  const names = await metricNames({ fresh: refreshed });
+  const names = await metricNames();
   const groups = fitting(names);
   showExamples(groups, pick);
   if (!state.q || refreshed) {
@@ -242,7 +257,19 @@ async function start(refreshed = false) {
   markExample(state.q);
 }
 
+async function begin() {
+  away = false;
+  try {
+    if (await arrive()) await start();
+    else clearChart("Sign in to query.", "The server requires a token. Run prompts for it again.");
+  } catch (problem) {
+    away = true;
+    fail(problem, queryText());
+  }
+}
+
 state = readState();
+writeState(state); // one spelling, so that going back does not lead to another one of the same
 startTheme(redraw);
 startEditor({ run, edited: () => byId("error").hidden || hideError() });
 startControls();
@@ -260,15 +287,20 @@ startChart({
   },
 });
 addEventListener("popstate", () => {
-  state = readState();
+  const earlier = readState();
+  if (addressOf(earlier) === addressOf(state)) return; // only the fragment is another
+  state = earlier;
+  writeState(state);
   setQuery(state.q);
   showControls();
   run();
 });
+addEventListener("hashchange", () => {
+  if (/[#&](token|invitation)=/.test(location.hash)) location.reload(); // a link, opened in this tab
+});
 setQuery(state.q);
 showControls();
 clearChart(state.q ? "Running the query …" : "Looking what is here …");
-if (await arrive()) await start();
-else clearChart("Sign in to query.", "The server requires a token. Run prompts for it again.");
+await begin();
 await watchServer();
 setInterval(watchServer, 30_000);

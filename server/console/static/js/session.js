@@ -2,43 +2,59 @@
 // once, to open it: from `#token=…`, or from the dialog.
 
 import { byId } from "./dom.js";
+import { ApiError, bodyOf, respond } from "./request.js";
 
 let asking = null;
 let known = null; // {user, role, tenant, session}, or null
 
-const headers = { Accept: "application/json" };
+/** A request about the session: {status, ok, body}. */
+async function ask(method, headers = {}) {
+  const response = await respond("/v1/session", { method, headers: { Accept: "application/json", ...headers } });
+  const { body } = await bodyOf(response);
+  return { status: response.status, ok: response.ok, body };
+}
 
-/** Get the current user from the server; null without a session. */
+/** Get the current user from the server; null without a session. Any other answer is an ApiError. */
 export async function whoAmI() {
-  const answer = await fetch("/v1/session", { headers, cache: "no-store" });
-  known = answer.ok ? await answer.json() : null;
+  const { status, ok, body } = await ask("GET");
+  if (!ok && status !== 401) throw new ApiError(status, body);
+  known = ok ? body : null;
   showButton();
   return known;
 }
 
-/** Exchange a token for a session. Resolves to "" or the reason why there is none. */
-export async function signIn(token) {
-  let answer;
-  try {
-    const authorized = { ...headers, Authorization: `Bearer ${token}` };
-    answer = await fetch("/v1/session", { method: "POST", headers: authorized, cache: "no-store" });
-  } catch {
-    return "The server cannot be reached. Is it still running?";
-  }
-  const body = await answer.json().catch(() => null);
-  if (answer.status === 401) return "The server does not accept this token.";
-  if (!answer.ok) {
-    const { code, message } = body?.error ?? {};
-    return code === "no_tokens" ? "" : message ?? `The server answered ${answer.status}.`;
-  }
-  return (await whoAmI()) ? "" : "This browser does not accept the cookie of this server.";
+/** The server has refused the session: it has ended, or was revoked. */
+export function forgetSession() {
+  known = null;
+  showButton();
 }
 
-/** End the session. The page reloads, and shows nothing more. */
-async function signOut() {
-  await fetch("/v1/session", { method: "DELETE", headers });
-  location.reload();
+/** What an action resolves to, or the message of its ApiError. */
+async function orMessage(action) {
+  try {
+    return await action();
+  } catch (problem) {
+    if (!(problem instanceof ApiError)) throw problem;
+    return problem.message;
+  }
 }
+
+/** Exchange a token for a session. Resolves to "" or the reason why there is none. */
+export const signIn = (token) => orMessage(async () => {
+  const { status, ok, body } = await ask("POST", { Authorization: `Bearer ${token}` });
+  if (status === 401) return "The server does not accept this token.";
+  if (!ok && body?.error?.code === "no_tokens") return "";
+  if (!ok) throw new ApiError(status, body);
+  return (await whoAmI()) ? "" : "This browser does not accept the cookie of this server.";
+});
+
+/** End the session; the page reloads, and shows nothing more. Resolves to "" or the reason why it goes on. */
+const signOut = () => orMessage(async () => {
+  const { status, ok, body } = await ask("DELETE");
+  if (!ok && status !== 401) throw new ApiError(status, body);
+  location.reload();
+  return "";
+});
 
 /** Whether the server requires tokens, after its first answer. */
 export const needsToken = () => known === null || known.session !== null;
@@ -70,10 +86,10 @@ export function askForToken(problem = "") {
 async function untilSignedIn(first) {
   for (let problem = first; ;) {
     const { choice, token } = await dialog(problem);
-    if (choice === "out") await signOut();
-    if (choice !== "use" || token === "") return false;
-    problem = await signIn(token);
-    if (problem === "") return true;
+    const leaves = choice === "out";
+    if (!leaves && (choice !== "use" || token === "")) return false;
+    problem = leaves ? await signOut() : await signIn(token);
+    if (problem === "") return !leaves;
   }
 }
 

@@ -2,20 +2,28 @@
 
 export const RANGES = { "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400 };
 const DEFAULTS = { q: "", range: "6h", from: null, to: null, step: "auto", refresh: "off", unit: "auto", tab: "chart" };
+const UNITS = ["auto", "number", "percent", "seconds", "bytes", "bytes/s", "/s"];
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+const DURATION = /^[1-9]\d{0,5}[smhd]$/;
+const LONGEST_REFRESH_S = 86400;
+const [EARLIEST_S, LATEST_S] = [-62e9, 253e9]; // within the years 1 to 9999, in all time zones
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86400, w: 604800, y: 31536000 };
 
+/** The state of the address. Values that no control could have are the defaults. */
 export function readState() {
   const state = { ...DEFAULTS };
   const given = new URLSearchParams(location.search);
   if (given.has("g0.expr")) Object.assign(state, stateOfPrometheus(given));
   for (const key of Object.keys(DEFAULTS)) if (given.has(key)) state[key] = given.get(key);
   for (const key of ["from", "to"]) {
-    const number = Number(state[key]);
-    state[key] = state[key] !== null && Number.isFinite(number) ? number : null;
+    const number = state[key] === null || state[key] === "" ? NaN : Number(state[key]);
+    state[key] = number >= EARLIEST_S && number <= LATEST_S ? number : null;
   }
   const custom = state.range === "custom" && state.from !== null && state.to > state.from;
-  if (!custom && !(state.range in RANGES)) state.range = DEFAULTS.range;
+  if (!custom && !Object.hasOwn(RANGES, state.range)) state.range = DEFAULTS.range;
+  if (!DURATION.test(state.step)) state.step = DEFAULTS.step;
+  if (!DURATION.test(state.refresh) || seconds(state.refresh) > LONGEST_REFRESH_S) state.refresh = DEFAULTS.refresh;
+  if (!UNITS.includes(state.unit)) state.unit = DEFAULTS.unit;
   if (!["chart", "table", "json"].includes(state.tab)) state.tab = "chart";
   return state;
 }
@@ -28,12 +36,13 @@ function stateOfPrometheus(given) {
   const ending = get("end_input") || get("moment_input"); // "2026-01-31 12:00:00", in UTC
   const end = ending ? Date.parse(`${ending.replace(" ", "T")}Z`) / 1000 : NaN;
   const length = [...range.matchAll(/(\d+)([smhdwy])/g)].reduce((sum, [, count, unit]) => sum + count * SECONDS[unit], 0);
-  if (range in RANGES && Number.isNaN(end)) return { ...state, range };
+  if (Object.hasOwn(RANGES, range) && Number.isNaN(end)) return { ...state, range };
   const to = Math.floor(Number.isNaN(end) ? Date.now() / 1000 : end);
   return length > 0 ? { ...state, range: "custom", from: to - length, to } : state;
 }
 
-export function writeState(state, { push = false } = {}) {
+/** The address of a state, without a fragment. */
+export function addressOf(state) {
   const out = new URLSearchParams();
   for (const [key, value] of Object.entries(state)) {
     if (value !== null && value !== DEFAULTS[key]) out.set(key, String(value));
@@ -43,9 +52,13 @@ export function writeState(state, { push = false } = {}) {
     out.delete("to");
   }
   const search = out.toString();
-  const address = location.pathname.replace(/graph$/, "") + (search ? `?${search}` : "");
+  return location.pathname.replace(/graph$/, "") + (search ? `?${search}` : "");
+}
+
+export function writeState(state, { push = false } = {}) {
+  const address = addressOf(state);
   if (address === location.pathname + location.search) return;
-  history[push ? "pushState" : "replaceState"](null, "", address);
+  history[push ? "pushState" : "replaceState"](null, "", push ? address : address + location.hash);
 }
 
 export const seconds = (text) => Number(text.slice(0, -1)) * SECONDS[text.slice(-1)];

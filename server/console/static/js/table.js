@@ -4,6 +4,7 @@ import { bars } from "./bars.js";
 import { byId, el } from "./dom.js";
 import { formatTime, formatValue, grouped, number } from "./format.js";
 import { summaryOf } from "./histogram.js";
+import { labelOf, visible } from "./names.js";
 
 const MOST_ROWS = 2000;
 let sorting = { column: null, down: true };
@@ -58,16 +59,16 @@ function valueOf({ value, histogram }, alone) {
 function draw() {
   const { rows, labels, ranges } = shown;
   const { column, down } = sorting;
-  const key = column === "value" ? (row) => row.value : (row) => row.labels[column];
+  const key = column === "value" ? (row) => row.value : (row) => labelOf(row.labels, column);
   const order = column === null ? rows : [...rows].sort((a, b) => (down ? -1 : 1) * compare(key(a), key(b)));
   const head = [...labels, "value"].map((name) => {
     const sort = name === column ? (down ? "descending" : "ascending") : "none";
-    const button = el("button", { type: "button", onclick: () => sortBy(name) }, name === "__name__" ? "metric" : name);
+    const button = el("button", { type: "button", onclick: () => sortBy(name) }, name === "__name__" ? "metric" : visible(name));
     return el("th", { scope: "col", "aria-sort": sort, className: name === "value" ? "number" : "" }, button);
   });
   const body = order.slice(0, MOST_ROWS).map((row) =>
     el("tr", {},
-      ...labels.map((name) => el("td", {}, row.labels[name] ?? "")),
+      ...labels.map((name) => el("td", {}, visible(labelOf(row.labels, name) ?? ""))),
       el("td", { className: "number", title: String(row.value) }, ...valueOf(row, order.length === 1), ranges ? `  (last of ${row.samples})` : "")));
   const time = rows[0].time;
   const foot = `${grouped(rows.length)} ${rows.length === 1 ? "row" : "rows"}${time === null ? "" : ` at ${formatTime(time)}`}` + (rows.length > MOST_ROWS ? `; the first ${grouped(MOST_ROWS)} are shown` : "");
