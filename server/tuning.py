@@ -20,6 +20,11 @@ class Tuning:
                      which the budget of the query does not include
     oncall_page_steps   turns and restricted parts that the search for shifts of one page reads
     regrouped_at_once   alerts that one transaction moves to other notification groups
+    alert_text       characters of the labels and annotations of one alert. Lists have up to 200
+                     alerts, also ended ones
+    group_text       characters of those of the alerts and recorded series of a group
+    alerts_text      characters of those of all pending and firing alerts of a tenant
+    usual_group_text   a group with fewer characters is not compared with `alerts_text`
     mail_s           time for one mail, from the connection to its end
     """
 
@@ -33,6 +38,10 @@ class Tuning:
     wide_columns: int = 50_000
     oncall_page_steps: int = 10_000
     regrouped_at_once: int = 1000
+    alert_text: int = 256 << 10
+    group_text: int = 32 << 20
+    alerts_text: int = 64 << 20
+    usual_group_text: int = 64 << 10
     mail_s: float = 30.0
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from novaql.export.formulas import without_formula as without_formula
     from novaql.export.html import html_of as html_of
     from novaql.export.json_values import ValueStyle as ValueStyle
+    from novaql.export.labels_json import label_bytes as label_bytes
     from novaql.export.labels_json import series_json as series_json
     from novaql.export.named_series import named_arrow as named_arrow
     from novaql.export.named_series import named_csv as named_csv
@@ -32,7 +33,7 @@ else:
             "formulas": "without_formula",
             "html": "html_of",
             "json_values": "ValueStyle",
-            "labels_json": "series_json",
+            "labels_json": "label_bytes series_json",
             "named_series": "named_arrow named_csv",
             "prometheus_json": "result_json result_pieces",
             "series_limit": "first_series",

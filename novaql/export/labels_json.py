@@ -28,19 +28,23 @@ AT_ONCE = 4 << 20
 
 
 def label_bytes(series: SeriesTable) -> Ints:
-    """[rows] about how many bytes the labels of each series take as text: characters are counted,
-    of which few are escaped."""
+    """[rows] about how many bytes the labels of each series take as text. Of a short label value,
+    characters are counted, of which few are escaped."""
     sizes = np.full(series.rows, 2, np.int64)
     for name, column in series.columns.items():
         values, codes, more = column.values, column.codes, len(name) + 6
         if len(values) <= series.rows:
-            lengths = np.fromiter(map(len, values), np.int64, len(values)) + more
+            lengths = np.fromiter(map(_octets, values), np.int64, len(values)) + more
             lengths[0] = 0
             sizes += lengths[codes]
         else:  # a few rows of a large table
-            each = (len(values[code]) + more if code else 0 for code in codes.tolist())
+            each = (_octets(values[code]) + more if code else 0 for code in codes.tolist())
             sizes += np.fromiter(each, np.int64, len(codes))
     return sizes
+
+
+def _octets(text: str) -> int:
+    return len(text) if len(text) < LONG else len(escaped(text).encode()) - 2
 
 
 def metric_texts(series: SeriesTable) -> list[bytes]:

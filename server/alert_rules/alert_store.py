@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import Text, cast, func, select
 
 from novaql.model import FloatHistogram, labels_of
 from novaql.rules.evaluation import ActiveAlert, State, series_of
@@ -113,6 +113,13 @@ def save(
 def live(unit: Unit, rule_ids: Collection[str]) -> list[Alert]:
     """The pending and firing alerts of rules."""
     return rows_by(unit, Alert.rule_id, rule_ids, Alert.state.in_(LIVE))
+
+
+def stored_text(unit: Unit) -> int:
+    """About how many characters the pending and firing alerts of the tenant have."""
+    texts = (func.length(cast(column, Text)) for column in (Alert.labels, Alert.annotations))
+    size = select(func.coalesce(func.sum(sum(texts)), 0)).where(Alert.state.in_(LIVE))
+    return int(unit.session.execute(size).scalar_one())
 
 
 def resolve(unit: Unit, alerts: Iterable[Alert], note: str) -> list[Transition]:

@@ -34,6 +34,10 @@ from novaql.rules.evaluation import (
 )
 from novaql.rules.evaluation import set_back as set_back_alert
 from novaql.server.alert_rules.data_presence import has_data
+from novaql.server.alert_rules.text_budget import (
+    TextBudget,
+    text_of_sets,
+)
 from novaql.tsdb import SeriesTable, StoreError
 
 REASON = "reason"
@@ -119,16 +123,19 @@ def evaluate_group(
     moment: EvaluationTime,
     context: RuleContext,
     intend: Intend = lambda *_: None,
+    *,
+    text: TextBudget,
 ) -> list[RuleResult]:
     """Evaluate every rule in order.
 
     intend  called with the index of a rule before the rule writes new series
+    text    of the results; a rule for which it does not suffice fails, and has no alerts and series
 
     Raises `QueryCancelled` when the context's cancellation is set. This is not an error of a rule.
     """
     outcomes = []
     for place, (rule, known) in enumerate(zip(group.rules, states, strict=True)):
-        one = _Evaluation(group, known, moment, context, partial(intend, place))
+        one = _Evaluation(group, known, moment, context, partial(intend, place), text)
         began = time.perf_counter()
         result = one.record(rule) if isinstance(rule, RecordingRule) else one.alert(rule)
         outcomes.append(replace(result, seconds=time.perf_counter() - began))
@@ -142,6 +149,7 @@ class _Evaluation:
     moment: EvaluationTime
     context: RuleContext
     intend: Callable[[list[dict[str, str]]], None]
+    text: TextBudget
 
     @property
     def offset_ms(self) -> int:
@@ -149,15 +157,25 @@ class _Evaluation:
         return self.context.query_offset_ms if own is None else own
 
     def record(self, rule: RecordingRule) -> RuleResult:
+        previous = SeriesTable.from_dicts([dict(labels) for labels in self.state.recorded])
+        problem = ""
         try:
             found = record(rule, self.group, self.moment.time_ms - self.offset_ms, self.context)
-            previous = SeriesTable.from_dicts([dict(labels) for labels in self.state.recorded])
-            self._write(found, previous)
         except QueryCancelled:
             raise
-        except (NovaqlError, StoreError) as problem:
-            return RuleResult({}, None, 0, 0.0, _sentence(problem), wrote=False)
-        return RuleResult({}, [dict(labels) for labels in found.series.dicts()], len(found), 0.0)
+        except (NovaqlError, StoreError) as failure:
+            problem = _sentence(failure)
+            if self.text.takes(text_of_sets(self.state.recorded)):
+                return RuleResult({}, None, 0, 0.0, problem, wrote=False)
+            found = series_of([])
+        recorded = found.series.dicts()
+        if not self.text.takes(text_of_sets(recorded)):
+            problem, found, recorded = self.text.refusal, series_of([]), []
+        try:
+            self._write(found, previous)
+        except (NovaqlError, StoreError) as failure:
+            return RuleResult({}, None, 0, 0.0, problem or _sentence(failure), wrote=False)
+        return RuleResult({}, [dict(labels) for labels in recorded], len(found), 0.0, problem)
 
     def alert(self, rule: AlertingRule) -> RuleResult:
         moment, problem, holds_state = self.moment, "", not self.moment.trusts_absence
@@ -181,12 +199,19 @@ class _Evaluation:
                     key: state.alerts[key] if alert.state is State.PENDING else alert
                     for key, alert in self.state.alerts.items()
                 }
-                return RuleResult(alerts, None, 0, 0.0, problem, wrote=False)
-            found, holds_state = self._policy_alert(state, ALERTING, "error", problem), True
+                if self.text.takes_alerts(alerts.values()):
+                    return RuleResult(alerts, None, 0, 0.0, problem, wrote=False)
+                state.alerts.clear()
+                found, holds_state = {}, False
+            else:
+                found, holds_state = self._policy_alert(state, ALERTING, "error", problem), True
         try:
             vector = state.advance(found, moment.time_ms, holds_state=holds_state)
         except NovaqlError as failure:  # above its limit: drop all of them
             problem, vector = _sentence(failure), series_of([])
+        if not self.text.takes_alerts(state.alerts.values()):
+            state.alerts.clear()
+            problem, vector = self.text.refusal, series_of([])
         wrote = True
         try:
             self._write(vector, written)

@@ -23,6 +23,7 @@ from novaql.server.alert_rules.evaluation import (
 from novaql.server.alert_rules.lookup import rules_by_group
 from novaql.server.alert_rules.model import library_group
 from novaql.server.alert_rules.tables import RuleGroup
+from novaql.server.alert_rules.text_budget import TextBudget, text_of_alert
 from novaql.server.alert_rules.transitions import apply_transitions
 from novaql.server.clock import from_ms, to_ms
 from novaql.server.db.unit import Unit
@@ -83,7 +84,14 @@ def evaluate(job: JobRun) -> None:
                 current.intended = dict(known)
 
     rules_context = rule_context(job.context, job.cancellation)
-    results = evaluate_group(library, states, moment, rules_context, intend)
+
+    def stored() -> int:
+        with job.read() as unit:
+            return alert_store.stored_text(unit)
+
+    before = sum(text_of_alert(alert) for state in states for alert in state.alerts.values())
+    text = TextBudget(before, stored, job.context.tuning)
+    results = evaluate_group(library, states, moment, rules_context, intend, text=text)
     seconds = time.perf_counter() - began
     with job.finish(again_at=again) as unit:
         if alert_store.any_changes(states, results):

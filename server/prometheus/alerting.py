@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql import Cancellation
 from novaql.lazy_exports import lazy_module
 from novaql.server.http.json_bytes import json_bytes
+from novaql.server.http.request import context_of, unit_for
 from novaql.server.http.unit_of_work import in_unit
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import Parameters, bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import MatcherSets
-from novaql.server.query.run import run_in_worker
+from novaql.server.query.answer_memory import reserving
 
 if TYPE_CHECKING:
+    from novaql.server.alert_rules import alert_store
     from novaql.server.alerts import report
     from novaql.server.alerts.report import GroupReport, RuleReport
+    from novaql.server.db.unit import Unit
 else:  # of the control plane
+    alert_store = lazy_module("novaql.server.alert_rules.alert_store")
     report = lazy_module("novaql.server.alerts.report")
+
+Found = TypeVar("Found")
+
+_COPIES = 6
+"""Of the alerts' text: in the database's answer, as objects, as JSON, and copies between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +52,37 @@ class _Wanted:
 async def rules(request: Request) -> Response:
     """Rule groups with their active alerts, filtered by the parameters."""
     parameters = await read_parameters(request)
-    reports = await in_unit(request, report.group_reports)
-    return await run_in_worker(
-        request, lambda: success(json_bytes(_page(reports, _wanted(parameters))))
-    )
+
+    def shown(reports: Sequence[GroupReport]) -> Response:
+        return success(json_bytes(_page(reports, _wanted(parameters))))
+
+    return await _with_alerts(request, report.group_reports, shown)
 
 
 async def alerts(request: Request) -> Response:
     """Active alerts: pending and firing."""
-    return success(json_bytes({"alerts": await in_unit(request, report.active_alerts)}))
+
+    def shown(active: list[dict[str, Any]]) -> Response:
+        return success(json_bytes({"alerts": active}))
+
+    return await _with_alerts(request, report.active_alerts, shown)
+
+
+async def _with_alerts(
+    request: Request, read: Callable[[Unit], Found], shown: Callable[[Found], Response]
+) -> Response:
+    """Answer with all active alerts of the tenant, in a thread, within the memory of queries."""
+    context, octets = context_of(request), await in_unit(request, alert_store.stored_text)
+
+    def run(cancellation: Cancellation) -> Response:
+        with reserving(context, cancellation, "the list of alerts") as reserve:
+            reserve(_COPIES * octets)
+            with unit_for(request, writes=False) as unit:
+                found = read(unit)
+            return shown(found)
+
+    timeout_s = context.settings.query_timeout_s
+    return await context.pools.queries.run(request, run, timeout_s=timeout_s)
 
 
 async def alertmanagers(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint

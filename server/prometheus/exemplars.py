@@ -7,21 +7,25 @@ from itertools import pairwise
 import numpy as np
 from starlette.responses import Response
 
-from novaql import QueryError
+from novaql import QueryError, export
 from novaql.language import VectorSelector, parse_core, walk
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.problem import query_error_text
 from novaql.server.prometheus.envelope import success
-from novaql.server.prometheus.parameters import Parameters, in_worker
+from novaql.server.prometheus.parameters import Parameters, in_worker_reserving
+from novaql.server.query.answer_memory import Reserve
 from novaql.server.query.syntax_tree import all_matchers
 from novaql.server.tenants.store import Store
 from novaql.text import float_tokens
 from novaql.tsdb import SeriesExemplars
 
+_COPIES = 3
+"""Of labels as text: each set, what they are joined to, and the answer."""
 
-@in_worker
-def query_exemplars(store: Store, parameters: Parameters) -> Response:
+
+@in_worker_reserving("the list of exemplars")
+def query_exemplars(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Exemplars of the series that the selectors of a query match.
 
     The answer to a query without a selector is a 204, as in Prometheus.
@@ -41,7 +45,10 @@ def query_exemplars(store: Store, parameters: Parameters) -> Response:
     ]
     if not sets:
         return Response(status_code=204)
-    return success(exemplars_json(store.exemplars(sets, start_ms, end_ms)))
+    found = store.exemplars(sets, start_ms, end_ms)
+    for labels in (found.series, found.exemplars.labels):
+        reserve(_COPIES * int(export.label_bytes(labels).sum()))
+    return success(exemplars_json(found))
 
 
 def exemplars_json(found: SeriesExemplars) -> bytes:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from starlette.responses import Response
 
-from novaql.server.prometheus.parameters import Parameters, in_worker
+from novaql import export
+from novaql.server.prometheus.parameters import Parameters, in_worker_reserving
+from novaql.server.query.answer_memory import Reserve
 from novaql.server.tenants.store import Store
 from novaql.text import go_number
 from novaql.tsdb import (
@@ -24,12 +26,18 @@ from novaql.tsdb import (
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 _LOOKBACK_MS = 300_000
+_OF_ROW, _OF_CODE = 64, 12
+"""Bytes of a series beside its labels, and of each of its labels, while selections are united."""
+
+_COPIES = 4
+"""Of label sets as text: the sets, the lines, what they are joined to, and the answer."""
+
 _NOT_IN_METRIC_NAMES = re.compile(r"[^a-zA-Z0-9_:]|^(?=\d)")
 _NOT_IN_LABEL_NAMES = re.compile(r"[^a-zA-Z0-9_]|^(?=\d)")
 
 
-@in_worker
-def federate(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the page of federated samples")
+def federate(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """The newest sample, at most five minutes old, of each series that any `match[]` matches.
 
     The answer omits native histograms and series that have ended. A series without the label
@@ -37,18 +45,23 @@ def federate(store: Store, parameters: Parameters) -> Response:
     """
     sets = parameters.matcher_sets()
     now_ms = int(time.time() * 1000)
-    found = [_latest(store.select(each, now_ms - _LOOKBACK_MS + 1, now_ms)) for each in sets]
-    found = [one for one in found if len(one[0])]
-    text = _exposition(found) if found else ""
+    found = []
+    for each in sets:
+        one = _latest(store.select(each, now_ms - _LOOKBACK_MS + 1, now_ms))
+        if len(one[0]):
+            reserve(len(one[0]) * (_OF_ROW + _OF_CODE * len(one[0].columns)))
+            found.append(one)
+    text = _exposition(found, reserve) if found else ""
     return Response(text, media_type=CONTENT_TYPE)
 
 
-def _exposition(found: Sequence[tuple[SeriesTable, Ints, Floats]]) -> str:
+def _exposition(found: Sequence[tuple[SeriesTable, Ints, Floats]], reserve: Reserve) -> str:
     table = concat_tables([one[0] for one in found])
     times = np.concatenate([one[1] for one in found])
     values = np.concatenate([one[2] for one in found])
     _, once = np.unique(table.keys(), return_index=True)  # removes duplicates of several selectors
     table, times, values = table.take(once), times[once], values[once]
+    reserve(_COPIES * int(export.label_bytes(table).sum()))
     by_labels = table.order()
     names = table.column(METRIC_NAME).compacted()
     rows = by_labels[np.argsort(names.codes[by_labels], kind="stable")]

@@ -9,15 +9,19 @@ from novaql import export
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.label_names import unescaped_name
-from novaql.server.prometheus.parameters import Parameters, in_worker
+from novaql.server.prometheus.parameters import Parameters, in_worker, in_worker_reserving
+from novaql.server.query.answer_memory import Reserve
 from novaql.server.tenants.store import Store
 from novaql.tsdb import ReadErrors
+
+_COPIES = 3
+"""Of label sets as text: the pieces, what they are joined to, and the answer."""
 
 _TRUNCATED = "results truncated due to limit"
 
 
-@in_worker
-def series(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the list of series")
+def series(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Label sets of the series that a selector matches."""
     times, limit = parameters.range_ms(), parameters.count("limit")
     read_errors = ReadErrors()
@@ -25,6 +29,7 @@ def series(store: Store, parameters: Parameters) -> Response:
     cut = bool(limit) and len(table) > limit
     if cut:  # before the encoding of label sets, the expensive part
         table = table.take(np.arange(limit))
+    reserve(_COPIES * int(export.label_bytes(table).sum()))
     warnings = [*read_errors.warnings(), *([_TRUNCATED] if cut else [])]
     return success(export.series_json(table), warnings)
 

@@ -11,13 +11,14 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import ArgumentError, duration_ms, to_ms
+from novaql import ArgumentError, Cancellation, duration_ms, to_ms
 from novaql.rules import file_duration_ms
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.data_route import Handler
 from novaql.server.http.request import context_of
 from novaql.server.prometheus.selectors import MatcherSets, matcher_sets
+from novaql.server.query.answer_memory import Reserve, reserving
 from novaql.server.query.run import run_in_worker
 from novaql.server.tenants.store import Store
 from novaql.text import parse_go_float
@@ -166,6 +167,32 @@ def in_worker(work: Callable[[Store, Parameters], Response]) -> Handler:
         return await run_in_worker(request, lambda: work(store, parameters))
 
     return handler
+
+
+def in_worker_reserving(
+    purpose: str,
+) -> Callable[[Callable[[Store, Parameters, Reserve], Response]], Handler]:
+    """Like `in_worker`, for an answer that may be large: `work` also gets a function that reserves
+    its memory.
+
+    purpose  names the answer in errors
+    """
+
+    def decorate(work: Callable[[Store, Parameters, Reserve], Response]) -> Handler:
+        @wraps(work)
+        async def handler(request: Request) -> Response:
+            parameters, context = await read_parameters(request), context_of(request)
+
+            def run(cancellation: Cancellation) -> Response:
+                with reserving(context, cancellation, purpose) as reserve:
+                    return work(context.store, parameters, reserve)
+
+            timeout_s = context.settings.query_timeout_s
+            return await context.pools.queries.run(request, run, timeout_s=timeout_s)
+
+        return handler
+
+    return decorate
 
 
 def bad_parameter(name: str, reason: str) -> InvalidRequest:

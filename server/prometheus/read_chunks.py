@@ -14,8 +14,8 @@ import numpy as np
 
 from novaql.inputs.prometheus import Encoding, chunk_starts, encode_histograms, encode_xor
 from novaql.inputs.protobuf import bytes_field, number_field, varint
-from novaql.server.prometheus.read_memory import Reserve, unlimited
 from novaql.server.prometheus.read_messages import label_fields
+from novaql.server.query.answer_memory import Reserve, unlimited
 from novaql.tsdb import HistogramBatch, Ints, Selection, SeriesView
 
 FRAME_BYTES = 1 << 20

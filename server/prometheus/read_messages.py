@@ -23,7 +23,7 @@ from novaql.inputs.protobuf import (
     varint,
 )
 from novaql.server.prometheus.read_histograms import histogram_fields
-from novaql.tsdb import Floats, Ints, Matcher, MatchOp, Selection, SeriesTable
+from novaql.tsdb import Floats, Ints, LabelColumn, Matcher, MatchOp, Selection, SeriesTable
 
 _OPS = (MatchOp.EQUAL, MatchOp.NOT_EQUAL, MatchOp.REGEX, MatchOp.NOT_REGEX)
 _SAMPLE = 0x12  # field 2 of a time series, a message
@@ -154,15 +154,31 @@ def label_fields(table: SeriesTable) -> list[bytes]:
     """Encode the labels of each row. Each distinct pair of name and value is encoded once."""
     rows = [b""] * len(table)
     for name, column in table.columns.items():
-        used = np.unique(column.codes[column.codes != 0]).tolist()
-        of_name = bytes_field(1, name.encode())
-        encoded = {
-            code: bytes_field(1, of_name + bytes_field(2, column.values[code].encode()))
-            for code in used
-        }
+        encoded = _encoded_pairs(name, column)
         for row in np.flatnonzero(column.codes).tolist():
             rows[row] += encoded[int(column.codes[row])]
     return rows
+
+
+def label_octets(table: SeriesTable) -> int:
+    """Return the bytes of `label_fields` of a table. Rows may share a long label, so they may be
+    many more than those of the table."""
+    octets = 0
+    for name, column in table.columns.items():
+        times = np.bincount(column.codes, minlength=1)
+        encoded = _encoded_pairs(name, column)
+        octets += sum(len(pair) * int(times[code]) for code, pair in encoded.items())
+    return octets
+
+
+def _encoded_pairs(name: str, column: LabelColumn) -> dict[int, bytes]:
+    """Return the encoded pair of a name and each value that a row has, by the code of the value."""
+    used = np.unique(column.codes[column.codes != 0]).tolist()
+    of_name = bytes_field(1, name.encode())
+    return {
+        code: bytes_field(1, of_name + bytes_field(2, column.values[code].encode()))
+        for code in used
+    }
 
 
 def encode_samples(times: Ints, values: Floats) -> tuple[bytes, Ints]:

@@ -17,22 +17,23 @@ from novaql.server.errors import InvalidRequest
 from novaql.server.http.body_reader import read_body, unpack_snappy
 from novaql.server.http.request import context_of
 from novaql.server.prometheus.read_chunks import STREAMED_TYPE, frames
-from novaql.server.prometheus.read_memory import Reserve, reserving
 from novaql.server.prometheus.read_messages import (
     ReadQuery,
     ReadRequest,
+    label_octets,
     query_result,
     read_request,
     read_response,
 )
+from novaql.server.query.answer_memory import Reserve, reserving
 from novaql.server.tenants.context import ServerContext
 from novaql.tsdb import Selection
 
 _SAMPLES, _STREAMED = 0, 1
 _PROTO = "application/x-protobuf"
 _OF_SERIES, _OF_SAMPLE, _COPIES = 256, 36, 3
-"""Bytes in which the labels of a series and a sample are encoded, and how many copies an answer of
-the first type has while its parts are joined and compressed."""
+"""Bytes of the objects of a series, bytes in which a sample is encoded, and how many copies an
+answer of the first type has while its parts are joined and compressed."""
 
 
 async def read(request: Request) -> Response:
@@ -43,7 +44,7 @@ async def read(request: Request) -> Response:
     message = bytes(unpack_snappy(body, limit=limit))
 
     def reading(cancellation: Cancellation) -> Response:
-        with reserving(context, cancellation) as reserve:
+        with reserving(context, cancellation, "the answer to a remote read") as reserve:
             return _answer(context, _parsed(message), reserve)
 
     timeout_s = context.settings.query_timeout_s
@@ -101,7 +102,7 @@ def _selections(
         if samples > limit:
             raise InvalidRequest(f"exceeded sample limit ({limit})")
         context.telemetry.query_samples.inc(found.samples)
-        reserve(len(found.series) * _OF_SERIES)
+        reserve(len(found.series) * _OF_SERIES + label_octets(found.series))
         yield query, found
 
 

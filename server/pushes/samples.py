@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from novaql import LimitExceeded
 from novaql.inputs import (
     ExpositionParser,
     LabelLimits,
@@ -24,7 +25,7 @@ from novaql.inputs.protobuf import ProtobufParser, varint
 from novaql.server.clock import to_ms
 from novaql.server.ingest.body import Body
 from novaql.server.prometheus.read_histograms import histogram_fields
-from novaql.server.prometheus.read_messages import encode_samples, label_fields
+from novaql.server.prometheus.read_messages import encode_samples, label_fields, label_octets
 from novaql.tsdb import (
     FIRST_SAMPLE_MS,
     METRIC_NAME,
@@ -91,6 +92,10 @@ def read_push(
     )
     batch = _in_group(found, labels)
     limits.check_columns(batch.series)
+    if label_octets(batch.series) > body.limit:
+        raise LimitExceeded(
+            f"the series are larger than {body.limit} bytes with the labels of their group"
+        )
     problem = ""
     if (times != _UNTIMED).any():
         problem = "pushed metrics must not have timestamps"

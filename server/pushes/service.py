@@ -18,6 +18,7 @@ from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import check_limit, limit_reached
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Busy
+from novaql.server.prometheus.read_messages import label_octets
 from novaql.server.pushes.grouping import key_of
 from novaql.server.pushes.samples import (
     Pushed,
@@ -49,6 +50,7 @@ def push(unit: Unit, labels: Mapping[str, str], pushed: Pushed, *, replaces: boo
     if not replaces:
         after = merged(without_families(before, group.families, families), after)
         families = {**group.families, **families}
+    _check_size(unit, group, label_octets(after.series))  # before this is in memory
     content = encoded(after)
     _check_size(unit, group, len(content))
     group.content, group.octets, group.families = content, len(content), families

@@ -11,6 +11,10 @@ from novaql.server.http.formats import Format
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.streaming import Piece
 
+_COLUMN_NAME = 512
+"""Bytes of the name of a column in the wide layout, on average. Series share long labels, names of
+columns do not."""
+
 TRUNCATED = "results truncated due to limit"
 
 
@@ -62,6 +66,11 @@ def _arrow_pieces(shown: Result, most: int | None) -> Iterator[Piece]:
         raise LimitExceeded(
             f"the answer has {len(shown.series)} series, the wide layout {most} at most; "
             "take the long layout"
+        )
+    if (octets := int(export.label_bytes(shown.series).sum())) > most * _COLUMN_NAME:
+        raise LimitExceeded(
+            f"the names of the columns have {octets} bytes, in the wide layout "
+            f"{most * _COLUMN_NAME} at most; take the long layout"
         )
     return export.wide_stream(shown)
 

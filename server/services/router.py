@@ -173,7 +173,9 @@ def get_service_dependencies(
     warnings: list[str] = []
     seen: list[Edge] = []
     try:
-        seen = discovered(Meter(server, unit.now()), server.settings.calls_selector)
+        meter = Meter(server, unit.now())
+        seen = discovered(meter, server.settings.calls_selector)
+        warnings += meter.warnings
     except NovaqlError as problem:
         warnings.append(f"edges could not be discovered: {problem}")
     found = neighbourhood(

@@ -69,3 +69,18 @@ def test_a_grouping_key_is_independent_of_the_order() -> None:
     first = grouping_labels("j", "a/1/b/2", is_encoded=False)
     assert list(first.items()) == [("a", "1"), ("b", "2"), ("job", "j")]
     assert grouping_labels("j", "b/2/a/1", is_encoded=False) == first
+
+
+def test_a_long_label_of_the_group_counts_for_each_series(server: LocalServer) -> None:
+    """The server stores it once for each series."""
+    body = "".join(f'm{{i="{n}"}} 1\n' for n in range(4000))
+
+    over_body = send(server, "PUT", f"job/a/l/{'y' * 20_000}", body)
+    over_quota = send(server, "PUT", f"job/a/l/{'y' * 5_000}", body)
+    few = send(server, "PUT", f"job/a/l/{'y' * 20_000}", "m 1\n")
+
+    assert over_body.status_code == 413
+    assert over_body.json()["error"]["code"] == "body_too_large"
+    assert over_quota.status_code == 409
+    assert over_quota.json()["error"]["code"] == "limit_reached"
+    assert few.status_code == 200

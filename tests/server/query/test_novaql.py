@@ -155,6 +155,26 @@ def test_more_series_than_columns_have_no_wide_arrow_stream() -> None:
     )
 
 
+def test_long_names_of_columns_have_no_wide_arrow_stream() -> None:
+    """In the store, series share a long label; the names of columns share nothing."""
+    asked = {"query": "up", "format": "arrow", "layout": "wide", "time": NOW_S}
+    with local_server(tuning=Tuning(wide_columns=10)) as server:
+        labels = {"__name__": "up", "long": "x" * 1000}
+        series = [({**labels, "instance": str(i)}, [(NOW_S * 1000, 1.0)]) for i in range(6)]
+        assert server.write(series).is_success
+        refused, some = (
+            server.client.post("/v1/novaql", json=asked | limit, headers=server.bearer())
+            for limit in ({}, {"limit": 4})
+        )
+
+    assert (refused.status_code, some.status_code) == (422, 200)
+    assert refused.json()["error"]["code"] == "query_limit"
+    assert (
+        "in the wide layout 5120 at most; take the long layout"
+        in (refused.json()["error"]["message"])
+    )
+
+
 @pytest.mark.parametrize("form", ["json", "csv"])
 def test_the_layout_is_that_of_arrow_streams_alone(server: LocalServer, form: str) -> None:
     asked = {"query": "up", "format": form, "time": NOW_S}

@@ -225,6 +225,23 @@ def test_declared_and_discovered_edges(server: LocalServer) -> None:
     assert [n["name"] for n in _get(server, "/lone/dependencies")["nodes"]] == ["lone"]
 
 
+def test_edges_with_names_that_are_too_long_are_left_out(server: LocalServer) -> None:
+    _register(server, "web")
+    calls = {"good": "n" * 255, "long": "n" * 256}
+    server.write(
+        [
+            _counter("traces_service_graph_request_total", 60, client="web", server=name)
+            for name in calls.values()
+        ]
+    )
+    found = _get(server, "/web/dependencies")
+
+    assert [node["name"] for node in found["nodes"]] == ["web", calls["good"]]
+    assert found["warnings"] == [
+        "1 edge is left out: names of services have at most 255 characters"
+    ]
+
+
 def test_circles_and_chains_over_http(server: LocalServer) -> None:
     """A service that depends on itself, and a chain of 1 000 that metrics show."""
     _register(server, "a", depends_on=["a", "b"])

@@ -1,4 +1,5 @@
-"""The memory of an answer to a remote read, which is reserved as that of queries is."""
+"""The memory of an answer that no query makes, such as that to a remote read or a list of series.
+It is reserved as that of queries is."""
 
 from __future__ import annotations
 
@@ -11,20 +12,25 @@ from novaql.server.query.run import limits_of
 from novaql.server.tenants.context import ServerContext
 
 Reserve = Callable[[int], None]
-"""Reserves bytes for the rest of the answer. Its calls are the checkpoints of a remote read: it
-raises `QueryCancelled` after the deadline, `LimitExceeded` and `Busy`."""
+"""Reserves bytes for the rest of the answer. Its calls are checkpoints of the work: it raises
+`QueryCancelled` after the deadline, `LimitExceeded` and `Busy`."""
 
 
 @contextmanager
-def reserving(context: ServerContext, cancellation: Cancellation) -> Iterator[Reserve]:
-    """Yield a function that reserves memory until the block ends."""
+def reserving(
+    context: ServerContext, cancellation: Cancellation, purpose: str
+) -> Iterator[Reserve]:
+    """Yield a function that reserves memory until the block ends.
+
+    purpose  names the answer in errors
+    """
     limits = limits_of(context, cancellation)
     memory = QueryMemory(context.pools.query_memory.most_of_one, limits.shared)
 
     def reserve(size: int) -> None:
         if cancellation.cancelled:
             raise QueryCancelled("the query was cancelled")
-        memory.keep(size, "the answer to a remote read")
+        memory.keep(size, purpose)
 
     try:
         yield reserve
