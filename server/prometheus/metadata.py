@@ -54,8 +54,8 @@ def label_values(store: Store, parameters: Parameters) -> Response:
     return _list(store.label_values(name, wanted, *times, read_errors), limit, read_errors)
 
 
-@in_worker
-def metadata(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the list of metadata")
+def metadata(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Type, help and unit of metrics."""
     # Only here, a limit of 0 returns no metric, and -1 returns all. `limit_per_metric` below 1 is
     # no limit.
@@ -65,6 +65,8 @@ def metadata(store: Store, parameters: Parameters) -> Response:
     known = store.metadata()
     chosen = sorted(known) if not only else [only] if only in known else []
     shown = chosen[:limit] if limit >= 0 else chosen
+    # JSON writes a control character as six bytes, so texts are measured as they are written.
+    reserve(_COPIES * sum(len(json_bytes([name, known[name]])) for name in shown))
     return success(json_bytes({name: [known[name]] for name in shown}))
 
 

@@ -97,3 +97,14 @@ def test_sizes_count_escapes_and_bytes() -> None:
     assert label_octets(series) == sum(map(len, label_fields(series)))
     sizes = export.label_bytes(series)
     assert [abs(a - b) < 20 for a, b in zip(sizes, encoded, strict=True)] == [True] * 3
+
+
+def test_metadata_reserves_its_text_as_json() -> None:
+    """JSON has six bytes for a control character."""
+    long = tsdb.Metadata("gauge", "\x01" * MIB, "")
+    with tsdb.memory() as store:
+        store.set_metadata({f"m{i}": long for i in range(4)})
+        with local_server(store, query_memory_bytes=32 * MIB) as server:
+            whole, one = (server.prometheus("metadata", **limit) for limit in ({}, {"limit": 1}))
+    assert (whole.status_code, one.status_code) == (422, 200)
+    assert "list of metadata" in whole.json()["error"]
