@@ -57,7 +57,7 @@ def test_values_that_are_none_become_the_defaults(console: Console, odd: str) ->
     assert console.complaints == []
 
 
-def test_a_step_that_the_list_lacks_is_kept_and_shown(console: Console) -> None:
+def test_a_step_that_the_list_lacks_remains_and_is_shown(console: Console) -> None:
     console.open(f"?q={SUM}&step=10m&tab=json")
     expect(console.page.locator("#step")).to_have_value("10m")
     answer = json.loads(console.page.locator(".json-text").inner_text())
