@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import re2
 
@@ -25,6 +26,9 @@ from novaql.text import number_text, series_text
 from novaql.tsdb import Matcher
 
 ALL = "$__all"
+_MOST_CHARACTERS = 1_000_000
+"""Of the options of a variable: labels may be long."""
+
 Evaluate = Callable[[str], Result]
 
 
@@ -106,8 +110,8 @@ def _choice(
     if all_of_them:
         if more:
             raise Impossible(
-                f"variable {variable.name}: there are more than {MOST_VALUES} values; set "
-                "all_value, a regex that matches all",
+                f"variable {variable.name}: there are more than {MOST_VALUES} values or "
+                f"{_MOST_CHARACTERS} characters; set all_value, a regex that matches all",
                 code="too_many_values",
             )
         # Without options, use a pattern that matches nothing: an empty alternation would match "".
@@ -148,7 +152,9 @@ def _options(
         hits = (pattern.search(text) for text in found)
         found = [(h[1] if pattern.groups else h[0]) or "" for h in hits if h is not None]
     every = sorted({text for text in found if text})
-    return tuple(every[:MOST_VALUES]), len(every) > MOST_VALUES
+    ends = accumulate(map(len, every[:MOST_VALUES]))
+    shown = sum(end <= _MOST_CHARACTERS for end in ends)
+    return tuple(every[:shown]), len(every) > shown
 
 
 def _looked_up(query: VariableQuery, expr: str, lookup: LookupContext) -> list[str]:

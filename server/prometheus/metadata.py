@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from starlette.responses import Response
 
@@ -9,13 +11,16 @@ from novaql import export
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.label_names import unescaped_name
-from novaql.server.prometheus.parameters import Parameters, in_worker, in_worker_reserving
+from novaql.server.prometheus.parameters import Parameters, in_worker_reserving
 from novaql.server.query.answer_memory import Reserve
 from novaql.server.tenants.store import Store
 from novaql.tsdb import ReadErrors
 
 _COPIES = 3
-"""Of label sets as text: the pieces, what they are joined to, and the answer."""
+"""Of an answer's text: the pieces, what they are joined to, and the answer."""
+
+_PIECE = 1 << 20
+"""Characters."""
 
 _TRUNCATED = "results truncated due to limit"
 
@@ -34,24 +39,23 @@ def series(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     return success(export.series_json(table), warnings)
 
 
-@in_worker
-def labels(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the list of label names")
+def labels(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Label names."""
     times, limit = parameters.range_ms(), parameters.count("limit")
     read_errors = ReadErrors()
-    return _list(
-        store.label_names(parameters.matcher_sets(), *times, read_errors), limit, read_errors
-    )
+    names = store.label_names(parameters.matcher_sets(), *times, read_errors)
+    return _list(names, limit, read_errors, reserve)
 
 
-@in_worker
-def label_values(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the list of label values")
+def label_values(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Values of one label. Its name may be escaped as `U__…`."""
     name = unescaped_name(parameters.path["name"])
     times, limit = parameters.range_ms(), parameters.count("limit")
     read_errors = ReadErrors()
-    wanted = parameters.matcher_sets()
-    return _list(store.label_values(name, wanted, *times, read_errors), limit, read_errors)
+    values = store.label_values(name, parameters.matcher_sets(), *times, read_errors)
+    return _list(values, limit, read_errors, reserve)
 
 
 @in_worker_reserving("the list of metadata")
@@ -70,7 +74,18 @@ def metadata(store: Store, parameters: Parameters, reserve: Reserve) -> Response
     return success(json_bytes({name: [known[name]] for name in shown}))
 
 
-def _list(items: list[str], limit: int, read_errors: ReadErrors) -> Response:
-    if limit and len(items) > limit:
-        return success(json_bytes(items[:limit]), [*read_errors.warnings(), _TRUNCATED])
-    return success(json_bytes(items), read_errors.warnings())
+def _list(items: list[str], limit: int, read_errors: ReadErrors, reserve: Reserve) -> Response:
+    cut = bool(limit) and len(items) > limit
+    text = _texts_json(items[:limit] if cut else items, reserve)
+    return success(text, [*read_errors.warnings(), *([_TRUNCATED] if cut else [])])
+
+
+def _texts_json(texts: list[str], reserve: Reserve) -> bytes:
+    """Encode texts in pieces of about a million characters, each of which is reserved."""
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    cuts = [*np.flatnonzero(np.diff(ends // _PIECE)) + 1, len(texts)]
+    pieces = []
+    for first, last in pairwise([0, *cuts]):
+        pieces.append(json_bytes(texts[first:last])[1:-1])
+        reserve(_COPIES * len(pieces[-1]))
+    return b"[" + b",".join(pieces) + b"]"

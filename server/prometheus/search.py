@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,13 +18,17 @@ from novaql.server.prometheus.fuzzy import (
     Scorer,
     scorer,
 )
-from novaql.server.prometheus.parameters import Parameters, go_bool, in_worker
+from novaql.server.prometheus.parameters import Parameters, go_bool, in_worker_reserving
 from novaql.server.prometheus.selectors import MatcherSets
+from novaql.server.query.answer_memory import Reserve
 from novaql.server.tenants.store import Store
 from novaql.tsdb import METRIC_NAME, Metadata, checkpoint
 
 _HOUR_MS = 3_600_000
 _LARGEST_BATCH = 10_000
+_COPIES = 3
+"""Of an answer's text: the records, the lines, and the line that is being sent."""
+
 NO_METADATA: Mapping[str, Metadata] = {}
 
 
@@ -44,7 +48,9 @@ class Search:
     limit: int
     batch: int
 
-    def answer(self, names: list[str], metadata: Mapping[str, Metadata] = NO_METADATA) -> Response:
+    def answer(
+        self, names: list[str], reserve: Reserve, metadata: Mapping[str, Metadata] = NO_METADATA
+    ) -> Response:
         """The matching names in order, up to the limit, and whether more names match."""
         found: list[tuple[float, str]] = []
         for name in names:
@@ -55,44 +61,45 @@ class Search:
             found.sort(key=lambda one: (-one[0], one[1]))
         elif self.descending:
             found.reverse()  # names are in ascending order
-        shown, more = found[: self.limit], len(found) > self.limit
+        records = []
+        for points, name in found[: self.limit]:
+            records.append(
+                json_bytes(_record(points, name, metadata.get(name), self.include_score))
+            )
+            reserve(_COPIES * len(records[-1]))
+        lines = [
+            b'{"results":[' + b",".join(records[at : at + self.batch]) + b"]}\n"
+            for at in range(0, max(len(records), 1), self.batch)
+        ]
+        last = {"status": "success", "has_more": len(found) > self.limit}
+        lines.append(json_bytes(last) + b"\n")
+        return StreamingResponse(iter(lines), media_type="application/x-ndjson; charset=utf-8")
 
-        async def lines() -> AsyncIterator[bytes]:
-            for at in range(0, max(len(shown), 1), self.batch):
-                batch = [
-                    _record(points, name, metadata.get(name), self.include_score)
-                    for points, name in shown[at : at + self.batch]
-                ]
-                yield json_bytes({"results": batch}) + b"\n"
-            yield json_bytes({"status": "success", "has_more": more}) + b"\n"
 
-        return StreamingResponse(lines(), media_type="application/x-ndjson; charset=utf-8")
-
-
-@in_worker
-def search_metric_names(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the list of metric names")
+def search_metric_names(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Search metric names; with `include_metadata`, the answer includes metadata."""
     search = _read(parameters, "metric_names")
     with_metadata = _boolean(parameters, "include_metadata", default=False)
     names = store.label_values(METRIC_NAME, *search.where)
-    return search.answer(names, store.metadata() if with_metadata else NO_METADATA)
+    return search.answer(names, reserve, store.metadata() if with_metadata else NO_METADATA)
 
 
-@in_worker
-def search_label_names(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the list of label names")
+def search_label_names(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Search label names."""
     search = _read(parameters, "label_names")
-    return search.answer(store.label_names(*search.where))
+    return search.answer(store.label_names(*search.where), reserve)
 
 
-@in_worker
-def search_label_values(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the list of label values")
+def search_label_values(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Search values of the label `label`."""
     search = _read(parameters, "label_values")
     label = parameters.text("label")
     if not label:
         raise InvalidRequest('missing required parameter "label"')
-    return search.answer(store.label_values(label, *search.where))
+    return search.answer(store.label_values(label, *search.where), reserve)
 
 
 def _record(

@@ -108,3 +108,44 @@ def test_metadata_reserves_its_text_as_json() -> None:
             whole, one = (server.prometheus("metadata", **limit) for limit in ({}, {"limit": 1}))
     assert (whole.status_code, one.status_code) == (422, 200)
     assert "list of metadata" in whole.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "path", ["label/long/values", "labels", "search/label_values", "search/label_names"]
+)
+def test_lists_of_texts_reserve_their_json(path: str) -> None:
+    texts = ["\x01" * LONG + str(i) for i in range(20)]
+    sets = [{"__name__": "m", "long": text, text: "1"} for text in texts]
+    now = int(time.time() * 1000)
+    with tsdb.memory() as store:
+        series = tsdb.SeriesTable.from_dicts(sets)
+        rows = np.arange(len(sets))
+        store.append(tsdb.Batch(series, rows, np.full(len(sets), now), np.ones(len(sets))))
+        with local_server(store, query_memory_bytes=32 * MIB) as server:
+            whole, some = (
+                server.prometheus(path, label="long", **limit) for limit in ({}, {"limit": 2})
+            )
+    assert (whole.status_code, some.status_code) == (422, 200)
+    assert "list of label" in whole.json()["error"]
+    assert rb"\u0001" * LONG in some.content
+
+
+def test_a_search_reserves_the_metadata_it_shows() -> None:
+    names = [f"m{i}" for i in range(6)]
+    now = int(time.time() * 1000)
+    with tsdb.memory() as store:
+        store.set_metadata({name: tsdb.Metadata("gauge", "\x01" * MIB, "") for name in names})
+        series = tsdb.SeriesTable.from_dicts([{"__name__": name} for name in names])
+        rows = np.arange(len(names))
+        store.append(tsdb.Batch(series, rows, np.full(len(rows), now), np.ones(len(rows))))
+        with local_server(store, query_memory_bytes=32 * MIB) as server:
+            whole, one, bare = (
+                server.prometheus("search/metric_names", **given)
+                for given in (
+                    {"include_metadata": "true"},
+                    {"include_metadata": "true", "limit": 1},
+                    {},
+                )
+            )
+    assert (whole.status_code, one.status_code, bare.status_code) == (422, 200, 200)
+    assert "list of metric names" in whole.json()["error"]
