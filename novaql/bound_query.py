@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypedDict
 
 from novaql.errors import Located, QueryError
+from novaql.fast_dataclass import dataclass
 from novaql.result import Result
 from novaql.span import Span
 

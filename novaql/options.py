@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time as clock
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
 from novaql.errors import ArgumentError
+from novaql.fast_dataclass import dataclass
 from novaql.text.times import time_text
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, round_step_ms, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS

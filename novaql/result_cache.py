@@ -9,11 +9,12 @@ only the steps that read the changed time. A store that is opened again is anoth
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.options import QueryOptions
 from novaql.planner.logical import Plan
 from novaql.planner.reach import Reach, reach

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -16,6 +15,7 @@ from novaql.errors import ArgumentError, StorageUnavailable
 from novaql.export.destination import whole_file
 from novaql.export.stored import text_families
 from novaql.export.stored.selecting import select_any
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.resolve import as_source
 from novaql.lazy_exports import lazy_module
 from novaql.options import time_window

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from novaql.fast_dataclass import dataclass
 
 MOST_SHOWN = 500
 """Characters of a line that a picture shows on each side of the place."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
 from starlette.applications import Starlette
 
 from novaql import __version__
+from novaql.fast_dataclass import dataclass
 from novaql.server.console import mount_console
 from novaql.server.db.tables import Event
 from novaql.server.http.index import RouteIndex

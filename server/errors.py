@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from novaql import (
     ArgumentError,
@@ -43,6 +43,7 @@ from novaql import (
     TypeProblem,
     UnknownName,
 )
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb import (
     InvalidBatch,
     InvalidDeletion,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from novaql import ArgumentError, duration_ms, tsdb
+from novaql.fast_dataclass import dataclass
 from novaql.server.addresses import is_loopback, parse_networks, parse_server
 from novaql.server.settings_limits import (
     AnySeconds,

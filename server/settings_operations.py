@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.settings_limits import (
     AnySeconds,
     AtLeastOne,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.format import MOST_ROLLUPS
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.compaction.flush import BLOCK_MS

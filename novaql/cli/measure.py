@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from novaql.cli.options import DURATION, TIME, data_argument, data_option, now_m
 from novaql.cli.progress import progress_bar
 from novaql.cli.suggest import files
 from novaql.errors import NovaqlError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.addresses import is_address
 from novaql.inputs.resolve import as_source
 from novaql.options import QueryOptions

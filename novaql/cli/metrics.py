@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import click
 
@@ -14,6 +14,7 @@ from novaql.cli.failures import note
 from novaql.cli.options import data_argument, data_option, window_options
 from novaql.cli.suggest import query_words
 from novaql.diagnosis import selector_hints
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
 from novaql.text.labels import FAMILY_PARTS, printable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from novaql.complete.context import Matched, Place, Situation, situation
 from novaql.complete.ranking import best
 from novaql.complete.words import DURATIONS, KEYWORDS, LABELS, MOMENTS, parameter_at, texts_for
+from novaql.fast_dataclass import dataclass
 from novaql.language import AGGREGATORS, FUNCTIONS, ValueType
 from novaql.language.pipes import operand_place
 from novaql.language.signatures import LIFTED

@@ -7,9 +7,10 @@ and their contents.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from novaql.fast_dataclass import dataclass
 from novaql.language import AGGREGATORS
 
 _TOKEN = re.compile(

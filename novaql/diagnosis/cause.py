@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from novaql.bound_query import BoundQuery
+from novaql.fast_dataclass import dataclass
 
 Labels = Mapping[str, str]
 

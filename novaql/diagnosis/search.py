@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from novaql.diagnosis.selectors import Found, has_series, why_selector
 from novaql.diagnosis.times_read import inside, moved, times_of
 from novaql.engine import evaluate
 from novaql.errors import QueryError
+from novaql.fast_dataclass import dataclass
 from novaql.language import AGGREGATORS, format_expr, parse_core, type_of
 from novaql.language.ast import (
     Aggregate,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from novaql.diagnosis.cause import Reason
 from novaql.diagnosis.nearest import nearest
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import VectorSelector
 from novaql.selectors import matcher_sets_of, matchers_of
 from novaql.text.labels import label_name, quoted

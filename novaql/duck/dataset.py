@@ -8,7 +8,6 @@ cannot match at any time and value, and times that cannot match for any series.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import pyarrow.fs
 from novaql.export.arrow import TIMESTAMP
 from novaql.export.columns import HISTOGRAM, TIME, VALUE
 from novaql.export.stored.samples import StoredSamples
+from novaql.fast_dataclass import dataclass
 from novaql.selectors import regex_literal
 from novaql.tsdb.model.labels import Bools, SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from novaql.duck.tokens import Token, tokens_of
+from novaql.fast_dataclass import dataclass
 
 _BEFORE_A_TABLE = {"FROM", "JOIN", "LATERAL", "PIVOT", "UNPIVOT", "SUMMARIZE", "DESCRIBE", "SHOW"}
 _BEFORE_A_QUERY = (";", "(", "AS", "EXPLAIN")

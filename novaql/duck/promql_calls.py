@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from novaql.duck.places import table_places
 from novaql.duck.problems import SqlProblem
 from novaql.duck.tokens import PARAMETER, Token, sql_of
 from novaql.errors import ArgumentError
+from novaql.fast_dataclass import dataclass
 from novaql.language.check import did_you_mean
 from novaql.result import Result
 

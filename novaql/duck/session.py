@@ -8,13 +8,13 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from novaql.duck.problems import SqlNote, SqlProblem
 from novaql.errors import ArgumentError, StorageUnavailable
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.resolve import as_source
 from novaql.lazy_exports import lazy_module
 from novaql.options import time_window

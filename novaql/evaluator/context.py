@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from novaql.evaluator.memory import QueryMemory
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.selections import Alternatives, any_of, common_matchers
 from novaql.evaluator.steps import Steps
+from novaql.fast_dataclass import dataclass
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
 from novaql.text.unicode import valid_text

@@ -6,7 +6,7 @@ budget here, before anything is read; the operator uses it later.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import assert_never
 
 from novaql.evaluator.context import CELL_BYTES, STEP_BYTES, Context
@@ -18,6 +18,7 @@ from novaql.evaluator.operators.ranking import ORDERS, SELECTED_BYTES, SHARE
 from novaql.evaluator.pipeline.stretches import BYTES_OF_A_SAMPLE, may_be_large, most_cells
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import STAGED, fold_of, working_bytes
+from novaql.fast_dataclass import dataclass
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
     Aggregation,

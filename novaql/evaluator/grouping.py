@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from weakref import ref
 
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Ints
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.runtime.lru_cache import ByteCache
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Ints
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import Matching
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable, concat_tables
 

@@ -6,12 +6,13 @@ A `StepMatrix` is an instant vector at every step. Absence is the validity mask,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.fast_dataclass import dataclass
 from novaql.result import NativeCells
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import METRIC_NAME, SeriesTable, concat_tables

@@ -3,10 +3,9 @@ reads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.steps import Steps
+from novaql.fast_dataclass import dataclass
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
     Aggregation,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from novaql.evaluator.matrix import StepMatrix
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import Plan, Select
 from novaql.planner.nodes import PlanNode, nodes_of
 from novaql.planner.show import show

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Ints
+from novaql.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ series that would be called `time` is `{"time"}`. Where a series has no float th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.result import NativeCells, Result
 from novaql.text.labels import quoted, series_texts
 from novaql.tsdb.model.labels import Bools, Ints, LabelColumn

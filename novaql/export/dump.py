@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import orjson
 
+from novaql.fast_dataclass import dataclass
 from novaql.text.floats import float_tokens
 from novaql.text.histograms import histogram_texts
 from novaql.text.labels import series_text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import tzinfo
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.export.sparkline import sparkline
+from novaql.fast_dataclass import dataclass
 from novaql.result import Result, ResultKind
 from novaql.text.histograms import short_histogram
 from novaql.text.labels import printable, quoted, series_text

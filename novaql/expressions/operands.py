@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TypeAlias
 
 import numpy as np
 
 from novaql.errors import ArgumentError, QueryError
+from novaql.fast_dataclass import dataclass
 from novaql.language import (
     At,
     Call,

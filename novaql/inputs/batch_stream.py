@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.tables.table_source import TableSource
 from novaql.tsdb.model.flat_arrays import joined_starts

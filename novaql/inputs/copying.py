@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import orjson
 
 from novaql.errors import InputError
 from novaql.export.destination import whole_file
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.importer import Store, need_storable
 from novaql.tsdb.model.matchers import Matcher

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.compression import PACKED_SUFFIXES, open_plain
 from novaql.inputs.protobuf.exposition import looks_like_protobuf, read_protobuf
 from novaql.inputs.read_options import FileKind, ReadOptions

@@ -5,11 +5,12 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.batch_stream import BatchStream, Progress
 from novaql.inputs.database_folders import is_database
 from novaql.inputs.file_formats import (

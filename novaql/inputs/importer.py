@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.open_any import open_stream
 from novaql.inputs.read_options import (

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import SeriesTable
 
 _LINE_BYTES = 4 << 20

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.tables.column_roles import BY_NAME, Columns
 

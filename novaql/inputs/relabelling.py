@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.text.go_text import template_parts
 from novaql.tsdb.model.matchers import compile_regex

@@ -1,15 +1,15 @@
 """The syntax tree: frozen nodes, and `Expr`, the union of them.
 
-Spans are the places of nodes in the text. They do not take part in comparison, so
-`parse(format(tree)) == tree` holds for every tree.
+Spans, the places of nodes in the text, are not compared: `parse(format(tree)) == tree`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from novaql.fast_dataclass import dataclass
 from novaql.span import NOWHERE, Span
 from novaql.tsdb.model.matchers import Matcher, MatchOp
 

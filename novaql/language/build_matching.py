@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lark import Token
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import Cardinality, Matching
 from novaql.language.build_durations import duration_of
 from novaql.language.fault import Fault

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from novaql.fast_dataclass import dataclass
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Origin, Signature
 from novaql.language.signatures.parameters import Parameter, parameters_of
 from novaql.language.value_types import ValueType

@@ -8,10 +8,11 @@ spans of the text that they come from.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from novaql.errors import TypeProblem, UnknownName
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import (
     Aggregate,
     Binary,

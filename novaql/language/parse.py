@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from novaql.errors import SyntaxProblem
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, VectorSelector
 from novaql.language.check import check
 from novaql.language.depth import check_depth

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lark import Token
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import Expr, Template
 from novaql.span import Span
 from novaql.tsdb.model.matchers import Matcher

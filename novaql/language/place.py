@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.fault import Fault
 from novaql.span import Span
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.ledger.notes import Checkpoint, InvalidNote, VerifierKey
 from novaql.ledger.tree import leaf_hash, verifies_inclusion
 from novaql.ledger.verify import LedgerFault, check_origin

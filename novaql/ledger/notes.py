@@ -17,10 +17,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from novaql.errors import NovaqlError
 from novaql.export.missing import needs
+from novaql.fast_dataclass import dataclass
 
 _ED25519 = b"\x01"
 _HASH = 32

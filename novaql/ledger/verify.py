@@ -15,10 +15,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from novaql.errors import NovaqlError
+from novaql.fast_dataclass import dataclass
 from novaql.ledger.notes import Checkpoint, InvalidNote, VerifierKey
 from novaql.ledger.tree import RunningRoot, leaf_hash
 

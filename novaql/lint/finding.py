@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from novaql.fast_dataclass import dataclass
 from novaql.span import Span
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from novaql import explain, query_options, why_empty
 from novaql.engine import selects_data
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.http.client import answer_to
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.lint import Knowledge, lint

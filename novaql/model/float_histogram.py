@@ -8,13 +8,14 @@ mirror that. Schema -53 has explicit ascending upper bounds instead: bucket `i` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 
 CUSTOM_SCHEMA = -53

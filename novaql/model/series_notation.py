@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.model.float_histogram import FloatHistogram, IncompatibleHistograms, add, subtract
 from novaql.model.histogram_notation import format_histogram, parse_histogram
 from novaql.model.label_set import Labels, labels_of

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import (
     Aggregate,
     At,

@@ -7,9 +7,10 @@ equal. `Plan` is the closed union.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import LeftDeep, Matching, Spanned, left_spine
 from novaql.language.value_types import ValueType
 from novaql.tsdb.model.matchers import Matcher

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import Plan, Shared, children
 from novaql.planner.show import line_of
 from novaql.span import NOWHERE, Span

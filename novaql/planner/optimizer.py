@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import Plan, Select, rewrite, type_of
 from novaql.planner.rules import REQUIRED, RULES
 from novaql.planner.show import show

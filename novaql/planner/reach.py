@@ -7,9 +7,9 @@ plans for which this does not hold, `reach` returns None.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import left_spine
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS
 from novaql.language.value_types import ValueType

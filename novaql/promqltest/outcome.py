@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from novaql.fast_dataclass import dataclass
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.histogram_columns import histogram_at
 from novaql.model.label_set import Labels, labels_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from novaql.fast_dataclass import dataclass
 from novaql.promqltest.comparison import joined
 from novaql.promqltest.problems import ScriptError
 from novaql.promqltest.runner import Verdict, run_script

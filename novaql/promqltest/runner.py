@@ -7,10 +7,11 @@ and each of these as the middle of a range query. All must return the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from novaql.engine import evaluate
 from novaql.errors import NovaqlError
+from novaql.fast_dataclass import dataclass
 from novaql.language import format_expr, parse_core
 from novaql.language.ast import Expr, VectorSelector
 from novaql.language.visit import walk

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from novaql.fast_dataclass import dataclass
 from novaql.model.label_set import Labels
 from novaql.model.series_notation import Item
 

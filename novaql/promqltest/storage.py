@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.tables.table_source import TableSource
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.label_set import Labels

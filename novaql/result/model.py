@@ -10,7 +10,7 @@ import io
 import operator
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, overload
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from novaql.errors import ArgumentError
+from novaql.fast_dataclass import dataclass
 from novaql.lazy_exports import lazy_module
 from novaql.result.append_only_matrix import CachedTexts
 from novaql.result.cells import NativeCells, Points, points_at

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.text.exposition_line import LineProblem, MetadataLine, read_line
 from novaql.text.series_parser import parse_series
 from novaql.tsdb.model.labels import METRIC_NAME

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -12,6 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Text, cast, func, select
 
+from novaql.fast_dataclass import dataclass
 from novaql.model import FloatHistogram, labels_of
 from novaql.rules.evaluation import ActiveAlert, State, series_of
 from novaql.server.alert_model import history

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from novaql import (
     Result,
     evaluate,
 )
+from novaql.fast_dataclass import dataclass
 from novaql.model import Labels
 from novaql.planner import has_independent_steps
 from novaql.rules import AlertingRule, Group

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from hashlib import sha256
 
 import numpy as np
 
 from novaql import NovaqlError, QueryCancelled
+from novaql.fast_dataclass import dataclass
 from novaql.model import Labels
 from novaql.rules import AlertingRule, Group, RecordingRule
 from novaql.rules.evaluation import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from sqlalchemy import select
 from starlette.requests import Request
 
+from novaql.fast_dataclass import dataclass
 from novaql.rules import (
     AlertingRule,
     FileProblems,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.language import format_expr, parse
 from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.alert_rules.alert_store import LIVE

@@ -6,12 +6,12 @@ import gzip
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.audit.schema import AuditQuery, CreateExport
 from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import as_csv, as_json

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.accounts import Accounts
 from novaql.server.auth.rate_limits import Quota, Quotas
 from novaql.server.auth.roles import Principal

@@ -9,13 +9,13 @@ PostgreSQL, and nothing over SQLite.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import select, update
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.cookies import is_session_secret
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.clock import Clock

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.roles import Role
 from novaql.server.auth.tokens import issue
 from novaql.server.clock import Clock

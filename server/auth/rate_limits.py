@@ -19,7 +19,7 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import Clock, from_ms, to_ms
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.tables import RateWindow

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from novaql import ResultCache
+from novaql.fast_dataclass import dataclass
 from novaql.server.cache.keys_in_flight import KeysInFlight
 from novaql.server.cache.measurements import MeasurementCache
 from novaql.server.cache.response_cache import ResponseCache

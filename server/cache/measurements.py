@@ -18,13 +18,14 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
 from novaql import NovaqlError
+from novaql.fast_dataclass import dataclass
 from novaql.server.errors import ServerError
 
 _MOST = 10_000

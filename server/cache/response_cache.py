@@ -12,10 +12,10 @@ import asyncio
 import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from novaql import QueryCancelled
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.row_versions import RowVersions
 
 Value = TypeVar("Value")

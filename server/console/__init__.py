@@ -14,13 +14,14 @@ import functools
 import gzip
 import hashlib
 import mimetypes
-from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+
+from novaql.fast_dataclass import dataclass
 
 STATIC = Path(__file__).parent / "static"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.contacts.tables import ContactMethod, NotificationRule
 from novaql.server.db.batches import batches
 from novaql.server.db.unit import Unit

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import re2
 
 from novaql import Result
+from novaql.fast_dataclass import dataclass
 from novaql.language import VectorSelector, parse
 from novaql.server.dashboards.interpolation import (
     MOST_VALUES,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.dashboards.grafana_parts import Part, Report, foreign
 
 _SAME = frozenset({"timeseries", "stat", "gauge", "table", "heatmap", "text"})

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from novaql import QueryError, Span
+from novaql.fast_dataclass import dataclass
 from novaql.language import parse
 
 _REFERENCE = re.compile(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from starlette.requests import Request
 
 from novaql import Cancellation, QueryOptions, Result, evaluate
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import to_ms
 from novaql.server.dashboards.choices import Choice, LookupContext, resolved
 from novaql.server.dashboards.interpolation import BadValue, NoValue, interpolated, references

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from novaql import Result, ResultKind, export
+from novaql.fast_dataclass import dataclass
 from novaql.server.dashboards.choices import Choice
 from novaql.server.dashboards.panel_model import Shown
 from novaql.server.dashboards.windows import Window

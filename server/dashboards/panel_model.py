@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.dashboards.schema import VariableIn
 
 

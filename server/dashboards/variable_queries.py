@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 import re2
+
+from novaql.fast_dataclass import dataclass
 
 _CALL = re.compile(
     r"\s*(label_values|label_names|metrics|query_result)\s*\((.*)\)\s*", re.DOTALL | re.ASCII

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from novaql import ArgumentError, duration_ms, to_ms
+from novaql.fast_dataclass import dataclass
 from novaql.server.dashboards.interpolation import Value
 from novaql.text import duration_text
 

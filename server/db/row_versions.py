@@ -9,11 +9,12 @@ after a commit (`sqlite_versions.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sqlalchemy import BigInteger, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.columns import Id
 from novaql.server.db.rows import Base
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.rows import Base
 
 _WORD = re.compile(r"[A-Za-z_]\w*")

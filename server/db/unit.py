@@ -7,13 +7,14 @@ both use units, so a use case serves either.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import Clock, rfc3339
 from novaql.server.crypto.redaction import Snapshot, hidden, patch, shown_url
 from novaql.server.crypto.sealing import CannotUnseal, SealingKeys, is_sealed

@@ -6,11 +6,10 @@ shape [T, I]. `server/demo/fleet.py` adds random variation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb import Floats
 
 Flags = NDArray[np.bool_]

@@ -14,9 +14,9 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from novaql.fast_dataclass import dataclass
 from novaql.lazy_exports import lazy_module
 from novaql.server.addresses import Network
 from novaql.server.egress.errors import TargetNotAllowed, Unreachable

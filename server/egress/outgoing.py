@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import httpx
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.errors import TargetNotAllowed, Unreachable
 

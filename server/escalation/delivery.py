@@ -7,12 +7,13 @@ the page again with the same id, in `webhook-id` or Message-ID. A sink is in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.user_access import DEACTIVATED
 from novaql.server.clock import rfc3339
 from novaql.server.contacts import service as contacts

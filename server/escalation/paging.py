@@ -6,10 +6,10 @@ The caller has locked the incident and the run.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.contacts.lookup import contacts_of
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import remaining

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.user_access import DEACTIVATED
 from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit

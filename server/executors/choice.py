@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.executors.isolation import Isolation
 from novaql.server.executors.namespaces import Namespaces
 from novaql.server.executors.own_uid import OwnUid

@@ -7,9 +7,10 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.executors.arguments import check_values, command_of, stdin_of
 from novaql.server.executors.choice import Choice, choose
 from novaql.server.executors.config import ExecutorConfig, load

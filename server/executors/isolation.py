@@ -8,9 +8,9 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.executors.config import Limits
 
 WORK = "/scratch"

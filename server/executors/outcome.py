@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from novaql.fast_dataclass import dataclass
 
 Status = Literal["succeeded", "failed", "timed_out", "cancelled", "refused"]
 

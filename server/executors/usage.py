@@ -6,7 +6,8 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from novaql.fast_dataclass import dataclass
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.roles import Role
 from novaql.server.bases import is_client
 from novaql.server.http.admission import admit

@@ -16,13 +16,13 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.row_versions import RowVersions
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Busy, Detail, InvalidRequest, Unavailable

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.cache.keys_in_flight import in_flight
 from novaql.server.db.tables import IdempotencyKey
 from novaql.server.db.tenant_limits import check_limit

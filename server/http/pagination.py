@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import from_ms, to_ms
 from novaql.server.crypto.sealing import SealingKeys
 from novaql.server.db.unit import Unit

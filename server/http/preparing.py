@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from novaql import Cancellation
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible
 from novaql.server.http.dependencies import usable

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.addresses import is_loopback
 from novaql.server.errors import Forbidden, InvalidRequest
 from novaql.server.settings import Settings

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.pools.query_workers import QueryWorkers
 
 Piece = bytes | memoryview

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
 
 from starlette.responses import Response
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Forbidden
 from novaql.server.http.answers import encoded

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.engine import tables_used
 from novaql.server.db.unit import Unit
 from novaql.server.http.request import context_of, origin_of, principal_of, unit_for

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from novaql import LimitExceeded
+from novaql.fast_dataclass import dataclass
 from novaql.server.errors import BodyTooLarge
 from novaql.server.http.body_reader import read_body, unpack_snappy
 from novaql.server.http.request import context_of, principal_of

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs import (
     LineProblems,
     TextState,

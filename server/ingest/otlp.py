@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from novaql import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs import USUAL_LIMITS, LabelLimits, Side, WireHistogram, columns_of, out_of_range
 from novaql.server.ingest.delta import DeltaProblem, DeltaRequest, buckets
 from novaql.server.ingest.otlp_checks import check_point

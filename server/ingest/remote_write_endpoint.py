@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.errors import INTERNAL, InvalidRequest, UnsupportedMedia, kind_of
 from novaql.server.http.body_reader import media_type
 from novaql.server.http.problem import problem_response

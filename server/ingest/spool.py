@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs import need_calendar, overwritten
 from novaql.server.ingest.metadata_limits import BodyMetadata
 from novaql.server.ingest.series_count import SeriesCount

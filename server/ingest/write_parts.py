@@ -8,10 +8,10 @@ same labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from functools import partial
 
 from novaql import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs import LabelLimits, Message2, Places, RemoteWriteDecoder, WriteRequest
 from novaql.inputs.protobuf import BYTES, bytes_field, field_end, fields, read_varint
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.roles import Role
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tables import User

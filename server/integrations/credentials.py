@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.ids import new_id

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import orjson
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import Clock
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.errors import TargetNotAllowed, Unreachable

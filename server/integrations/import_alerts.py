@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.unit import Unit
 from novaql.server.integrations.occurrences import report
 from novaql.server.integrations.provider import Imported, Occurrence

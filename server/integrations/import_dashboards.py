@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.dashboards.checks import Tries, check_dashboard
 from novaql.server.dashboards.grafana_in import imported

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.rules import FileProblems, Group, read_rules
 from novaql.server.alert_rules.checks import check_interval_ms
 from novaql.server.alert_rules.files import import_file

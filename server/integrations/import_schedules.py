@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.user_access import DEACTIVATED
 from novaql.server.db.batches import batches
 from novaql.server.db.tables import User

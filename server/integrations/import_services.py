@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, ValidationError
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.catalog.tables import Service
 from novaql.server.db.unit import Unit
 from novaql.server.errors import invalid

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
 from novaql import QueryCancelled
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.tables import User
 from novaql.server.db.unit import Unit
 from novaql.server.errors import ServerError

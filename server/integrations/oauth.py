@@ -10,11 +10,11 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.integrations.exchange import Exchange
 from novaql.server.integrations.provider import OAuthClient, ProviderFault, Reason
 from novaql.server.integrations.web_urls import is_web_url

@@ -8,11 +8,11 @@ times before the real start of the layer show shifts that PagerDuty did not have
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.oncall.rotation import WEEKDAYS
 from novaql.server.oncall.wall_clock import UnknownZone, wall_of, zone_of

@@ -40,9 +40,8 @@ Requests
     Use `link.get`, `link.post` and `link.delete` for everything, with an absolute URL or a path
     below `base_url`. They are bounded in size and time, follow no redirects, and raise
     `ProviderFault` with a reason for every failure, and for every status that is not 2xx. Do not
-    catch it, unless a status has a special meaning. Do not retry and do not sleep: the job does.
-    A method that cannot read an answer raises
-    `ProviderFault(Reason.PROVIDER_ERROR, "…")`.
+    catch it, unless a status has a special meaning. Do not retry or sleep: the job does. A method
+    that cannot read an answer raises `ProviderFault(Reason.PROVIDER_ERROR, "…")`.
 
 Testing
     `test` makes the cheapest request that proves the credentials, and returns a short text for
@@ -80,13 +79,14 @@ Hooks
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.unit import Unit
 from novaql.server.http.shapes import URL_LIKE, URL_PATTERN
 

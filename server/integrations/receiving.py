@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import delete, select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.unit import Unit
 from novaql.server.errors import InvalidRequest, ServerError, invalid, kind_of
 from novaql.server.http.strict_json import check_values, parse_json

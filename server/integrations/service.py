@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, NotFound
 from novaql.server.http.pagination import Key, Page, PageQuery, Pager, equal_to

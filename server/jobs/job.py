@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from novaql import Cancellation
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job

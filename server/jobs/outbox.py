@@ -8,10 +8,10 @@ receives the event with effect exactly once, even if the process is killed in be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.unit import Unit
 
 

@@ -6,7 +6,6 @@ Each transaction deletes a few rows, so that other writers can run in between.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.rows import Tenant, TenantRow
 from novaql.server.tenants.context import ServerContext
 

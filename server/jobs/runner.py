@@ -15,13 +15,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 
 from novaql import QueryCancelled
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job
 from novaql.server.ids import new_id

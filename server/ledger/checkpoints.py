@@ -10,9 +10,9 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from novaql.fast_dataclass import dataclass
 from novaql.ledger import Checkpoint, InvalidNote, VerifierKey, checkpoint_body
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.sealing import write_private

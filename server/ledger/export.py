@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.ledger import FORMAT
 from novaql.server.db.unit import Unit
 from novaql.server.ledger.checkpoints import signed_note_of, signing

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from novaql import ArgumentError
+from novaql.fast_dataclass import dataclass
 from novaql.ledger import VerifierKey, public_key, signed_note
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.crypto.sealing import write_private

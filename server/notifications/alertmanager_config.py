@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any, NoReturn
 
 import orjson
 
+from novaql.fast_dataclass import dataclass
 from novaql.rules import YamlProblem, file_duration_ms, read_yaml
 from novaql.server.errors import Detail, Impossible
 from novaql.server.http.shapes import duration_text

@@ -8,10 +8,10 @@ the last notification, and otherwise if the repeat interval is over.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.notifications.routing import Destination
 
 SHOWN_ALERTS = 100

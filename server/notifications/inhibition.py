@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.matcher_text import all_match
 from novaql.tsdb import Matcher
 

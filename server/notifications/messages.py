@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.notifications.alertmanager_payload import labels_text
 from novaql.server.notifications.tables import Notification
 

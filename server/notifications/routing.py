@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import TypeVar
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.matcher_text import all_match
 from novaql.tsdb import Matcher
 

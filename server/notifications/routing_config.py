@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import Field
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.matcher_text import parse_matchers
 from novaql.server.errors import invalid
 from novaql.server.http.shapes import Body, Duration

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.tenant_limits import limit_reached
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, InvalidRequest

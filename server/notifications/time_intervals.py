@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from novaql.fast_dataclass import dataclass
 
 MINUTES_OF_A_DAY = 24 * 60
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import to_ms
 from novaql.server.oncall.wall_clock import transitions, wall_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from typing import Literal
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sortedcontainers import SortedDict
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.oncall.restrictions import Restriction, windows
 from novaql.server.oncall.rotation import Rotation, Turns
 

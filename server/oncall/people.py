@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.user_access import DEACTIVATED
 from novaql.server.db.batches import batches
 from novaql.server.db.tables import User

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.oncall.wall_clock import instant_of, wall_of
 
 Window = tuple[datetime, datetime]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import calendar
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.oncall.wall_clock import instant_of, wall_of
 
 Unit = Literal["daily", "weekly", "monthly", "custom"]

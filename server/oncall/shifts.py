@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import from_ms
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible, invalid

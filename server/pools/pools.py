@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.pools.query_memory import QueryMemory
 from novaql.server.pools.query_sizes import QuerySizes
 from novaql.server.pools.query_workers import QueryWorkers

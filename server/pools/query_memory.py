@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 
 from novaql import Cancellation, LimitExceeded, QueryCancelled
+from novaql.fast_dataclass import dataclass
 from novaql.server.errors import Busy
 from novaql.server.pools.machine_memory import usable_memory
 from novaql.server.pools.memory_return import MemoryReturn

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import rfc3339
 from novaql.server.postmortems.evidence import AlertFact, EntryFact, Evidence, SeriesFact
 from novaql.server.postmortems.movement import UNCHANGED

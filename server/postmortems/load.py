@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
 from novaql.server.catalog.tables import Service
 from novaql.server.clock import to_ms

@@ -7,11 +7,11 @@ runbooks) has its function here, and its facts are cited like the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.db.tables import AuditEntry
 from novaql.server.db.unit import Unit

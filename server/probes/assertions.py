@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
 import re2
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.probes.json_path import MISSING, InvalidPath, parse, value_at
 from novaql.server.probes.masking import masked
 from novaql.server.probes.result import AssertionResult

@@ -8,12 +8,13 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
 import httpcore
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.deadline import Deadline, ProbeFailure
 from novaql.server.probes.lookups import addresses

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import httpcore
 import httpx
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.assertions import Answer, evaluate
 from novaql.server.probes.connection import Connection, Measured, connect

@@ -11,11 +11,12 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import httpx
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.browser_check import unavailable
 from novaql.server.probes.deadline import ProbeCancelled

@@ -11,11 +11,11 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.jobs.loop import Loop
 from novaql.server.process import supervisor
 from novaql.server.process.shared_counts import SharedCounts

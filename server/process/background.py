@@ -17,12 +17,12 @@ import traceback
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
 from novaql import ArgumentError, StorageUnavailable
+from novaql.fast_dataclass import dataclass
 
 Started = Callable[[str, str | None], None]
 _WAIT_S = 0.05

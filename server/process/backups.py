@@ -7,12 +7,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 
 from novaql import ArgumentError, tsdb
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.bootstrap import tenants
 from novaql.server.db.engine import StateDatabase, is_damage
 from novaql.server.settings import Settings

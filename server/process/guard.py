@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from typing import Protocol
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.process.connections import Connections
 from novaql.server.process.proxies import TrustedProxies
 from novaql.server.process.unread_answers import UnreadAnswer, beyond

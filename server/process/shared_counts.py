@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
 from typing import Any
 
 import numpy as np
+
+from novaql.fast_dataclass import dataclass
 
 CELLS = 1 << 14
 ALL = CELLS

@@ -12,13 +12,14 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from novaql.fast_dataclass import dataclass
 from novaql.lazy_exports import lazy_module
 from novaql.server.file_modes import create_private_files
 from novaql.server.process.logs import log_to_stderr

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.process.shared_counts import SharedCounts
 from novaql.server.settings import Settings
 

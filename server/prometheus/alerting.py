@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import Cancellation
+from novaql.fast_dataclass import dataclass
 from novaql.lazy_exports import lazy_module
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.request import context_of, unit_for

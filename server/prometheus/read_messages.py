@@ -6,12 +6,12 @@ The encoder works on arrays: it encodes the samples of many series at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.protobuf import (
     BYTES,
     VARINT,

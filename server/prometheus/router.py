@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.roles import Role
 from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.prometheus import (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.prometheus.fuzzy import (

@@ -7,13 +7,14 @@ Messages of several groups are concatenated to one.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
 
 from novaql import LimitExceeded
+from novaql.fast_dataclass import dataclass
 from novaql.inputs import (
     ExpositionParser,
     LabelLimits,

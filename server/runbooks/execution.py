@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql import QueryCancelled
+from novaql.fast_dataclass import dataclass
 from novaql.server.agents import actions
 from novaql.server.agents.checks import is_void
 from novaql.server.agents.tables import Agent

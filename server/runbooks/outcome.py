@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from novaql.fast_dataclass import dataclass
 from novaql.server.runbooks.model import StepStatus
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.db.tables import Job
 from novaql.server.db.unit import Unit
 from novaql.server.runbooks.run_schema import RunOut

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import func, select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.agents import actions
 from novaql.server.agents.checks import OutsideLimits, check_limits, hash_of
 from novaql.server.agents.model import Status as ActionStatus

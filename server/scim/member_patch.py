@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +15,7 @@ from scim2_models import InvalidValueException, PayloadTooLargeException
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.scim.groups import ScimGroups
 from novaql.server.scim.rows import etag
 

@@ -6,11 +6,11 @@ import asyncio
 import ssl
 import zlib
 from base64 import b64encode
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.scraping.model import Client
 
 MOST_BYTES = 256 << 20

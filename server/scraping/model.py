@@ -9,13 +9,13 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from novaql import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs import (
     USUAL_LIMITS,
     ExposedOptions,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from novaql import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs import TargetReader, concat_batches, relabelled
 from novaql.server.scraping.model import ScrapeJob, ScrapeTarget
 from novaql.tsdb import (

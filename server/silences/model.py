@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.matcher_text import all_match
 from novaql.server.errors import invalid
 from novaql.server.http.shapes import Timestamp

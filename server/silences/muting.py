@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.tables import Alert
 from novaql.server.db.tenant_scope import Prepared
 from novaql.server.db.unit import Unit

@@ -14,9 +14,9 @@ the error ratio e(w) = bad(w) / total(w) of a window w:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.slo.objective import Objective
 
 

@@ -16,10 +16,11 @@ allows. Below four weeks the windows therefore shrink with W, and the factors ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from fractions import Fraction
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.slo.budget import Counts, burn_rate
 from novaql.server.slo.objective import Objective
 

@@ -8,9 +8,10 @@ therefore whole numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
+from novaql.fast_dataclass import dataclass
 from novaql.language import ValueType, VectorSelector, format_expr, parse, parse_core, type_of
 from novaql.server.errors import query_at
 from novaql.tsdb import Matcher, MatchOp

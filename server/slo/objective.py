@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
+
+from novaql.fast_dataclass import dataclass
 
 _DECIMAL = re.compile(r"0?\.\d{1,12}", re.ASCII)
 

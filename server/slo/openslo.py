@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import ValidationError
 
 from novaql import QueryError
+from novaql.fast_dataclass import dataclass
 from novaql.language import (
     Aggregate,
     Call,

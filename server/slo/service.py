@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from novaql import QueryError
+from novaql.fast_dataclass import dataclass
 from novaql.language import parse
 from novaql.server.catalog.lookup import service_named
 from novaql.server.db.engine import flushed_or

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import from_ms, to_ms
 from novaql.server.probes.result import Outcome
 

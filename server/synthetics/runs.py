@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, cast, func, or_, select, type_coerce
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import to_ms
 from novaql.server.crypto.sealing import CannotUnseal
 from novaql.server.crypto.token_secrets import digest_of, new_secret

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from sqlalchemy.orm import Session
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.auth.access import Access
 from novaql.server.auth.rate_limits import quota_plan
 from novaql.server.auth.roles import Principal

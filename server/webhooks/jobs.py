@@ -7,11 +7,12 @@ drop duplicates.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import delete, update
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.redaction import without_secrets
 from novaql.server.crypto.signatures import headers

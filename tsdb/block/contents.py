@@ -4,11 +4,11 @@ pages."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.series_order import likeness, order_series
 from novaql.tsdb.model.flat_arrays import sorted_union
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable

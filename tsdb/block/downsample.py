@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import starmap
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.contents import Column
 from novaql.tsdb.block.encode_streams import PORTION_VALUES
 from novaql.tsdb.block.summarise import Cells, cut_cells

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from dataclasses import fields as dataclass_fields
 from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import Any, TypeVar
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.disk.checksum import checksum
 from novaql.tsdb.disk.vfs import ReadFile
 from novaql.tsdb.errors import Corrupted, UnknownFormat

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.pages import Pages
 from novaql.tsdb.codec.histogram_columns import decode_page
 from novaql.tsdb.model.flat_arrays import flat_positions

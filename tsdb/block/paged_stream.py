@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.format import PAGE, TIME_PAGE
 from novaql.tsdb.block.pages import TIMES, Page, Pages
 from novaql.tsdb.codec.columns import Undecodable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.directories import Directories, Rollups
 from novaql.tsdb.block.format import (
     Description,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.format import SECTION, PieceSections, Section
 from novaql.tsdb.codec.columns import Undecodable, decode_numbers
 from novaql.tsdb.disk.checksum import checksum

@@ -3,10 +3,9 @@ adjacent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import METRIC_NAME, Bools, Ints, SeriesTable
 from novaql.tsdb.model.samples import Floats
 from novaql.tsdb.parts.sorted_run import SortedRun

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.exact_sums import are_whole, exact_sums, two_sum
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Ints

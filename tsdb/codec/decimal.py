@@ -6,10 +6,9 @@ numbers; differences of their bit patterns are not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.samples import Floats

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from struct import Struct
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.codec.decimal import PLACES
 from novaql.tsdb.codec.packed import Unpacker

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.compaction.concat_stream import ConcatStream, Segments
 from novaql.tsdb.compaction.merge_stream import MergeStream, Source, merged_times
 from novaql.tsdb.head.float_run import FloatRun

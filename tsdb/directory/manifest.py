@@ -7,13 +7,14 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
 import google_crc32c
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.format import read_identity
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.disk.checksum import checksum

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.compaction.flush import write_head
 from novaql.tsdb.directory import manifest as manifests

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts, sorted_union
 from novaql.tsdb.model.labels import Bools, Ints, combine_codes
 from novaql.tsdb.model.samples import Bits, Floats, timestamp_groups

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.head.float_run import FloatRun, HeadRun, build_run, merge_runs
 from novaql.tsdb.model.flat_arrays import flat_positions, joined_starts
 from novaql.tsdb.model.histograms import COLUMNS, Buckets, Histograms, concat_histograms

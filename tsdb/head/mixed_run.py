@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.head.float_run import (
     FloatRun,
     FloatSamples,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.errors import InvalidBatch
 from novaql.tsdb.index.match import IndexedColumn
 from novaql.tsdb.index.postings import SCAN_GAIN, GrowingPostings

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
 
 Count = dict[str, str | int]

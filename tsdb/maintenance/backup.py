@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.format import read_identity
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.directory import manifest as manifests

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.directory import manifest as manifests

@@ -7,11 +7,12 @@ A batch has several of them. A view of series that share their timestamps copies
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions, portions
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import STALE, Floats

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.flat_arrays import flat_positions
 from novaql.tsdb.model.histograms import (
     MAX_SCHEMA,

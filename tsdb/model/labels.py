@@ -8,11 +8,13 @@ matching and sorting work on small integer arrays, never in a Python loop over s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from novaql.fast_dataclass import dataclass
 
 Ints = NDArray[np.int64]
 """Rows, times in ms, counts."""

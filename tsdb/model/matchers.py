@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
 import re2
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.interruption import checkpoint
 from novaql.tsdb.model.labels import Bools, LabelColumn, SeriesTable
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import Bools, Floats, Ints
 
 

@@ -6,11 +6,11 @@ Floats are read as `model/series_batch.py` describes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.exemplars import Exemplars
 from novaql.tsdb.model.flat_arrays import flat_positions, portions
 from novaql.tsdb.model.histograms import Histograms

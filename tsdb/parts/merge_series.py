@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.index.match import RowFilter, label_table, match_rows
 from novaql.tsdb.model.key_table import KeyTable, Tokens, distinct_keys
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable, concat_tables

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.index.match import LabelIndex, RowFilter
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.parts.sorted_run import RunDirectory, Stream

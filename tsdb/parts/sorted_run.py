@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import starmap
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.flat_arrays import first_not_before, flat_positions, portions
 from novaql.tsdb.model.histograms import Histograms
 from novaql.tsdb.model.labels import Bools, Ints

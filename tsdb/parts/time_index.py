@@ -10,10 +10,10 @@ same series, and results cached for these series apply.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.read_errors import DAMAGE
 from novaql.tsdb.parts.lazy_ints import whole

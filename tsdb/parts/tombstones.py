@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.index.match import LabelIndex, match_any
 from novaql.tsdb.model.labels import Bools, Ints
 from novaql.tsdb.model.matchers import Matcher, MatchOp

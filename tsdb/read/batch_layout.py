@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.codec.numba.decoder import CompiledHoles, ready
 from novaql.tsdb.model.flat_arrays import (
     MIN_INT,

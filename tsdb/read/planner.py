@@ -7,11 +7,12 @@ Each part numbers its series separately, so the label sets that the parts found 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.index.match import match_any
 from novaql.tsdb.model.labels import Ints, Numbers, SeriesTable
 from novaql.tsdb.model.matchers import Matcher

@@ -9,11 +9,11 @@ it touches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.summarise import STATISTICS, WHOLE, Summing
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.flat_arrays import flat_positions, portions

@@ -9,10 +9,10 @@ a wider plan that is used once costs more than it saves.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.parts.ranges import RangeSlice
 from novaql.tsdb.read.batches import BatchPlan

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.contents import arrange
 from novaql.tsdb.block.format import read_description, read_identity
 from novaql.tsdb.block.reader import Block, BlockEntry, entry_of

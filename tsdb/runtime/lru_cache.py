@@ -6,8 +6,10 @@ import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence, Set
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import Any, Generic, TypeVar
+
+from novaql.fast_dataclass import dataclass
 
 Value = TypeVar("Value")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
 from functools import reduce
+
+from novaql.fast_dataclass import dataclass
 
 MAX_ENTRIES = 256
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from struct import Struct
 from struct import error as StructError
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.codec.columns import TextColumn, Undecodable, encode_texts
 from novaql.tsdb.codec.histogram_columns import decode_plain, encode_plain
 from novaql.tsdb.disk.checksum import checksum

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.codec.columns import Undecodable
 from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.head.exemplar_buffer import ExemplarRing

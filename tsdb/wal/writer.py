@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.disk.vfs import AppendFile, Disk
 from novaql.tsdb.errors import WriteFailed, write_failure
 from novaql.tsdb.head.float_run import FloatSamples

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from novaql.engine import selects_data
 from novaql.errors import NovaqlError
 from novaql.export.chart_braille import can_draw, chart_text
 from novaql.export.table import text_of
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.resolve import NO_DATA, as_source
 from novaql.opening import answer, timed
 from novaql.result import Result

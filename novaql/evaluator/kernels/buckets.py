@@ -5,11 +5,10 @@ The interpolation follows Prometheus's `bucketQuantile` and `BucketFraction` (pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.fast_dataclass import dataclass
 
 SMALL_DELTA_TOLERANCE = 1e-12
 """Relative decrease between neighbouring buckets that counts as rounding noise."""

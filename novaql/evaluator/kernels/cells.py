@@ -10,13 +10,14 @@ operations either way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import add_compensated
 from novaql.evaluator.kernels.rate import extrapolation_factor
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.rollup_columns import CellColumns
 
 WHOLE_UNTIL = 2.0**53

@@ -7,12 +7,12 @@ year -292277022399 or later. The parts of anything else (NaN, infinities, number
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.fast_dataclass import dataclass
 
 Whole = NDArray[np.int64]
 

@@ -8,12 +8,13 @@ around them. Nothing is extrapolated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from novaql.evaluator.kernels.rate import add_reset_values, count_between
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from novaql.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ does so for extremes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.compensated import add_compensated
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from novaql.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

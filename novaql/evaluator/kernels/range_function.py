@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from novaql.evaluator.kernels.cells import CellKernel
 from novaql.evaluator.kernels.extended import Extended
 from novaql.evaluator.kernels.strips import StripRollup
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from novaql.fast_dataclass import dataclass
 
 WindowKernel = Callable[[Windows, Sequence[Floats], Ints], tuple[Floats, Bools]]
 """(windows, scalar arguments in the order of the call, evaluation times): each shaped like lo."""

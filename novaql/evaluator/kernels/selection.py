@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.fast_dataclass import dataclass
 
 MOST = 32
 """Up to this many rows of a group, inserting each row among the best is faster than sorting all."""

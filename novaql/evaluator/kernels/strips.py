@@ -8,7 +8,6 @@ only the strip of steps at which its windows contain samples (see `compiled/stri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.dispatch import KERNELS, StripCells
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.series_batch import SeriesBatch
 
 Bytes = NDArray[np.int8]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from novaql.evaluator.kernels.dates import DAY, DAYS_OF_400_YEARS, PARTS, Whole, civil, is_leap
+from novaql.fast_dataclass import dataclass
 
 FIRST = -4_417_977_600
 """1830-01-01, before any zone has a change."""

@@ -7,7 +7,7 @@ series are computed from their samples.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from novaql.evaluator.kernels.cells import CellKernel, rolled
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.pipeline.model import Pipeline
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.samples import STALE, is_stale
 from novaql.tsdb.model.source import CellSource, RangeWindows, Selection

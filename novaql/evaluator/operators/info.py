@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from novaql.evaluator.operators.selector import timestamp_pipeline
 from novaql.evaluator.pipeline.collect import collect
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.working_memory import admit_work
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import FunctionCall, Select
 from novaql.text.go_text import label_text
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, SeriesTable, concat_tables

@@ -7,7 +7,6 @@ answers, and warns of windows in which they cannot be joined.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.retained_names import has_names
 from novaql.evaluator.operators.rollup import observed, scalar_arguments, warn_overlaps
 from novaql.evaluator.protocol import Runner
+from novaql.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragge
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.selector import exact_views, view_windows
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import Select
 from novaql.result import NativeCells
 from novaql.tsdb.model.batch_views import SeriesView

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from novaql.evaluator.kernels.native.trim import trim_above, trim_below
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_pieces import bucket_weights, pieces
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import BinaryOp
 from novaql.result import NativeCells
 from novaql.span import Span

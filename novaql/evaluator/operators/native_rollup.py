@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ from novaql.evaluator.native_pieces import (
     window_pieces,
     window_totals,
 )
+from novaql.fast_dataclass import dataclass
 from novaql.result import NativeCells
 from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms, equal_histograms
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from novaql.evaluator.operators.extended import check_modifier
 from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.operators.subquery import subquery_ends, subquery_points
 from novaql.evaluator.protocol import Runner
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import FunctionCall, SubqueryWindow
 from novaql.tsdb.model.batch_views import BatchViews, SeriesView
 from novaql.tsdb.model.labels import SeriesTable

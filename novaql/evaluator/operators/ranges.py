@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +21,7 @@ from novaql.evaluator.operators.mixed_select import (
 from novaql.evaluator.operators.reads import Read
 from novaql.evaluator.operators.selector import exact_views, view_windows
 from novaql.evaluator.steps import Steps
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import SeriesTable

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.errors import LimitExceeded
@@ -11,6 +9,7 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.selections import changed, scales
 from novaql.evaluator.steps import Steps
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import MEMBER, SampleStage, Select, Window
 from novaql.tsdb.model.source import RangeWindows, Selection
 

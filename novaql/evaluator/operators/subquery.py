@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
+from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import SubqueryWindow
 from novaql.tsdb.model.batch_views import BatchViews
 from novaql.tsdb.model.samples import HistogramBatch

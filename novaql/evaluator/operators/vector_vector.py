@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from novaql.evaluator.matrix import (
 from novaql.evaluator.operators.arithmetic import drops_name
 from novaql.evaluator.operators.native_binary import combine_matrices
 from novaql.evaluator.working_memory import admit_work
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import Cardinality, Matching
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.planner.logical import BinaryOp

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.evaluator.kernels.log_buckets import cumulated
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix, matrix, stack
 from novaql.evaluator.operators.classic_histogram import parse_bounds
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import LabelColumn, SeriesTable
 
 INFINITE = "+Inf"

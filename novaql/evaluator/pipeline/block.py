@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from novaql.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

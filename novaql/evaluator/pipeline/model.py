@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.strips import StripRollup, WindowSpec
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.pipeline.block import Block
 from novaql.evaluator.steps import Steps
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.series_batch import SeriesBatchRef

@@ -8,7 +8,7 @@ exist, next to each other for each group and step.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,7 @@ from novaql.evaluator.operator import Operator
 from novaql.evaluator.pipeline.batch_run import packed_batches
 from novaql.evaluator.pipeline.model import CompiledRollup, Pipeline
 from novaql.evaluator.protocol import Runner
+from novaql.fast_dataclass import dataclass
 from novaql.planner.label_flow import OF_WHOLE_RANGES
 from novaql.planner.logical import Aggregation, FunctionCall, Select, Window
 from novaql.tsdb.model.labels import SeriesTable

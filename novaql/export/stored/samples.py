@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from novaql.export.arrow import TIMESTAMP, long_schema
 from novaql.export.arrow_arrays import LabelRows, numbers
 from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, column_names
 from novaql.export.histogram_arrow import histogram_column
+from novaql.fast_dataclass import dataclass
 from novaql.result import NativeCells
 from novaql.tsdb.model.batch_views import SeriesView
 from novaql.tsdb.model.flat_arrays import joined_starts

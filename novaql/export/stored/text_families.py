@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.text.labels import FAMILY_PARTS, is_plain_metric, text_quoted
 from novaql.tsdb.model.source import Metadata
 

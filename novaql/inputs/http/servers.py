@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import orjson
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.http.client import HttpStatus, answer_to, without_credentials
 from novaql.inputs.http.influx_server import InfluxServer, influx_at
 from novaql.inputs.prometheus.query_api import QueryApiSource

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.parquet.piece import Piece, PieceIndex
 from novaql.tsdb.model.labels import Ints, SeriesTable, concat_tables
 

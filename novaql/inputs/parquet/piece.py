@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.parquet.pruning import Bounds, never_null, text_bounds, time_bounds
 from novaql.inputs.tables.arrow_labels import holds_labels
 from novaql.inputs.tables.arrow_table import ArrowReader, label_of, number_column

@@ -8,10 +8,10 @@ batch has to read all of them: there are at most `PASSES` batches then, or more 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.parquet.catalog import Known
 from novaql.tsdb.model.labels import Floats, Ints
 

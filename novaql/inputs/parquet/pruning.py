@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.matchers import Matcher, MatchOp, match_range
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.parquet.piece import ROWS_AT_ONCE, Piece
 from novaql.inputs.tables.arrow_table import read_arrow, series_of_column
 from novaql.inputs.tables.arrow_time import TimeColumn

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.prometheus.block_index import BlockIndex, read_index
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk
 from novaql.inputs.prometheus.chunk_files import BlockChunks

@@ -6,11 +6,11 @@ All series are read in lockstep: the first label of each, then the second, and s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.prometheus.varints import (
     CHECKSUM,
     Octets,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 from copy import copy
-from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.prometheus.varints import CHECKSUM, Octets, is_intact, uvarint, uvarints
 from novaql.tsdb.errors import Corrupted, UnknownFormat
 from novaql.tsdb.model.labels import Ints

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes, Encoding
 from novaql.inputs.prometheus.decoding import decode_floats, decode_native

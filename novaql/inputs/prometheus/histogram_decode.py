@@ -5,12 +5,12 @@ All histograms of a chunk have the buckets of its header; empty ones are dropped
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.prometheus.bit_reader import BitReader, EndOfChunk, XorReader
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes
 from novaql.tsdb.model.histograms import (

@@ -7,12 +7,12 @@ counter reset, since readers do not detect resets inside of a chunk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.prometheus.bit_writer import BitWriter, XorWriter
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.xor_encode import SAMPLES_A_CHUNK

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples

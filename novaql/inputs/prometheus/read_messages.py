@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import google_crc32c
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.protobuf.label_fields import label_pair
 from novaql.inputs.protobuf.wire import (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.protobuf.wire import unzigzag
 from novaql.inputs.remote_write.metadata import type_name
 from novaql.model.histogram_rows import HistogramRows

@@ -7,10 +7,10 @@ these.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.prometheus.varints import Octets, bigendian, padded, varints
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.samples import Floats

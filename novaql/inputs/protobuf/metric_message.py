@@ -7,9 +7,10 @@ Whatever a message leaves out is 0 or empty. Every function reads data[at:end] a
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.protobuf.native_rows import NativeRow, SpannedBuckets
 from novaql.inputs.protobuf.wire import (
     BYTES,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 
+from novaql.fast_dataclass import dataclass
 from novaql.model.histogram_rows import HistogramRows
 from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, ResetHint
 

@@ -6,12 +6,11 @@ read before, and the texts of rejected labels are removed again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.exemplar_rows import read_exemplar
 from novaql.inputs.label_limits import LabelLimits

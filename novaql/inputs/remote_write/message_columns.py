@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns
 from novaql.inputs.remote_write.histograms import WireHistogram, columns_of
 from novaql.inputs.remote_write.write_request import WriteRequest

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME
 from novaql.tsdb.model.samples import Batch

@@ -12,11 +12,12 @@ of start timestamps, as files of samples have.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.tables.arrow_labels import holds_labels, is_text
 from novaql.inputs.tables.arrow_time import TimeUnit, is_time
 from novaql.inputs.tables.histogram_column import HISTOGRAM_NAME, is_histogram

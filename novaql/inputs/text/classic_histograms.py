@@ -7,10 +7,10 @@ whose bounds are the values of `le`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.text.family_roles import Roles, UsedRows, roles_of, types_of
 from novaql.tsdb.model.histograms import CUSTOM_SCHEMA, Buckets, Histograms

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.compiled.text_table import SeriesNames
 from novaql.inputs.known_series import SeriesTexts
 from novaql.inputs.text.exposition_line import is_too_large

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -18,6 +18,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.known_series import MOST_SERIES, KnownSeries, SeriesTexts

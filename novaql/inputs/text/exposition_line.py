@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from novaql.fast_dataclass import dataclass
 from novaql.inputs.sample_times import REASON
 from novaql.text.excerpts import excerpt
 from novaql.text.series_parser import SeriesTextProblem, parse_series_start, unescape

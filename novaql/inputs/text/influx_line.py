@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.text.excerpts import excerpt
 from novaql.tsdb.model.labels import METRIC_NAME
 

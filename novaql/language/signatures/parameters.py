@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.signatures.signature import (
     MATRIX,
     STRING,

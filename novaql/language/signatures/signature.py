@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.value_types import ValueType
 
 SCALAR = ValueType.SCALAR

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import partial
 
+from novaql.fast_dataclass import dataclass
 from novaql.language.ast import left_spine
 from novaql.language.value_types import ValueType
 from novaql.planner.label_flow import GROUPING, is_quiet, source_of, with_source

@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from novaql.fast_dataclass import dataclass
 from novaql.rules.config.fields import CONFIG, SCRAPE_CONFIG_FILE, Kind, ListOf, Section, Spec
 from novaql.rules.config.relations import check_relations
 from novaql.rules.names import Names

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 import numpy as np
 
 from novaql.errors import EvaluationError, NovaqlError, QueryCancelled, QueryTimeout
+from novaql.fast_dataclass import dataclass
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.label_set import Labels, labels_of
 from novaql.rules.evaluation.context import RuleContext

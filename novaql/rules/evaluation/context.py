@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from novaql.cancellation import Cancellation
+from novaql.fast_dataclass import dataclass
 from novaql.options import Limits, NameRemoval, QueryOptions
 from novaql.tsdb.model.samples import Batch
 from novaql.tsdb.model.source import Source

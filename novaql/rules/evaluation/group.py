@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
 from novaql.errors import NovaqlError
+from novaql.fast_dataclass import dataclass
 from novaql.rules.evaluation.alerting import AlertState
 from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.recording import record

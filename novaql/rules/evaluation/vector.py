@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.engine import evaluate
 from novaql.errors import EvaluationError
+from novaql.fast_dataclass import dataclass
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.histogram_columns import histogram_at
 from novaql.result import NativeCells, ResultKind

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.histogram_notation import format_histogram
 from novaql.rules.templates.problems import TemplateFailure, joined

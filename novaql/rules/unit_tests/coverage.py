@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from novaql.errors import QueryError
+from novaql.fast_dataclass import dataclass
 from novaql.language import parse_core, walk
 from novaql.language.ast import VectorSelector
 from novaql.rules.evaluation.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from novaql.fast_dataclass import dataclass
 from novaql.model.float_histogram import FloatHistogram
 from novaql.model.label_set import Labels
 from novaql.model.series_notation import Item

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from novaql.errors import NovaqlError
+from novaql.fast_dataclass import dataclass
 from novaql.model.float_histogram import FloatHistogram, ResetHint
 from novaql.model.histogram_notation import format_histogram
 from novaql.model.label_set import Labels, labels_of

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import rfc3339
 
 _SHOWN = 400

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.egress.dialer import Dialer
 from novaql.server.probes.browser import scripts
 from novaql.server.probes.browser.cdp import CommandFailed, Connection

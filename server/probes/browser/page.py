@@ -6,10 +6,10 @@ import base64
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from novaql.fast_dataclass import dataclass
 from novaql.server.probes.browser import scripts
 from novaql.server.probes.browser.cdp import CommandFailed, Connection, Message
 from novaql.server.probes.browser.command import SIZE

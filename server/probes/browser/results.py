@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from novaql.fast_dataclass import dataclass
 
 FAILURE_REASONS = frozenset(
     {

@@ -11,7 +11,8 @@ from novaql.server.dashboards.schema import VariableIn
 
 def test_long_values_are_cut_to_a_million_characters() -> None:
     sets = [{"__name__": "up", "job": str(i) + "x" * 300_000} for i in range(5)]
-    variable = VariableIn(name="job", type="query", query="label_values(up, job)", multi=True)
+    given = {"name": "job", "type": "query", "query": "label_values(up, job)"}
+    variable = VariableIn.model_validate(given)
     rows = np.arange(len(sets))
     with tsdb.memory() as store:
         series = tsdb.SeriesTable.from_dicts(sets)

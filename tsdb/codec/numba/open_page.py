@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from operator import ge
 
 import numpy as np
 
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.codec.columns import BATCH, decode_into
 from novaql.tsdb.codec.decimal import POWERS
 from novaql.tsdb.codec.numba.compiled import PAGES

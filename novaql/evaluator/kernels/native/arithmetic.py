@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from novaql.evaluator.kernels.native.layout import (
     outside_zero_bucket,
     reconcile,
 )
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histograms import (
     Buckets,
     Floats,

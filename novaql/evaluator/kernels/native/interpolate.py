@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.evaluator.kernels.native.arithmetic import add, choose, scale, subtract
 from novaql.evaluator.kernels.native.resets import detect_reset
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histograms import Floats, Histograms
 from novaql.tsdb.model.labels import Bools
 

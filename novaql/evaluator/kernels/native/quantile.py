@@ -7,11 +7,10 @@ the zero bucket and in custom buckets, and on a logarithmic scale elsewhere, as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from novaql.evaluator.kernels.native.running import first_marked, last_of_rows, running_sums
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histogram_buckets import Ladder, ladder
 from novaql.tsdb.model.histograms import Floats, Histograms
 from novaql.tsdb.model.labels import Bools, Ints

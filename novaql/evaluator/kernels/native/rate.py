@@ -7,8 +7,6 @@ last two rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +19,7 @@ from novaql.evaluator.kernels.native.arithmetic import (
 )
 from novaql.evaluator.kernels.native.layout import coarsened
 from novaql.evaluator.kernels.native.resets import resets_before
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histograms import Floats, Histograms, ResetHint, Small, concat_histograms
 from novaql.tsdb.model.labels import Bools, Ints
 

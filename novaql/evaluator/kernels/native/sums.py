@@ -10,7 +10,7 @@ the rows are added one by one, all runs together.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from novaql.evaluator.kernels.native.layout import (
     shifted_index,
 )
 from novaql.evaluator.kernels.numerics.exact_runs import sums_of_runs
+from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 from novaql.tsdb.model.histograms import (
     CUSTOM_SCHEMA,
