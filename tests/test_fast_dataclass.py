@@ -82,17 +82,22 @@ def bare(decorator: Decorator, options: dict[str, bool]) -> Any:
     return Bare
 
 
-def outcome(act: Callable[[], Any]) -> Any:
+def outcome(act: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     try:
-        return act()
+        return act(*arguments, **named)
     except (TypeError, AttributeError) as problem:
         return type(problem), str(problem)
 
 
 def seen(made: Any) -> list[Any]:
     """What a caller can see of a class."""
-    given = [{"a": 1, "g": 2}, {"a": -1, "g": 2}, {"a": 1, "b": [1], "c": 1.0, "g": 2}, {}]
-    instances = [outcome(lambda one=one: made(**one)) for one in given]
+    given: list[dict[str, Any]] = [
+        {"a": 1, "g": 2},
+        {"a": -1, "g": 2},
+        {"a": 1, "b": [1], "c": 1.0, "g": 2},
+        {},
+    ]
+    instances = [outcome(made, **one) for one in given]
     whole = [one for one in instances if isinstance(one, made)]
     found: list[Any] = [
         str(inspect.signature(made)),
@@ -105,18 +110,16 @@ def seen(made: Any) -> list[Any]:
     for one in whole:
         found += [dataclasses.asdict(one), [one == other for other in whole], one != object()]
         found.append("0x" in repr(one) or repr(one))
-        found.append(made.__hash__ is object.__hash__ or outcome(lambda one=one: hash(one)))
-        found.append(
-            "a" not in made.__match_args__ or outcome(lambda one=one: setattr(one, "a", 3))
-        )
+        found.append(made.__hash__ is object.__hash__ or outcome(hash, one))
+        found.append("a" not in made.__match_args__ or outcome(setattr, one, "a", 3))
         if not hasattr(made, "__slots__"):  # there, the standard library's error is a bug of 3.11
-            found.append(outcome(lambda one=one: setattr(one, "nothing", 3)))
-        found.append(outcome(lambda: made(1, 2, 3, 4, 5, 6)))
+            found.append(outcome(setattr, one, "nothing", 3))
+        found.append(outcome(made, 1, 2, 3, 4, 5, 6))
     if whole and "a" in made.__match_args__:
-        changed = outcome(lambda: dataclasses.replace(whole[-1], a=5))
+        changed = outcome(dataclasses.replace, whole[-1], a=5)
         found.append(changed.a if isinstance(changed, made) else changed)
-        found.append(outcome(lambda: delattr(changed, "a")))
-        found.append(outcome(lambda: changed.a))
+        found.append(outcome(delattr, changed, "a"))
+        found.append(outcome(getattr, changed, "a"))
     return found
 
 
