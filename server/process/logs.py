@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from datetime import UTC, datetime
 
 import orjson
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
@@ -28,13 +30,17 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(level: str, *, access_log: bool = False) -> None:
-    """Send the lines of every logger to stderr as JSON.
+    """Send the lines of every logger, and warnings of Python, to stderr as JSON.
 
     access_log  include a line for each request
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
+    # FastAPI ignores it by a filter of the process, which ends early if another thread changes
+    # filters meanwhile, as numba does.
+    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # the server logs the same
     # URLs of the server's own requests contain secrets of their receivers.
     for name in ("httpx", "httpcore"):
