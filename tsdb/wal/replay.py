@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from novaql.tsdb.wal.record import (
     read_records,
 )
 from novaql.tsdb.wal.writer import segment_name
+
+log = logging.getLogger("tsdb")
 
 _WAITING_SAMPLES = 1 << 16
 """The number of samples of small records that are added to the head together."""
@@ -81,7 +84,10 @@ def replay(
     for number in numbers:
         while waiting and waiting[0].log_before <= number:
             _apply(waiting.pop(0), head, ring)
-        data = disk.read_all(folder / segment_name(number))
+        path = folder / segment_name(number)
+        data = disk.read_all(path)
+        if len(data) > SEGMENT_HEADER.size:  # a large log takes seconds
+            log.info("%s is replayed: %d bytes", path, len(data))
         _replay_segment(data, store, number, head, ring, result)
     for tombstone in waiting:
         _apply(tombstone, head, ring)
