@@ -105,8 +105,9 @@ def lift_silence(unit: UnitOfWork, id: ResourceId) -> None:
     if not known.is_current(unit.now()):
         raise not_found("silence", row.id, unit.tenant_name)
     before = repository.snapshot(row)
-    firing = unit.session.execute(select(Alert).where(Alert.state == "firing")).scalars()
-    muted = [alert.id for alert in firing if known.mutes(alert.labels, unit.now())]
+    firing = select(Alert.id, Alert.labels).where(Alert.state == "firing")
+    rows = unit.session.execute(firing.execution_options(yield_per=500))
+    muted = [id for id, labels in rows if known.mutes(labels, unit.now())]
     repository.lift(unit, row)
     notify_again(unit, muted)
     event = ("alert.silence_lifted", {"silence": before})
