@@ -181,6 +181,7 @@ def test_operators_may_not_delete(beside: LocalServer) -> None:
     assert beside.client.post(url, data={"match[]": "m"}, headers=headers).status_code == 403
 
 
+@pytest.mark.slow
 def test_a_deletion_that_is_too_long_or_one_too_many_is_refused(tmp_path: Path) -> None:
     """Too many: while the earlier ones cannot be applied."""
     store = tsdb.open(tmp_path / "store")

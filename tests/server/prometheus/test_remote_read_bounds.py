@@ -76,6 +76,7 @@ def test_nothing_is_read_after_the_deadline(store: tsdb.Database, form: int) -> 
     assert held.selections == 2
 
 
+@pytest.mark.slow
 @FORMS
 @pytest.mark.parametrize("function", ["", "series"])
 def test_many_queries_are_refused_before_they_take_all_memory(

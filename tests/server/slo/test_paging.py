@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from novaql.server.clock import SteppedClock
 from tests.support.servers.http_server import LocalServer, local_server
@@ -58,6 +59,7 @@ def policy_of(server: LocalServer) -> str:
     return str(post(server, "escalation-policies", name="api", steps=steps).json()["id"])
 
 
+@pytest.mark.slow
 def test_errors_page_a_user_until_they_end() -> None:
     clock = SteppedClock(datetime(2027, 3, 1, 1, tzinfo=UTC))
     with local_server(clock=clock) as server:

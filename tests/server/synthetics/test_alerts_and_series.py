@@ -6,6 +6,7 @@ import base64
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from novaql.server.auth.bootstrap import add_tenant
@@ -199,6 +200,7 @@ def test_an_expired_url_is_gone(lab: Lab) -> None:
     assert lab.server.client.get(url).status_code == 410
 
 
+@pytest.mark.slow
 def test_uptime_is_exact_at_the_edges_and_after_results_are_deleted() -> None:
     clock = SteppedClock(NOW)
     options = {**OPEN, "synthetic_results_s": 7200.0, "max_synthetic_screenshots": 2}

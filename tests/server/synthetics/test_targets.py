@@ -99,6 +99,7 @@ def test_a_name_is_resolved_once_in_a_run() -> None:
         assert len(names.asked) == 2
 
 
+@pytest.mark.slow
 def test_a_redirect_into_a_private_network_is_blocked_and_open_ports_do_not_show() -> None:
     """127.0.0.1 is open for the test; 127.9.9.9 is not, whether or not something listens there."""
     clock = SteppedClock(NOW)

@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from novaql.server.clock import SteppedClock
@@ -169,6 +170,7 @@ def test_the_log_forgets_what_ended_long_ago(
     assert len(log_of(served, webhook)) == 1
 
 
+@pytest.mark.slow
 def test_a_slow_endpoint_does_not_hold_up_others(
     database: StateDatabase, receiver: Receiver
 ) -> None:

@@ -107,6 +107,7 @@ def run(code: str, folder: Path, system: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_commands_that_need_linux_say_so(tmp_path: Path) -> None:
     """`mcp` is among them here because its library imports fcntl wherever it is not Windows."""
     *commands, head, row = run(COMMANDS, tmp_path, WINDOWS)

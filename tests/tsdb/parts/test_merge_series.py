@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from novaql import tsdb
@@ -195,6 +196,7 @@ def test_the_keys_of_other_rows_are_not_computed_if_they_would_not_fit() -> None
     assert peaks[0] < peaks[1] / 4
 
 
+@pytest.mark.slow
 def test_rows_of_parts_are_not_held_together() -> None:
     """Of many blocks with the same series, a merge has the rows of one at a time."""
     count, times = 10_000, 40

@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def test_a_cache_that_is_gone_takes_nothing() -> None:
     assert left.nbytes == 900
 
 
+@pytest.mark.slow
 def test_stores_share_it(tmp_path: Path) -> None:
     limit = 12 * MIB
     budget = CacheBudget(limit)

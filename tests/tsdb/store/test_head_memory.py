@@ -130,6 +130,7 @@ NEW_SERIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NEW_SERIES)
 def test_a_head_counts_the_bytes_of_its_series(kind: str) -> None:
     head = Head()
