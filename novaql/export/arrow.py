@@ -82,13 +82,13 @@ def long_stream(result: Result) -> Iterator[memoryview]:
         table = long_table(result)
         yield _small_stream(table.schema, table.to_batches())
         return
-    long, ends = _Long(result), _cells_before(result)
+    long, ends = _Long(result), cells_before(result)
     if ends[-1] <= SMALL_SAMPLES:
         yield _small_stream(long.schema, [long.batch(0, result.series.rows)])
         return
     sink = _Sink()
     with pa.ipc.new_stream(sink, long.schema) as writer:
-        for first, last in _row_ranges(ends):
+        for first, last in row_ranges(ends):
             writer.write_batch(long.batch(first, last))
             yield sink.taken()
     yield sink.taken()
@@ -103,7 +103,7 @@ def _small_stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> memor
     return memoryview(sink.getvalue())
 
 
-def _cells_before(result: Result) -> Ints:
+def cells_before(result: Result) -> Ints:
     """[rows + 1] how many samples, or cells of the matrix, there are before each series."""
     if result.raw is not None:
         return result.raw.offsets
@@ -111,9 +111,12 @@ def _cells_before(result: Result) -> Ints:
     return before
 
 
-def _row_ranges(cells_before: Ints) -> list[tuple[int, int]]:
-    """Ranges of rows with about `SAMPLES_AT_ONCE` samples, or one row with more."""
-    parts = (cells_before[1:] - 1) // SAMPLES_AT_ONCE
+def row_ranges(before: Ints) -> list[tuple[int, int]]:
+    """Ranges of rows with about `SAMPLES_AT_ONCE` samples, or one row with more.
+
+    before  `cells_before`
+    """
+    parts = (before[1:] - 1) // SAMPLES_AT_ONCE
     changes = np.flatnonzero(np.diff(parts)) + 1
     return list(pairwise([0, *changes.tolist(), len(parts)]))
 
@@ -155,7 +158,7 @@ class _Long:
 
     def __init__(self, result: Result) -> None:
         self._result = result
-        self._histograms = _histograms_in(result)
+        self._histograms = histograms_in(result)
         series, histograms = result.series, self._histograms is not None
         names = column_names(series.names(), histograms=histograms)
         self._labels = [LabelRows(series.column(label).compacted()) for label in names.values()]
@@ -166,19 +169,19 @@ class _Long:
 
     def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
         """The columns of the samples of series from one number up to another one, exclusively."""
-        points = _points_between(self._result, first, last)
+        points = points_between(self._result, first, last)
         times = numbers(points.times_ms, TIMESTAMP)
         if self._histograms is None:
             arrays = [times, numbers(points.values, pa.float64())]
         else:
-            native = points.native or _no_cells(self._histograms, len(points.values))
+            native = points.native or no_cells(self._histograms, len(points.values))
             values = numbers(points.values, pa.float64(), native.which < 0)
             arrays = [times, values, histogram_column(native)]
         series, samples = slice(first, last), np.diff(points.offsets)
         return arrays + [labels.repeated(series, samples) for labels in self._labels]
 
 
-def _points_between(result: Result, first: int, last: int) -> Points:
+def points_between(result: Result, first: int, last: int) -> Points:
     """The points of some series, without their labels."""
     if result.raw is not None:
         return result.raw.between(first, last)
@@ -189,7 +192,7 @@ def _points_between(result: Result, first: int, last: int) -> Points:
     return points_at(result.times_ms, result.values[some], valid, native)
 
 
-def _histograms_in(result: Result) -> Histograms | None:
+def histograms_in(result: Result) -> Histograms | None:
     """The histograms of a result; None: no sample is one."""
     if result.raw is not None:
         native = result.raw.native
@@ -198,7 +201,7 @@ def _histograms_in(result: Result) -> Histograms | None:
     return None if native is None else native.histograms
 
 
-def _no_cells(histograms: Histograms, count: int) -> NativeCells:
+def no_cells(histograms: Histograms, count: int) -> NativeCells:
     return NativeCells(histograms, np.full(count, -1, np.int32))
 
 
