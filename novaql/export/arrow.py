@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from novaql.export.arrow_arrays import LabelRows, numbers, strings
+from novaql.export.arrow_arrays import (
+    LabelRows,
+    Reserve,
+    labels_reserved,
+    numbers,
+    strings,
+    unreserved,
+)
 from novaql.export.columns import (
     HISTOGRAM,
     START,
@@ -76,13 +83,16 @@ def long_table(result: Result) -> pa.Table:
     return pa.Table.from_arrays(long.arrays(0, result.series.rows), schema=long.schema)
 
 
-def long_stream(result: Result) -> Iterator[memoryview]:
-    """Yield `long_table` as a stream of Arrow's IPC format, piece by piece."""
+def long_stream(result: Result, *, reserve: Reserve = unreserved) -> Iterator[memoryview]:
+    """Yield `long_table` as a stream of Arrow's IPC format, piece by piece.
+
+    reserve  see `labels_reserved`
+    """
     if result.text is not None:
         table = long_table(result)
         yield _small_stream(table.schema, table.to_batches())
         return
-    long, ends = _Long(result), cells_before(result)
+    long, ends = _Long(result, reserve), cells_before(result)
     if ends[-1] <= SMALL_SAMPLES:
         yield _small_stream(long.schema, [long.batch(0, result.series.rows)])
         return
@@ -156,12 +166,14 @@ class _Sink(io.RawIOBase):
 class _Long:
     """The long layout of a result, any rows of it as arrays."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, reserve: Reserve = unreserved) -> None:
         self._result = result
         self._histograms = histograms_in(result)
         series, histograms = result.series, self._histograms is not None
         names = column_names(series.names(), histograms=histograms)
-        self._labels = [LabelRows(series.column(label).compacted()) for label in names.values()]
+        columns = [series.column(label).compacted() for label in names.values()]
+        labels_reserved(columns, reserve)
+        self._labels = [LabelRows(column) for column in columns]
         self.schema = long_schema(names, histograms=histograms)
 
     def batch(self, first: int, last: int) -> pa.RecordBatch:

@@ -17,7 +17,13 @@ from novaql.export.arrow import (
     points_between,
     row_ranges,
 )
-from novaql.export.arrow_arrays import numbers, strings
+from novaql.export.arrow_arrays import (
+    Reserve,
+    labels_reserved,
+    numbers,
+    strings,
+    unreserved,
+)
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, column_names
 from novaql.export.formulas import without_formula
 from novaql.export.labels_json import label_bytes
@@ -51,6 +57,7 @@ def csv_pieces(
     guard_formulas: bool = False,
     written: Callable[[float], str] | None = None,
     end: pa.Scalar[Any] = CR_LF,
+    reserve: Reserve = unreserved,
 ) -> Iterator[bytes]:
     """A header and one row a sample, piece by piece. RFC 4180 in UTF-8, lines end in CR LF.
 
@@ -61,6 +68,7 @@ def csv_pieces(
     guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate
     written         writes finite values instead
     end             the end of each line
+    reserve         see `labels_reserved`
     """
 
     def cell(text: str) -> str:
@@ -80,6 +88,7 @@ def csv_pieces(
         return
     # Every distinct label is quoted once; rows are put together by Arrow, column by column.
     columns = [series.column(label).compacted() for label in names.values()]
+    labels_reserved(columns, reserve)
     labels = [(strings([cell(text) for text in one.values]), one.codes) for one in columns]
     widest = int(label_bytes(series).max(initial=0))
     at_once = max(1, min(_CHUNK, CHUNK_BYTES // (widest + 1)))
