@@ -13,7 +13,7 @@ import pytest
 from novaql import tsdb
 from novaql.server.auth.roles import Role
 from tests.support.servers.http_server import LocalServer, local_server
-from tests.support.servers.raw_http import connected
+from tests.support.servers.raw_http import connected, heard
 
 MIB = 1 << 20
 ROWS, LONG = 200, 400_000
@@ -61,3 +61,18 @@ def test_labels_are_reserved_until_the_client_leaves(server: LocalServer) -> Non
     while memory.used and time.monotonic() < end:
         time.sleep(0.05)
     assert memory.used == 0
+
+
+def test_an_answer_with_many_labels_arrives_though_the_client_pauses(server: LocalServer) -> None:
+    """Its first piece has the labels, 38 MiB, of the 64 MiB that unread answers may have. The rest
+    of the result does not have as much again."""
+    times = {"start": AT_S, "end": AT_S + 200, "step": "100ms"}
+    with connected(str(server.client.base_url)) as connection:
+        connection.sendall(request(server, query="m", format="arrow", limit=100, **times))
+        read = [connection.recv(65536)]
+        for _ in range(5):  # the server compares once a second
+            time.sleep(0.5)
+            read.append(connection.recv(65536))
+        while part := connection.recv(65536):
+            read.append(part)
+    assert heard(b"".join(read), "POST").body.endswith(b"\xff\xff\xff\xff\0\0\0\0")
