@@ -27,6 +27,8 @@ MOST_CSV_BYTES = 256 << 20
 
 _COPIES = 3
 """Of the data: the pieces, what they are joined to, and the answer."""
+_ON_A_PAGE, _COPIES_OF_PAGE = 50, 18
+"""Series on a page, and how many times as much as its labels it takes, if all are escaped."""
 _POINT = 32
 """About the bytes of a point as text."""
 
@@ -60,6 +62,17 @@ def memory_of(answered: Sequence[Answered], form: Format) -> int:
             size += int((names * points).sum() if form == "csv" else names.sum())
         size += _POINT * int(points.sum())
     return _COPIES * size
+
+
+def page_memory(answered: Sequence[Answered]) -> int:
+    """About how many bytes a page takes while it is made: it escapes the labels of the first series
+    for a chart and a table."""
+    size = 0
+    for each in answered:
+        if each.result.kind not in _NO_SERIES:
+            first = np.arange(min(each.result.series.rows, _ON_A_PAGE))
+            size += int(export.label_bytes(each.result.series.take(first)).sum())
+    return _COPIES_OF_PAGE * size
 
 
 def _points_of(result: Result) -> Ints:

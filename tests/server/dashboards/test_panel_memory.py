@@ -58,3 +58,27 @@ def test_the_text_of_a_panel_is_reserved(
     else:  # 13 MB: a legend is cut to 64 KiB
         assert many.status_code == 200
     assert server.context.pools.query_memory.used == 0
+
+
+def test_the_page_of_an_embedded_panel_is_reserved(server: LocalServer) -> None:
+    grid = {"x": 0, "y": 0, "w": 12, "h": 8}
+    panels = [
+        {"title": "p", "type": "table", "queries": [{"expr": expr}], "grid": grid | {"y": 8 * at}}
+        for at, expr in enumerate(("m", "sum(m)"))
+    ]
+    made = server.client.post(
+        "/v1/dashboards",
+        json={"title": "d", "panels": panels, "time_range": {"from": str(AT_S), "to": str(AT_S)}},
+        headers=server.bearer(),
+    )
+    assert made.status_code == 201, made.text
+    pages = []
+    for panel in made.json()["panels"]:
+        embed = server.client.post(
+            f"/v1/panels/{panel['id']}/embeds", json={}, headers=server.bearer()
+        )
+        pages.append(server.client.get(embed.json()["page_url"]))
+
+    assert [page.status_code for page in pages] == [422, 200]
+    assert "the page of the panel needs" in pages[0].text
+    assert server.context.pools.query_memory.used == 0
