@@ -15,10 +15,10 @@ AT_S = 1_700_000_000
 def test_marks_that_repeat_long_labels_are_cut() -> None:
     series = tsdb.SeriesTable.from_dicts([{"__name__": "deploys", "long": "x" * LONG}])
     at = AT_S * 1000 + 15_000 * np.arange(STEPS)
-    values = np.arange(STEPS) % 2.0  # a mark at each second step
+    values = (np.arange(STEPS) % 2).astype(np.float64)  # a mark at each second step
     annotation = {"name": "a", "expr": "deploys", "title": "deploy"}
     made = {"title": "d", "panels": [], "annotations": [annotation]}
-    times = {"start": AT_S, "end": AT_S + 15 * STEPS, "step": "15"}
+    times: dict[str, str | int] = {"start": AT_S, "end": AT_S + 15 * STEPS, "step": "15"}
     with tsdb.memory() as store:
         store.append(tsdb.Batch(series, np.zeros(STEPS, np.int64), at, values))
         with local_server(store) as server:
