@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from novaql.export.arrow_arrays import LabelRows, numbers, strings
+from novaql.export.arrow_arrays import (
+    LabelRows,
+    Reserve,
+    labels_reserved,
+    numbers,
+    strings,
+    unreserved,
+)
 from novaql.export.columns import (
     HISTOGRAM,
     START,
@@ -76,19 +83,22 @@ def long_table(result: Result) -> pa.Table:
     return pa.Table.from_arrays(long.arrays(0, result.series.rows), schema=long.schema)
 
 
-def long_stream(result: Result) -> Iterator[memoryview]:
-    """Yield `long_table` as a stream of Arrow's IPC format, piece by piece."""
+def long_stream(result: Result, *, reserve: Reserve = unreserved) -> Iterator[memoryview]:
+    """Yield `long_table` as a stream of Arrow's IPC format, piece by piece.
+
+    reserve  see `labels_reserved`
+    """
     if result.text is not None:
         table = long_table(result)
         yield _small_stream(table.schema, table.to_batches())
         return
-    long, ends = _Long(result), _cells_before(result)
+    long, ends = _Long(result, reserve), cells_before(result)
     if ends[-1] <= SMALL_SAMPLES:
         yield _small_stream(long.schema, [long.batch(0, result.series.rows)])
         return
     sink = _Sink()
     with pa.ipc.new_stream(sink, long.schema) as writer:
-        for first, last in _row_ranges(ends):
+        for first, last in row_ranges(ends):
             writer.write_batch(long.batch(first, last))
             yield sink.taken()
     yield sink.taken()
@@ -103,7 +113,7 @@ def _small_stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> memor
     return memoryview(sink.getvalue())
 
 
-def _cells_before(result: Result) -> Ints:
+def cells_before(result: Result) -> Ints:
     """[rows + 1] how many samples, or cells of the matrix, there are before each series."""
     if result.raw is not None:
         return result.raw.offsets
@@ -111,9 +121,12 @@ def _cells_before(result: Result) -> Ints:
     return before
 
 
-def _row_ranges(cells_before: Ints) -> list[tuple[int, int]]:
-    """Ranges of rows with about `SAMPLES_AT_ONCE` samples, or one row with more."""
-    parts = (cells_before[1:] - 1) // SAMPLES_AT_ONCE
+def row_ranges(before: Ints) -> list[tuple[int, int]]:
+    """Ranges of rows with about `SAMPLES_AT_ONCE` samples, or one row with more.
+
+    before  `cells_before`
+    """
+    parts = (before[1:] - 1) // SAMPLES_AT_ONCE
     changes = np.flatnonzero(np.diff(parts)) + 1
     return list(pairwise([0, *changes.tolist(), len(parts)]))
 
@@ -153,12 +166,14 @@ class _Sink(io.RawIOBase):
 class _Long:
     """The long layout of a result, any rows of it as arrays."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, reserve: Reserve = unreserved) -> None:
         self._result = result
-        self._histograms = _histograms_in(result)
+        self._histograms = histograms_in(result)
         series, histograms = result.series, self._histograms is not None
         names = column_names(series.names(), histograms=histograms)
-        self._labels = [LabelRows(series.column(label).compacted()) for label in names.values()]
+        columns = [series.column(label).compacted() for label in names.values()]
+        labels_reserved(columns, reserve)
+        self._labels = [LabelRows(column) for column in columns]
         self.schema = long_schema(names, histograms=histograms)
 
     def batch(self, first: int, last: int) -> pa.RecordBatch:
@@ -166,19 +181,19 @@ class _Long:
 
     def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
         """The columns of the samples of series from one number up to another one, exclusively."""
-        points = _points_between(self._result, first, last)
+        points = points_between(self._result, first, last)
         times = numbers(points.times_ms, TIMESTAMP)
         if self._histograms is None:
             arrays = [times, numbers(points.values, pa.float64())]
         else:
-            native = points.native or _no_cells(self._histograms, len(points.values))
+            native = points.native or no_cells(self._histograms, len(points.values))
             values = numbers(points.values, pa.float64(), native.which < 0)
             arrays = [times, values, histogram_column(native)]
         series, samples = slice(first, last), np.diff(points.offsets)
         return arrays + [labels.repeated(series, samples) for labels in self._labels]
 
 
-def _points_between(result: Result, first: int, last: int) -> Points:
+def points_between(result: Result, first: int, last: int) -> Points:
     """The points of some series, without their labels."""
     if result.raw is not None:
         return result.raw.between(first, last)
@@ -189,7 +204,7 @@ def _points_between(result: Result, first: int, last: int) -> Points:
     return points_at(result.times_ms, result.values[some], valid, native)
 
 
-def _histograms_in(result: Result) -> Histograms | None:
+def histograms_in(result: Result) -> Histograms | None:
     """The histograms of a result; None: no sample is one."""
     if result.raw is not None:
         native = result.raw.native
@@ -198,7 +213,7 @@ def _histograms_in(result: Result) -> Histograms | None:
     return None if native is None else native.histograms
 
 
-def _no_cells(histograms: Histograms, count: int) -> NativeCells:
+def no_cells(histograms: Histograms, count: int) -> NativeCells:
     return NativeCells(histograms, np.full(count, -1, np.int32))
 
 

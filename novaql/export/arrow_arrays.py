@@ -7,7 +7,7 @@ that takes a sixth of a second, also in programs without pandas. Numbers are sha
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -56,6 +56,20 @@ def booleans(values: Bools) -> pa.Array[Any]:
     packed = py_buffer(np.packbits(values, bitorder="little"))
     found: pa.Array[Any] = pa.Array.from_buffers(pa.bool_(), len(values), [None, packed])
     return found
+
+
+Reserve = Callable[[int], None]
+"""Reserves bytes until an answer ends, or raises the error that ends it."""
+
+
+def unreserved(_: int) -> None:
+    """The `Reserve` of answers that no memory bounds."""
+
+
+def labels_reserved(columns: Iterable[LabelColumn], reserve: Reserve) -> None:
+    """Reserve the texts of compacted columns, which a writer copies and holds until its end: as
+    bytes and as an array. Series of a store share long labels."""
+    reserve(2 * sum(sum(map(len, column.values)) for column in columns))
 
 
 class LabelRows:

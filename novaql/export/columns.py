@@ -44,11 +44,6 @@ class LongForm:
     text: str | None = None
     native: NativeCells | None = None
 
-    @property
-    def float_there(self) -> Bools | None:
-        """[N] where the sample is a float; None: everywhere."""
-        return None if self.native is None else self.native.which < 0
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WideForm:

@@ -10,8 +10,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from novaql.errors import ArgumentError
-from novaql.export.arrow_arrays import numbers, strings
-from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form
+from novaql.export.arrow import (
+    cells_before,
+    histograms_in,
+    no_cells,
+    points_between,
+    row_ranges,
+)
+from novaql.export.arrow_arrays import (
+    Reserve,
+    labels_reserved,
+    numbers,
+    strings,
+    unreserved,
+)
+from novaql.export.columns import HISTOGRAM, TIME, VALUE, column_names
 from novaql.export.formulas import without_formula
 from novaql.export.labels_json import label_bytes
 from novaql.export.text_cells import CR_LF, LF, csv_cell, csv_rows, time_cells, value_texts
@@ -19,11 +32,10 @@ from novaql.result import NativeCells, Result
 from novaql.result.model import FloatFormat
 from novaql.text.histograms import histogram_texts
 from novaql.text.times import time_texts
-from novaql.tsdb.model.labels import Bools
 
 _CHUNK = 1 << 15
-CHUNK_BYTES = 64 << 20
-"""Bytes of labels in a chunk: the offsets of Arrow's texts have 31 bits."""
+CHUNK_BYTES = 1 << 20
+"""Bytes of labels in a chunk."""
 
 
 def write_csv(
@@ -45,6 +57,7 @@ def csv_pieces(
     guard_formulas: bool = False,
     written: Callable[[float], str] | None = None,
     end: pa.Scalar[Any] = CR_LF,
+    reserve: Reserve = unreserved,
 ) -> Iterator[bytes]:
     """A header and one row a sample, piece by piece. RFC 4180 in UTF-8, lines end in CR LF.
 
@@ -55,37 +68,48 @@ def csv_pieces(
     guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate
     written         writes finite values instead
     end             the end of each line
+    reserve         see `labels_reserved`
     """
 
     def cell(text: str) -> str:
         return csv_cell(without_formula(text) if guard_formulas else text)
 
-    form = long_form(result)
-    fixed = [TIME, VALUE] if form.native is None else [TIME, VALUE, HISTOGRAM]
+    histograms, series = histograms_in(result), result.series
+    fixed = [TIME, VALUE] if histograms is None else [TIME, VALUE, HISTOGRAM]
+    names = (
+        {}
+        if result.text is not None
+        else column_names(series.names(), histograms=histograms is not None)
+    )
     line_end = end.as_py()
-    yield (",".join(map(cell, [*fixed, *form.labels])) + line_end).encode()
-    if form.text is not None:
-        yield f"{time_texts(form.times_ms)[0]},{cell(form.text)}{line_end}".encode()
+    yield (",".join(map(cell, [*fixed, *names])) + line_end).encode()
+    if result.text is not None:
+        yield f"{time_texts(result.times_ms[:1])[0]},{cell(result.text)}{line_end}".encode()
         return
-    # Every distinct text is quoted once; rows are put together by Arrow, column by column.
-    times = time_cells(form.times_ms, time_texts)
-    labels = [
-        (strings([cell(text) for text in column.values]), column.codes)
-        for _, column in form.labels.values()
-    ]
-    histograms = [] if form.native is None else [histogram_cells(form.native)]
-    widest = int(label_bytes(result.series).max(initial=0))
+    # Every distinct label is quoted once; rows are put together by Arrow, column by column.
+    columns = [series.column(label).compacted() for label in names.values()]
+    labels_reserved(columns, reserve)
+    labels = [(strings([cell(text) for text in one.values]), one.codes) for one in columns]
+    widest = int(label_bytes(series).max(initial=0))
     at_once = max(1, min(_CHUNK, CHUNK_BYTES // (widest + 1)))
-    for start in range(0, len(form.values), at_once):
-        some = slice(start, start + at_once)
-        row = form.row[some]
-        cells: list[Any] = [
-            times[some],
-            value_texts(form.values[some], _part(form.float_there, some), written),
-        ]
-        cells += [texts.take(numbers(place[some], pa.int32())) for texts, place in histograms]
-        cells += [texts.take(numbers(codes[row], pa.int32())) for texts, codes in labels]
-        yield csv_rows(*cells, end=end)
+    for first, last in row_ranges(cells_before(result)):
+        points = points_between(result, first, last)
+        row = np.repeat(np.arange(first, last), np.diff(points.offsets))
+        native = points.native
+        if histograms is not None and native is None:
+            native = no_cells(histograms, len(row))
+        for start in range(0, len(row), at_once):
+            some = slice(start, start + at_once)
+            cells: list[Any] = [time_cells(points.times_ms[some], time_texts)]
+            if native is None:
+                cells.append(value_texts(points.values[some], None, written))
+            else:
+                which = native.which[some]
+                cells.append(value_texts(points.values[some], which < 0, written))
+                texts, place = histogram_cells(NativeCells(native.histograms, which))
+                cells.append(texts.take(numbers(place, pa.int32())))
+            cells += [texts.take(numbers(codes[row[some]], pa.int32())) for texts, codes in labels]
+            yield csv_rows(*cells, end=end)
 
 
 def _writer(float_format: FloatFormat) -> Callable[[float], str]:
@@ -100,10 +124,6 @@ def _writer(float_format: FloatFormat) -> Callable[[float], str]:
         return csv_cell(made)
 
     return written
-
-
-def _part(values: Bools | None, some: slice) -> Bools | None:
-    return None if values is None else values[some]
 
 
 def histogram_cells(native: NativeCells) -> tuple[pa.Array[Any], NDArray[np.int32]]:

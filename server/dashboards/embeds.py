@@ -33,6 +33,7 @@ from novaql.server.dashboards.panel_data import (
     load,
     window_in,
 )
+from novaql.server.dashboards.panel_formats import page_memory
 from novaql.server.dashboards.panel_model import Shown as ShownPanel
 from novaql.server.dashboards.tables import Panel, PanelEmbed
 from novaql.server.db.rows import Tenant
@@ -53,6 +54,7 @@ from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router, audited
 from novaql.server.http.shapes import Body, Duration, ResponseModel, Timestamp, example
+from novaql.server.query.answer_memory import reserving
 from novaql.server.tenants.context import ServerContext
 
 router = api_router("/v1", "dashboards")
@@ -215,7 +217,9 @@ async def get_embedded_page(
         if shown.spec["type"] == "text":
             return f"<pre>{html.escape(shown.spec['text'] or '')}</pre>"
         answered, _ = answer(run, shown, {})
-        return "\n".join(export.html_of(each.result) for each in answered)
+        with reserving(scoped, run.cancellation, "the page of the panel") as reserve:
+            reserve(page_memory(answered))
+            return "\n".join(export.html_of(each.result) for each in answered)
 
     inside = await in_turn(request, scoped, window, work)
     title = html.escape(shown.title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import Result
+from novaql.fast_dataclass import dataclass
 from novaql.server.clock import from_ms, rfc3339
 from novaql.server.dashboards.choices import resolved
 from novaql.server.dashboards.interpolation import NoValue
@@ -40,6 +42,8 @@ from novaql.server.http.shapes import ResponseModel, Timestamp
 
 router = api_router("/v1", "dashboards")
 MOST_MARKS = 1000
+MOST_MARKS_TEXT = 8 << 20
+"""The most bytes of an answer with several marks: series may have megabytes of labels."""
 CANNOT = {"description": "A query cannot be carried out"}
 
 
@@ -171,7 +175,7 @@ async def list_dashboard_annotations(
         wanted = needed(variables, [annotation.expr for annotation in annotations])
         choices = resolved(variables, query.given, fixed, run.lookup(), wanted=wanted)
         values = fixed | {choice.variable.name: choice.value for choice in choices}
-        marks: list[tuple[int, dict[str, Any]]] = []
+        marks: list[_Mark] = []
         for annotation in annotations:
             try:
                 expr = put_in(annotation.expr, values)
@@ -179,9 +183,7 @@ async def list_dashboard_annotations(
                 continue
             result = run.over(expr)
             marks += _marks(annotation, result, window.step_ms)
-        marks.sort(key=lambda mark: mark[0])
-        rows = [mark for _, mark in marks[:MOST_MARKS]]
-        return json_bytes({"data": rows, "truncated": len(marks) > MOST_MARKS})
+        return _marks_json(sorted(marks, key=lambda mark: mark.start_ms))
 
     return _json(await in_turn(request, server, window, work))
 
@@ -222,9 +224,28 @@ def _parts(unit: Unit, key: str) -> tuple[Any, dict[str, str], list[AnnotationIn
     return variables_of(dashboard), dashboard.time_range, annotations
 
 
-def _marks(
-    annotation: AnnotationIn, result: Result, step_ms: int
-) -> list[tuple[int, dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A mark, whose labels other marks of the same series share."""
+
+    annotation: AnnotationIn
+    labels: dict[str, str]
+    start_ms: int
+    end_ms: int
+
+    def json(self) -> bytes:
+        shown = {
+            "annotation": self.annotation.name,
+            "title": legend_text(self.annotation.title or None, self.labels),
+            "color": self.annotation.color,
+            "labels": self.labels,
+            "start": rfc3339(from_ms(self.start_ms)),
+            "end": rfc3339(from_ms(self.end_ms)),
+        }
+        return json_bytes(shown)
+
+
+def _marks(annotation: AnnotationIn, result: Result, step_ms: int) -> list[_Mark]:
     """The marks of a result: each covers adjacent steps of a series with values other than zero."""
     points = result.points()
     row = np.repeat(np.arange(len(points.offsets) - 1), np.diff(points.offsets))
@@ -238,19 +259,23 @@ def _marks(
     last = np.append(first[1:] - 1, len(times) - 1)
     labels = result.series.dicts()
     return [
-        (
-            int(times[start]),
-            {
-                "annotation": annotation.name,
-                "title": legend_text(annotation.title or None, labels[rows[start]]),
-                "color": annotation.color,
-                "labels": labels[rows[start]],
-                "start": rfc3339(from_ms(int(times[start]))),
-                "end": rfc3339(from_ms(int(times[end]))),
-            },
-        )
+        _Mark(annotation, labels[rows[start]], int(times[start]), int(times[end]))
         for start, end in zip(first[: MOST_MARKS + 1], last, strict=False)
     ]
+
+
+def _marks_json(marks: Sequence[_Mark]) -> bytes:
+    """The first marks, as many as the limits allow, and at least one."""
+    pieces: list[bytes] = []
+    size = 0
+    for mark in marks[:MOST_MARKS]:
+        piece = mark.json()
+        size += len(piece)
+        if pieces and size > MOST_MARKS_TEXT:
+            break
+        pieces.append(piece)
+    truncated = json_bytes(len(pieces) < len(marks))
+    return b'{"data":[%s],"truncated":%s}' % (b",".join(pieces), truncated)
 
 
 def _json(content: bytes) -> Response:

@@ -14,7 +14,13 @@ from novaql.fast_dataclass import dataclass
 from novaql.server.clock import to_ms
 from novaql.server.dashboards.choices import Choice, LookupContext, resolved
 from novaql.server.dashboards.interpolation import BadValue, NoValue, interpolated, references
-from novaql.server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
+from novaql.server.dashboards.panel_formats import (
+    Answered,
+    as_arrow,
+    as_csv,
+    as_json,
+    memory_of,
+)
 from novaql.server.dashboards.panel_model import Shown
 from novaql.server.dashboards.schema import PanelQuery, VariableIn
 from novaql.server.dashboards.tables import Dashboard, Panel
@@ -24,6 +30,7 @@ from novaql.server.errors import Detail, InvalidRequest, invalid
 from novaql.server.http.formats import Format
 from novaql.server.http.shapes import Body
 from novaql.server.pools.query_sizes import Admit
+from novaql.server.query.answer_memory import reserving
 from novaql.server.query.run import run_queries, within_budget
 from novaql.server.tenants.context import ServerContext
 
@@ -122,11 +129,13 @@ async def data_of(
 
     def work(run: Run) -> bytes:
         answered, choices = answer(run, shown, given)
-        if form == "csv":
-            return as_csv(answered)
-        if form == "arrow":
-            return as_arrow(answered)
-        return as_json(shown, window, answered, choices)
+        with reserving(context, run.cancellation, "the text of the panel's data") as reserve:
+            reserve(memory_of(answered, form))
+            if form == "csv":
+                return as_csv(answered)
+            if form == "arrow":
+                return as_arrow(answered)
+            return as_json(shown, window, answered, choices)
 
     return await in_turn(request, context, window, work)
 

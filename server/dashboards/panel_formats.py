@@ -13,14 +13,24 @@ from novaql.fast_dataclass import dataclass
 from novaql.server.dashboards.choices import Choice
 from novaql.server.dashboards.panel_model import Shown
 from novaql.server.dashboards.windows import Window
+from novaql.server.http.formats import Format
 from novaql.server.http.json_bytes import json_bytes
 from novaql.text import series_text
+from novaql.tsdb import Ints
 
 _LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
 
 MOST_LEGEND = 64 << 10
 MOST_CSV_BYTES = 256 << 20
 """The most bytes of series names in a CSV table, which is built in memory."""
+
+
+_COPIES = 3
+"""Of the data: the pieces, what they are joined to, and the answer."""
+_ON_A_PAGE, _COPIES_OF_PAGE = 50, 18
+"""Series on a page, and how many times as much as its labels it takes, if all are escaped."""
+_POINT = 32
+"""About the bytes of a point as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,45 @@ class Answered:
     expr: str
     legend: str | None
     result: Result
+
+
+def memory_of(answered: Sequence[Answered], form: Format) -> int:
+    """About how many bytes the data of a panel takes while it is made. Series of a store share long
+    labels; JSON has them twice for each series, CSV once for each point, Arrow once for each
+    series."""
+    size = 0
+    for each in answered:
+        if each.result.kind in _NO_SERIES:
+            continue
+        points = _points_of(each.result)
+        names = export.label_bytes(each.result.series)
+        if each.legend:
+            names = names * max(1, len(_LABEL.findall(each.legend))) + len(each.legend)
+            names = np.minimum(names, 2 * MOST_LEGEND)
+        if form == "json":
+            size += int(names.sum() + export.label_bytes(each.result.series).sum())
+        else:
+            size += int((names * points).sum() if form == "csv" else names.sum())
+        size += _POINT * int(points.sum())
+    return _COPIES * size
+
+
+def page_memory(answered: Sequence[Answered]) -> int:
+    """About how many bytes a page takes while it is made: it escapes the labels of the first series
+    for a chart and a table."""
+    size = 0
+    for each in answered:
+        if each.result.kind not in _NO_SERIES:
+            first = np.arange(min(each.result.series.rows, _ON_A_PAGE))
+            size += int(export.label_bytes(each.result.series.take(first)).sum())
+    return _COPIES_OF_PAGE * size
+
+
+def _points_of(result: Result) -> Ints:
+    """[rows] how many points each series has, at most."""
+    if result.raw is not None:
+        return np.diff(result.raw.offsets)
+    return np.full(result.series.rows, result.values.shape[1])
 
 
 def legend_text(legend: str | None, labels: dict[str, str]) -> str:

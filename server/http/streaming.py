@@ -24,6 +24,9 @@ Piece = bytes | memoryview
 WAITING = "waiting_bytes"
 """In the state of a request: the bytes of its answer that are generated, and not sent."""
 
+UNRESERVED = 16 << 20
+"""Bytes of a result beyond this are reserved in the memory for queries."""
+
 LARGE_PIECE = 1 << 16
 """Pieces with fewer bytes are joined with their neighbours."""
 
@@ -104,7 +107,8 @@ class PiecesResponse(Response):
         state = scope["state"]
         try:
             # The result that generates the others takes about as much as the first pieces.
-            state[WAITING] = (1 if self._begun.rest is None else 2) * self._size
+            result = 0 if self._begun.rest is None else min(self._size, UNRESERVED)
+            state[WAITING] = self._size + result
             for piece in self._begun.pieces:
                 await _send(send, piece)
                 state[WAITING] -= len(piece)

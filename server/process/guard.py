@@ -1,7 +1,7 @@
 """What all connections of a process share: their limits and counts, and one timer that checks them.
 
-The timer runs once a second. It closes connections that are too slow, and those with answers that
-their clients do not read, if these answers take too much memory together.
+The timer runs once a second. It closes connections that are too slow. If the answers that clients
+have not read yet take too much memory together, it closes those of the slowest clients.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Limits:
 
     head_bytes   of a request line and its headers; `headers` is their number
     head_s       from the first byte of a head (or from connecting) to its end
-    least_rate   bytes a second of a body, after its first `grace_s`
+    least_rate   bytes a second of a body, after its first `grace_s`; clients that read answers
+                 faster are the last that lose them
     idle_s       without a byte of a body, or with an answer that the client does not read
     keep_alive_s       between an answer and the next request. Longer than clients and proxies hold
                        their connections (60 to 90 s): a request that is sent just when the server
@@ -103,10 +104,16 @@ class Guard:
             loop.call_later(1.0, self._check_all, loop, now)
 
     def _end_unread(self) -> None:
-        """Close connections whose unread answers have too many bytes together."""
+        """Close connections if the unread answers have too many bytes together."""
         answers = (protocol.unread_answer() for protocol in self._open)
         ended = beyond((answer for answer in answers if answer is not None), self._answer_bytes)
         for answer in ended:
             answer.connection.abort()
         for tenant, count in Counter(answer.tenant for answer in ended).items():
-            log.warning("ended %d answers that clients of tenant %s do not read", count, tenant)
+            log.warning(
+                "ended %d answers that clients of tenant %s had not read: all unread answers may "
+                "have %d MiB",
+                count,
+                tenant,
+                self._answer_bytes >> 20,
+            )

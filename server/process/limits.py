@@ -68,6 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._unsent = 0
         self._taken_at = 0.0
+        self._ahead_s = 0.0  # of a client that reads its answer at the lowest rate
 
     def connection_made(  # type: ignore[override]  # as uvicorn has it
         self, transport: asyncio.Transport
@@ -194,6 +195,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._part = _IDLE
         self._since = self.loop.time()
+        self._ahead_s = 0.0
 
     def on_response_complete(self) -> None:
         """Start the next request. It replaces uvicorn's method, which sets a timer for each
@@ -220,9 +222,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
         passed  seconds since the last check
         """
+        takes_answers = self._takes_answers(now, passed)
         if self.client is None:
             return
-        if not self._takes_answers(now):
+        if not takes_answers:
             self.transport.abort()
         elif self._deaf or self.transport.is_closing():
             if self._refused_at and now - self._refused_at > self._limits.unread_s:
@@ -238,10 +241,14 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self.cycle.response_complete and now - self._answered_at > self._limits.keep_alive_s:
             self.transport.close()
 
-    def _takes_answers(self, now: float) -> bool:
+    def _takes_answers(self, now: float, passed: float) -> bool:
         """Return whether the client has recently read a part of the answer, or there is no
         answer."""
         unsent = self.transport.get_write_buffer_size()
+        if unsent or self._unsent:
+            taken = max(0, self._unsent - unsent)
+            self._ahead_s += taken / self._limits.least_rate - passed
+            self._ahead_s = min(self._ahead_s, self._limits.idle_s)
         if unsent == 0 or unsent != self._unsent:
             self._unsent, self._taken_at = unsent, now
         return now - self._taken_at <= self._limits.idle_s
@@ -258,7 +265,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return None
         principal = state.get("principal")
         tenant = "" if principal is None else principal.tenant_id
-        return UnreadAnswer(tenant, octets, self._since, self.transport)
+        return UnreadAnswer(tenant, octets, -self._ahead_s, self.transport)
 
     def _check_body(self, now: float, passed: float) -> None:
         if self.cycle.response_complete:

@@ -1,7 +1,8 @@
 """Bounds the memory of all answers that clients have not read yet.
 
 A large answer is in memory until its client has read it. A client that reads a few bytes now and
-then is never idle, so the number of such clients has to be bounded by what they hold.
+then is never idle, so the number of such clients has to be bounded by what they hold. Clients that
+read steadily are the last that lose their answers.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ class Connection(Protocol):
 
 
 class UnreadAnswer(NamedTuple):
-    """octets: in memory, not sent; since: when its request was complete."""
+    """octets: in memory, not sent; late_s: seconds that the client is behind one that reads at the
+    lowest permitted rate, negative if it is ahead."""
 
     tenant: str
     octets: int
-    since: float
+    late_s: float
     connection: Connection
 
 
@@ -38,8 +40,8 @@ def memory_for_answers(settings: Settings) -> int:
 
 
 def beyond(answers: Iterable[UnreadAnswer], most: int) -> list[UnreadAnswer]:
-    """Return the answers to end so that the others have at most `most` bytes: the oldest of the
-    tenant that has the most, repeatedly."""
+    """Return the answers to end so that the others have at most `most` bytes: the one of the tenant
+    that has the most whose client is furthest behind, repeatedly."""
     of_tenants: defaultdict[str, list[UnreadAnswer]] = defaultdict(list)
     held: defaultdict[str, int] = defaultdict(int)
     for answer in answers:
@@ -48,11 +50,11 @@ def beyond(answers: Iterable[UnreadAnswer], most: int) -> list[UnreadAnswer]:
     total, ended = sum(held.values()), []
     if total > most:
         for waiting in of_tenants.values():
-            waiting.sort(key=lambda answer: answer.since, reverse=True)
+            waiting.sort(key=lambda answer: answer.late_s)
     while total > most:
         tenant = max(held, key=held.__getitem__)
-        oldest = of_tenants[tenant].pop()
-        held[tenant] -= oldest.octets
-        total -= oldest.octets
-        ended.append(oldest)
+        latest = of_tenants[tenant].pop()
+        held[tenant] -= latest.octets
+        total -= latest.octets
+        ended.append(latest)
     return ended

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from novaql import ArgumentError, LimitExceeded, QueryError, QueryOptions, Result, export
@@ -10,6 +11,7 @@ from novaql.language import ValueType, parse_core, type_of
 from novaql.server.http.formats import Format
 from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.streaming import Piece
+from novaql.server.query.answer_memory import Reserve, unlimited
 
 _COLUMN_NAME = 512
 """Bytes of the name of a column in the wide layout, on average. Series share long labels, names of
@@ -27,6 +29,7 @@ def encode(
     plan: str,
     wide_columns: int | None = None,
     guard_formulas: bool = False,
+    memory: AbstractContextManager[Reserve] | None = None,
 ) -> Iterator[Piece]:
     """Encode the answer, piece by piece.
 
@@ -34,14 +37,23 @@ def encode(
     wide_columns    for Arrow: the most series of the wide layout, see `Result.arrow`; None: the
                     long layout. Not for a range vector
     guard_formulas  for CSV: see `Result.csv`
+    memory          reserves the labels of CSV and of the long layout of Arrow, until the iterator
+                    ends or is freed (see `reserving`); None: they are not reserved
 
     Raises `LimitExceeded` for a result with too many series for the wide layout.
     """
     shown = export.first_series(result, limit)
     if form == "csv":
-        return export.csv_pieces(shown, guard_formulas=guard_formulas)
+        return _reserving(
+            memory,
+            lambda reserve: export.csv_pieces(
+                shown, guard_formulas=guard_formulas, reserve=reserve
+            ),
+        )
+    if form == "arrow" and wide_columns is not None:
+        return _wide_pieces(shown, wide_columns)
     if form == "arrow":
-        return _arrow_pieces(shown, wide_columns)
+        return _reserving(memory, lambda reserve: export.long_stream(shown, reserve=reserve))
     return _json_pieces(result, shown, options, plan)
 
 
@@ -59,9 +71,15 @@ def refuse_range_vector(text: str) -> None:
         raise ArgumentError("layout", reason)
 
 
-def _arrow_pieces(shown: Result, most: int | None) -> Iterator[Piece]:
-    if most is None:
-        return export.long_stream(shown)
+def _reserving(
+    memory: AbstractContextManager[Reserve] | None,
+    pieces_of: Callable[[Reserve], Iterator[Piece]],
+) -> Iterator[Piece]:
+    with memory or nullcontext(unlimited) as reserve:
+        yield from pieces_of(reserve)
+
+
+def _wide_pieces(shown: Result, most: int) -> Iterator[Piece]:
     if len(shown.series) > most:
         raise LimitExceeded(
             f"the answer has {len(shown.series)} series, the wide layout {most} at most; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import Result, bound, explain, query_options
+from novaql import Cancellation, Result, bound, explain, query_options
 from novaql.diagnosis import with_hints
 from novaql.evaluator import Profile
 from novaql.server.auth.roles import Role
@@ -14,6 +14,7 @@ from novaql.server.http.data_route import DataRoute
 from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.request import context_of
 from novaql.server.http.streaming import Begun, begin, pieces_response
+from novaql.server.query.answer_memory import reserving
 from novaql.server.query.formats import encode, refuse_range_vector
 from novaql.server.query.run import run_in_worker, run_query
 from novaql.server.query.schema import NovaqlAnswer, NovaqlRequest
@@ -73,6 +74,7 @@ async def query(request: Request) -> Response:
             plan=plan,
             wide_columns=tuning.wide_columns if wide else None,
             guard_formulas=body.guard_formulas,
+            memory=reserving(context, Cancellation(), "the text of the labels"),
         )
         at_once = {"arrow": tuning.arrow_at_once, "json": tuning.json_at_once}
         return begin(pieces, at_once.get(form, tuning.answer_at_once))

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.export import arrow
+from novaql.export.csv_text import csv_pieces
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import prometheus_data, result_json
 from novaql.export.series_limit import first_series
@@ -202,6 +203,16 @@ def test_texts_as_prometheus_prints_them() -> None:
         "{count:1e+07, sum:-1e-05, [-0.7,0.7]:-3, (0.5,1]:0.5}",
     ]
     assert histogram_texts(columns([])) == []
+
+
+@given(mixed_rows(), st.booleans())
+def test_csv_is_the_same_in_pieces_of_any_size(
+    rows: list[tuple[dict[str, str], list[Cell]]], raw: bool
+) -> None:
+    result = result_of(rows, raw=raw)
+    whole = b"".join(csv_pieces(result))
+    with patch.object(arrow, "SAMPLES_AT_ONCE", 2):
+        assert b"".join(csv_pieces(result)) == whole
 
 
 @given(mixed_rows(), st.booleans())

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from novaql.server.auth.roles import Role
 from novaql.server.process.unread_answers import UnreadAnswer, beyond
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.raw_http import connected, heard
 
 
 class _Aborted:
@@ -17,20 +27,56 @@ def test_nothing_ends_within_the_bound() -> None:
     assert beyond([UnreadAnswer("a", 60, 0.0, ANY), UnreadAnswer("b", 40, 1.0, ANY)], 100) == []
 
 
-def test_the_oldest_answers_of_the_tenant_with_the_most_end() -> None:
+def test_answers_of_the_slowest_clients_of_the_tenant_with_the_most_end() -> None:
     few = [UnreadAnswer("few", 30, 0.0, ANY)]
     many = [UnreadAnswer("many", 20, float(at), ANY) for at in (5, 3, 4, 9)]
-    assert beyond([*few, *many], 70) == [many[1], many[2]]
+    assert beyond([*few, *many], 70) == [many[3], many[0]]
 
 
 def test_tenants_with_equal_shares_lose_in_turn() -> None:
     answers = [UnreadAnswer(tenant, 10, float(at), ANY) for tenant in "ab" for at in range(4)]
     ended = beyond(answers, 40)
-    assert sorted((answer.tenant, answer.since) for answer in ended) == [
-        ("a", 0), ("a", 1), ("b", 0), ("b", 1),
+    assert sorted((answer.tenant, answer.late_s) for answer in ended) == [
+        ("a", 2), ("a", 3), ("b", 2), ("b", 3),
     ]  # fmt: skip
 
 
 def test_one_answer_may_be_too_large_for_the_bound() -> None:
     large = UnreadAnswer("a", 1000, 0.0, ANY)
     assert beyond([UnreadAnswer("b", 10, 0.0, ANY), large], 100) == [large]
+
+
+def streamed(server: LocalServer, factor: float) -> bytes:
+    """A request whose answer has 34 MB, of which the server generates 16 MiB at once. No other
+    factor has its result in the cache."""
+    times = {"start": 1_700_000_000, "end": 1_700_000_100, "step": "10ms"}
+    body = json.dumps({"query": f"heavy * {factor}", "format": "arrow", **times})
+    return (
+        "POST /v1/novaql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: {server.bearer(Role.READ_ONLY)['Authorization']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+@pytest.mark.slow
+def test_a_client_that_reads_steadily_gets_its_answer_beside_those_that_do_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with local_server(query_memory_bytes=256 << 20) as server, ExitStack() as stack:
+        samples = [(1_700_000_000_000, 1.0), (1_700_000_060_000, 2.0)]
+        server.write([({"__name__": "heavy", "n": str(n)}, samples) for n in range(170)])
+        url = str(server.client.base_url)
+        steady = stack.enter_context(connected(url))
+        steady.sendall(streamed(server, 0.5))
+        read = [steady.recv(65536)]
+        others = [stack.enter_context(connected(url)) for _ in range(5)]
+        for number, other in enumerate(others):
+            other.sendall(streamed(server, number + 1.5))
+        end = time.monotonic() + 30
+        while "answers that clients" not in caplog.text and time.monotonic() < end:
+            read.append(steady.recv(1 << 20, socket.MSG_WAITALL))
+            time.sleep(0.2)
+        assert "answers that clients" in caplog.text
+        while part := steady.recv(65536):
+            read.append(part)
+    assert len(heard(b"".join(read), "POST").body) > 30 << 20  # complete: heard raises otherwise
