@@ -38,6 +38,7 @@ def test_infos_have_one_prefix(page: str, capsys: Capture) -> None:
         ["tsdb", "list", "{}"],
         ["restore", "{}", "new"],
         ["import", "more.om", "--data", "{}"],
+        ["admin", "bootstrap", "--data", "{}"],
     ],
 )
 def test_a_file_or_a_server_in_place_of_a_database(
