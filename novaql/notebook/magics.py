@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from novaql.api import query
 from novaql.errors import ArgumentError, NovaqlError
-from novaql.lazy_exports import lazy_module
 from novaql.result import Result
-
-if TYPE_CHECKING:
-    from IPython.core import magic
-else:  # not installed outside of notebooks
-    magic = lazy_module("IPython.core.magic")
 
 
 class Shell(Protocol):
@@ -89,8 +83,9 @@ def load_ipython_extension(ipython: Shell) -> None:
         ipython.user_ns[names.var] = result
         return None
 
-    # IPython would insert variables for $1 and {…}, which are parts of queries.
-    ipython.register_magic_function(magic.no_var_expand(novaql), "line_cell", "novaql")
+    # As IPython's `no_var_expand`: it would insert variables for $1 and {…}, parts of queries.
+    novaql.__dict__["_ipython_magic_no_var_expand"] = True
+    ipython.register_magic_function(novaql, "line_cell", "novaql")
 
 
 def _divided(line: str) -> tuple[argparse.Namespace, str]:
