@@ -29,7 +29,8 @@ def head_chunk(first_ms: int, *, late: bool = False) -> bytes:
     kind = Encoding.XOR | (LATE if late else 0)
     head = struct.pack(">QqqB", 1, int(times[0]), int(times[-1]), kind)
     content = head + varint(len(data)) + data
-    return content + google_crc32c.value(content).to_bytes(4, "big")
+    checksum: int = google_crc32c.value(content)
+    return content + checksum.to_bytes(4, "big")
 
 
 def test_chunks_of_the_head_that_are_in_blocks_are_not_read(tmp_path: Path) -> None:
