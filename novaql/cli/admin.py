@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from novaql.cli.options import FOLDER
 from novaql.export.missing import needs
+from novaql.inputs.database_folders import is_database
 from novaql.language.check import did_you_mean
 
 with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra="server"):
@@ -38,7 +40,7 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
 _DATA = click.option(
     "--data",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="The server's data directory. Default: $NOVAQL_DATA, else ./novaql-data.",
 )
 _TENANT = click.option("--tenant", metavar="NAME", help="Default: the first one.")
@@ -258,11 +260,13 @@ def _settings(data: Path | None) -> Settings:
 @contextmanager
 def _database(data: Path | None, *, create: bool = True) -> Iterator[tuple[StateDatabase, Clock]]:
     settings = _settings(data)
-    if not settings.data.exists() or not any(settings.data.iterdir()):
-        if not create:
-            made = "`novaql serve` and `novaql admin bootstrap` make one"
-            raise click.ClickException(f"{settings.data} has no database of a server; {made}")
-        open_store(settings).close()  # as the server would: a directory with a store in it
+    empty = not settings.data.exists() or not any(settings.data.iterdir())
+    if empty and not create:
+        made = "`novaql serve` and `novaql admin bootstrap` make one"
+        raise click.ClickException(f"{settings.data} has no database of a server; {made}")
+    if create and not is_database(settings.data):
+        # As the server would: a directory with a store in it, but none with other files.
+        open_store(settings).close()
     database = open_state(settings)
     try:
         yield database, open_clock(settings)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -19,6 +19,8 @@ from novaql.cli.pipes import claim_standard_input, pipes_as_files
 from novaql.cli.suggest import files
 from novaql.errors import ArgumentError
 from novaql.inputs.addresses import is_url
+from novaql.inputs.database_folders import is_database
+from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.timeparse import duration_ms, is_relative, to_ms
 from novaql.tsdb.model.source import MAX_TIME_MS, MIN_TIME_MS
 
@@ -54,10 +56,12 @@ class Milliseconds(click.ParamType[int]):
 
 
 class _Folder(click.Path):
-    """The folder of a database, as a path. Addresses and files are errors that name the remedy."""
+    """The folder of a database, as a path. Addresses and files are errors that name the remedy, and
+    so is a data directory of Prometheus unless `prometheus` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, prometheus: bool = False) -> None:
         super().__init__(path_type=Path)
+        self._prometheus = prometheus
 
     def convert(
         self,
@@ -69,13 +73,26 @@ class _Folder(click.Path):
             self.fail(
                 f"{value} is the address of a server, not the folder of a database", param, ctx
             )
-        if Path(value).is_file():
-            made = f"`novaql import {value} --data DIR` makes one"
-            self.fail(f"{value} is a file, not the folder of a database; {made}", param, ctx)
+        place = Path(value)
+        if place.is_file():
+            self._fail_with_import(value, "a file", param, ctx)
+        if not self._prometheus and not is_database(place) and is_data_directory(place):
+            self._fail_with_import(value, "the data directory of a Prometheus", param, ctx)
         return super().convert(value, param, ctx)
+
+    def _fail_with_import(
+        self,
+        value: str | os.PathLike[str],
+        what: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> NoReturn:
+        made = f"`novaql import {value} --data DIR` makes one"
+        self.fail(f"{value} is {what}, not the folder of a database; {made}", param, ctx)
 
 
 FOLDER = _Folder()
+FOLDER_OR_PROMETHEUS = _Folder(prometheus=True)
 
 
 def in_zone(text: str, zone: ZoneInfo) -> str:

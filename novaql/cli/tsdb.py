@@ -16,7 +16,7 @@ import click
 from novaql import tsdb
 from novaql.cli.columns import echo_rows
 from novaql.cli.failures import note
-from novaql.cli.options import FOLDER, window_options
+from novaql.cli.options import FOLDER_OR_PROMETHEUS, window_options
 from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
 from novaql.inputs.database_folders import is_database
 from novaql.inputs.prometheus.folders import is_data_directory
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 else:
     data_directory = lazy_module("novaql.inputs.prometheus.data_directory")
 
-directory_argument = click.argument("directory", required=False, metavar="[DIR]", type=FOLDER)
+directory_argument = click.argument(
+    "directory", required=False, metavar="[DIR]", type=FOLDER_OR_PROMETHEUS
+)
 format_option = click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from novaql.errors import ArgumentError
 from novaql.export.frames import numpy_arrays
 from novaql.export.missing import needs
 from novaql.export.table import split_common
@@ -20,10 +21,10 @@ def plot(result: Result, ax: Axes | None = None) -> Axes:
     """Lines over time for a matrix, one bar a series for a vector or scalar.
 
     ax  where to draw; None: new axes of a new figure. Lines break where samples are missing; up to
-        12 series are named in a legend. Raises `ValueError` for a string result.
+        12 series are named in a legend. Raises `ArgumentError` for a string result.
     """
     if result.text is not None:
-        raise ValueError("a string result cannot be drawn")
+        raise ArgumentError("result", "is a text, which cannot be drawn")
     with needs("matplotlib", extra="plot"):
         from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra, and slow to load
     if ax is None:

@@ -83,6 +83,8 @@ def load_ipython_extension(ipython: Shell) -> None:
         ipython.user_ns[names.var] = result
         return None
 
+    # As IPython's `no_var_expand`: it would insert variables for $1 and {…}, parts of queries.
+    novaql.__dict__["_ipython_magic_no_var_expand"] = True
     ipython.register_magic_function(novaql, "line_cell", "novaql")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from novaql.cli.main import cli
+from novaql.cli.main import cli, run
 from novaql.server.auth.accounts import Accounts
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.clock import SystemClock
@@ -41,6 +41,14 @@ def test_bootstrap_makes_the_first_tenant_and_a_token(data: Path) -> None:
     assert (first.role, first.user_name) == (Role.ADMIN, "ada@example.com")
     assert first.user_id == second.user_id
     assert first.id != second.id
+
+
+def test_a_folder_of_other_files_is_refused_and_stays_as_it_is(data: Path) -> None:
+    data.mkdir()
+    (data / "notes.txt").write_text("mine")
+
+    assert run(["admin", "bootstrap", "--data", str(data)]) == 1
+    assert [file.name for file in data.iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.OPERATOR])

@@ -38,6 +38,7 @@ def test_infos_have_one_prefix(page: str, capsys: Capture) -> None:
         ["tsdb", "list", "{}"],
         ["restore", "{}", "new"],
         ["import", "more.om", "--data", "{}"],
+        ["admin", "bootstrap", "--data", "{}"],
     ],
 )
 def test_a_file_or_a_server_in_place_of_a_database(
@@ -50,6 +51,32 @@ def test_a_file_or_a_server_in_place_of_a_database(
     assert run([word.format("http://127.0.0.1:9490") for word in command]) == 2
     error = capsys.readouterr().err
     assert "http://127.0.0.1:9490 is the address of a server, not the folder of a database" in error
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check", "{}"],
+        ["snapshot", "{}", "copy"],
+        ["serve", "--data", "{}"],
+        ["import", "more.om", "--data", "{}"],
+        ["admin", "bootstrap", "--data", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_data_of_a_prometheus_in_place_of_a_database(
+    command: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    folder = tmp_path / "prometheus"
+    (folder / "chunks_head").mkdir(parents=True)
+    (folder / "wal").mkdir()
+
+    assert run([word.format(folder) for word in command]) == 2
+    made = f"`novaql import {folder} --data DIR` makes one"
+    expected = f"{folder} is the data directory of a Prometheus, not the folder of a database"
+    assert f"{expected}; {made}" in capsys.readouterr().err
+    assert run(["tsdb", "list", str(folder)]) == 0
+    assert sorted(file.name for file in folder.iterdir()) == ["chunks_head", "wal"]
 
 
 def test_a_query_in_place_of_a_selector(page: str, capsys: Capture) -> None:

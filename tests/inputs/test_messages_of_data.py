@@ -165,3 +165,9 @@ def test_frames_that_cannot_be_computed() -> None:
     with pytest.raises(InputError) as caught:
         query("up", lazy.select("nope"))
     assert isinstance(caught.value.__cause__, pl.exceptions.ColumnNotFoundError)
+
+
+@pytest.mark.parametrize("address", ["http://", "https:///metrics", "http://:9090"])
+def test_an_address_without_a_host(address: str) -> None:
+    with pytest.raises(InputError, match="names no host, as in http://localhost:9090"):
+        query("up", address)

@@ -97,3 +97,11 @@ def test_a_traceback_has_lines_of_the_notebook_alone(
 @pytest.mark.parametrize("line", ["%novaql --nothing 1 up", "%novaql --time"])
 def test_wrong_options(shell: InteractiveShell, line: str) -> None:
     assert "%novaql" in str(shell.run_cell(line).error_in_exec)
+
+
+def test_a_query_is_read_as_written(shell: InteractiveShell) -> None:
+    shell.user_ns["a"] = "b"  # IPython inserts variables into the lines of other magics
+    text = 'label_replace(up, "host", "$1 $a", "instance", "(?P<a>a)")'
+    found = answer(shell, f"%novaql --data rows --time {NOON} {text}")
+
+    assert found.series.labels(0) == {"__name__": "up", "host": "a a", "instance": "a"}

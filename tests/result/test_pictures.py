@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novaql import ArgumentError
 from novaql.export.chart_svg import line_chart
 from novaql.export.scale import number_ticks, reduced, time_ticks
 from novaql.result import Result, ResultKind
@@ -154,7 +155,7 @@ def test_matplotlib_draws_lines_and_bars() -> None:
     assert axes.get_title(loc="left") == '{m="x"}'
     bars = vector([({"a": "1"}, 5), ({"a": "2"}, 6)]).plot(plt.subplots()[1])
     assert [patch.get_width() for patch in bars.patches] == [5, 6]  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="string"):
+    with pytest.raises(ArgumentError, match="result: is a text, which cannot be drawn"):
         string("x").plot()
     plt.close("all")
 

@@ -67,9 +67,11 @@ def answer_to(
 
 def without_credentials(url: str) -> tuple[str, dict[str, str]]:
     """The address without user and password, and a header with them. Raises `InputError`."""
-    if not url.lower().startswith(("http://", "https://")):
-        raise InputError(f"{url}: only http and https addresses can be read")
     parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise InputError(f"{url}: only http and https addresses can be read")
+    if not parts.hostname:
+        raise InputError(f"{url} names no host, as in http://localhost:9090")
     user, at, place = parts.netloc.rpartition("@")
     if not at:
         return url, {}

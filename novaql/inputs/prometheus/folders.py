@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ULID_LETTERS = 26
+_SEGMENT_DIGITS = 8
 
 
 def is_block(folder: Path) -> bool:
@@ -15,7 +16,7 @@ def is_block(folder: Path) -> bool:
 
 def is_data_directory(folder: Path) -> bool:
     """Whether a folder is a Prometheus data directory, or one of its blocks."""
-    if is_block(folder) or (folder / "chunks_head").is_dir():
+    if is_block(folder) or (folder / "chunks_head").is_dir() or _has_log(folder):
         return True
     return any(True for _ in block_folders(folder))
 
@@ -24,6 +25,15 @@ def block_folders(folder: Path) -> Iterator[Path]:
     """The blocks in a data directory, by name; also those of which a file is missing."""
     if folder.is_dir():
         yield from sorted(path for path in folder.iterdir() if _is_named_block(path))
+
+
+def _has_log(folder: Path) -> bool:
+    """Whether there are segments of a log, which is all that a Prometheus in agent mode has."""
+    log = folder / "wal"
+    if not log.is_dir():
+        return False
+    names = (path.name for path in log.iterdir())
+    return any(len(name) == _SEGMENT_DIGITS and name.isdigit() for name in names)
 
 
 def _is_named_block(folder: Path) -> bool:

@@ -110,7 +110,7 @@ class Head:
             for ref, known in log.metadata.items()
             if METRIC_NAME in label_sets.get(ref, {})
         }
-        self._hold_chunks(self._chunks(folder / "chunks_head", read_errors))
+        self._hold_chunks(self._chunks(folder / "chunks_head", blocks_ms, read_errors))
         in_chunks = np.full(len(self.series), blocks_ms - 1)
         in_order = ~self._late
         np.maximum.at(in_chunks, self._owner[in_order], self._last[in_order])
@@ -118,14 +118,23 @@ class Head:
         self._hold_histograms(log, late, in_chunks)
         self.first_ms, self.last_ms = self._span()
 
-    def _chunks(self, folder: Path, read_errors: ReadErrors | None) -> list[HeadChunk]:
+    def _chunks(
+        self, folder: Path, blocks_ms: int, read_errors: ReadErrors | None
+    ) -> list[HeadChunk]:
+        """The chunks of the head. A file may also have some that became a block: these still have
+        samples that are deleted from the block, so they are left out."""
         if not folder.is_dir():
             return []
         files = sorted(path for path in folder.iterdir() if path.name.isdigit())
         for before, path in pairwise(files):
             note_gap(before, path, read_errors)
         found = [chunk for path in files for chunk in head_chunks(path, read_errors)]
-        return [chunk for chunk in found if chunk.reference in self._row_of]
+        return [
+            chunk
+            for chunk in found
+            if chunk.reference in self._row_of
+            and (chunk.out_of_order or chunk.last_ms >= blocks_ms)
+        ]
 
     def _hold_chunks(self, chunks: list[HeadChunk]) -> None:
         chunks.sort(key=lambda chunk: self._row_of[chunk.reference])

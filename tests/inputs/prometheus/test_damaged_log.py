@@ -9,6 +9,7 @@ from pathlib import Path
 import google_crc32c
 import pytest
 
+from novaql import InputError, query
 from novaql.inputs.prometheus.data_directory import DataDirectory
 from novaql.inputs.prometheus.wal_segments import PAGE_BYTES
 from novaql.inputs.protobuf.wire import varint
@@ -120,3 +121,15 @@ def test_a_checkpoint_replaces_the_segments_up_to_its_number(log: Path) -> None:
     (log / "00000004").rename(log / "00000005")
     with pytest.raises(Corrupted, match="wal/00000004: the file: it is missing"):
         samples_of(log.parent)
+
+
+def test_a_directory_with_a_log_alone_is_data(log: Path) -> None:
+    """As that of a Prometheus in agent mode."""
+    records = [series_record(1), samples_record(1, 0, 5)]
+    (log / "00000007").write_bytes(segment(records))
+    (log.parent / "chunks_head").rmdir()
+
+    assert query("m", log.parent, time=1.003).values.tolist() == [[3.0]]
+    (log / "00000007").rename(log / "notes")
+    with pytest.raises(InputError, match="holds no file of metrics"):
+        query("m", log.parent, time=1.003)
