@@ -306,7 +306,7 @@ def test_pages_of_the_list_with_services_without_objective(server: LocalServer, 
     for name in ("availability", "second"):
         _set(server, {"name": name, "objective": "0.9", "indicator": RATIO})
     query: dict[str, Any] = {"include_unconfigured": "true", "limit": limit}
-    pages = []
+    pages: list[list[str]] = []
     while not pages or "cursor" in query:
         answer = server.client.get("/v1/slo", params=query, headers=server.bearer()).json()
         pages.append([f"{one['service']}:{one.get('name')}" for one in answer["data"]])
