@@ -299,24 +299,6 @@ def test_the_list_and_services_without_objective(server: LocalServer) -> None:
     assert listed(limit=1, cursor=first["next_cursor"]) == ["api:second"]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
-def test_pages_of_the_list_with_services_without_objective(server: LocalServer, limit: int) -> None:
-    for name in ("quiet", "calm"):
-        _service(server, name)
-    for name in ("availability", "second"):
-        _set(server, {"name": name, "objective": "0.9", "indicator": RATIO})
-    query: dict[str, Any] = {"include_unconfigured": "true", "limit": limit}
-    pages: list[list[str]] = []
-    while not pages or "cursor" in query:
-        answer = server.client.get("/v1/slo", params=query, headers=server.bearer()).json()
-        pages.append([f"{one['service']}:{one.get('name')}" for one in answer["data"]])
-        query.pop("cursor", None)
-        if "next_cursor" in answer:
-            query["cursor"] = answer["next_cursor"]
-    every = ["api:availability", "api:second", "calm:None", "quiet:None"]
-    assert pages == [every[at : at + limit] for at in range(0, len(every), limit)]
-
-
 def test_latency_at_a_bound_and_between_bounds(server: LocalServer) -> None:
     end = int(NOW.timestamp() * 1000)
 
