@@ -19,13 +19,14 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
@@ -225,10 +226,7 @@ class Quotas:
         latest = (now_ms + _SKEW_MS) // slice_ms
         try:
             with self._database.write(None, durability="relaxed", visible=False) as session:
-                row = _locked(session, key)
-                if row is None:
-                    row = RateWindow(key=key, counts=[], updated_at=from_ms(now_ms))
-                    session.add(row)
+                row = _locked(session, key) or _created(session, key, from_ms(now_ms))
                 counts = _less(row.counts, taken.slice, taken.spare)
                 counts = [pair for pair in counts if oldest <= pair[0] <= latest]
                 free = max(0, quota.limit - sum(count for _, count in counts))
@@ -304,6 +302,15 @@ def _locked(session: Session, key: str) -> RateWindow | None:
     return session.execute(
         select(RateWindow).where(RateWindow.key == key).with_for_update()
     ).scalar_one_or_none()
+
+
+def _created(session: Session, key: str, at: datetime) -> RateWindow:
+    """Create the row of a key, or lock the one that another process creates now."""
+    with suppress(IntegrityError), session.begin_nested():
+        session.add(RateWindow(key=key, counts=[], updated_at=at))
+    row = _locked(session, key)
+    assert row is not None
+    return row
 
 
 def _more(counts: list[Any], slice_: int, count: int) -> list[Any]:

@@ -209,8 +209,8 @@ class StateDatabase:
         return RowVersions.of(generation, [(name, version) for name, version in rows])
 
     def check(self) -> None:
-        """Raise an error if the database does not answer."""
-        with self._engine.connect() as connection:
+        """Raise `Unavailable` if the database does not answer."""
+        with _as_unavailable(), self._engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:

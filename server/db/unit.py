@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from novaql.fast_dataclass import dataclass
@@ -244,8 +245,8 @@ class Unit:
         for job in self.lock_jobs(kind, times):
             job.run_at, job.set_at = missing.pop(job.key), self.now()
             job.payload, job.attempts = dict(payload or {}), 0
-        for key, at in missing.items():
-            self._add_job(kind, key, at, payload)
+        if missing:
+            self._insert_jobs(kind, missing, payload)
         self.wakes = self.wakes or bool(times)
 
     def lock_jobs(self, kind: str, keys: Iterable[str]) -> list[Job]:
@@ -259,6 +260,32 @@ class Unit:
             wanted = select(Job).where(Job.kind == kind, Job.key.in_(some)).order_by(Job.key)
             found += self.session.execute(wanted.with_for_update()).scalars()
         return found
+
+    def _insert_jobs(
+        self, kind: str, times: Mapping[str, datetime], payload: Mapping[str, Any] | None
+    ) -> None:
+        """Insert jobs with keys. On PostgreSQL, another unit may have just inserted one."""
+        now = self.now()
+        common = {
+            "tenant_id": self.tenant_id,
+            "kind": kind,
+            "payload": dict(payload or {}),
+            "attempts": 0,
+            "created_at": now,
+            "set_at": now,
+        }
+        rows = [
+            {**common, "id": new_id("job"), "key": key, "run_at": at}
+            for key, at in sorted(times.items())
+        ]
+        on_postgresql = self.session.get_bind().dialect.name == "postgresql"
+        statement = (postgresql.insert if on_postgresql else sqlite.insert)(Job)
+        changed = ("run_at", "set_at", "payload", "attempts")
+        upsert = statement.on_conflict_do_update(
+            index_elements=["tenant_id", "kind", "key"],
+            set_={name: statement.excluded[name] for name in changed},
+        )
+        self.session.connection().execute(upsert, rows)
 
     def _add_job(
         self, kind: str, key: str, run_at: datetime, payload: Mapping[str, Any] | None

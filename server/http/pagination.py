@@ -84,17 +84,40 @@ class Pager:
 
         Raises `InvalidRequest` with the code `invalid_cursor` for a cursor of another list.
         """
-        bound = self._bound(query)
-        keys = self.keys.signing_keys("cursor")
-        if query.cursor is not None:
-            statement = statement.where(_after(order, _values_in(query.cursor, keys, bound)))
-        columns = [k.column.desc() if k.descending else k.column.asc() for k in order]
-        statement = statement.order_by(*columns).limit(query.limit + 1)
-        found = unit.session.execute(statement).scalars().all()
+        after = None if query.cursor is None else self._position(query.cursor, query)
+        found = _rows_after(unit, statement, order, after, query.limit + 1)
         rows = found[: query.limit]
         if len(found) <= query.limit:
             return Page(rows, None)
-        return Page(rows, _cursor_after(rows[-1], order, keys[0], bound))
+        return Page(rows, self._cursor(_values_of(rows[-1], order), query))
+
+    def page_of_both(
+        self,
+        unit: Unit,
+        first: tuple[Select[Any], Sequence[Key]],
+        second: tuple[Select[Any], Sequence[Key]],
+        query: PageQuery,
+    ) -> Page[Any]:
+        """Return a page of a list that has the rows of one statement, and then those of another,
+        each in its own order.
+
+        Raises `InvalidRequest` with the code `invalid_cursor` for a cursor of another list.
+        """
+        parts, begin, after = (first, second), 0, None
+        if query.cursor is not None:
+            begin, *after = self._position(query.cursor, query)
+        found: list[tuple[int, Any]] = []
+        for number in range(begin, len(parts)):
+            missing = query.limit + 1 - len(found)
+            if missing:
+                rows = _rows_after(unit, *parts[number], after, missing)
+                found += [(number, row) for row in rows]
+            after = None
+        page = [row for _, row in found[: query.limit]]
+        if len(found) <= query.limit:
+            return Page(page, None)
+        number = found[query.limit - 1][0]
+        return Page(page, self._cursor([number, *_values_of(page[-1], parts[number][1])], query))
 
     def first_of(
         self, page: Page[AnyRow], count: int, order: Sequence[Key], query: PageQuery
@@ -103,8 +126,14 @@ class Pager:
         rows = page.rows[:count]
         if len(rows) == len(page.rows):
             return page
+        return Page(rows, self._cursor(_values_of(rows[-1], order), query))
+
+    def _cursor(self, values: Sequence[Any], query: PageQuery) -> str:
         key = self.keys.signing_keys("cursor")[0]
-        return Page(rows, _cursor_after(rows[-1], order, key, self._bound(query)))
+        return _cursor_at(values, key, self._bound(query))
+
+    def _position(self, cursor: str, query: PageQuery) -> list[Any]:
+        return _values_in(cursor, self.keys.signing_keys("cursor"), self._bound(query))
 
     def _bound(self, query: PageQuery) -> bytes:
         """The hash of the list to which a cursor is bound."""
@@ -113,8 +142,25 @@ class Pager:
         return hashlib.sha256(shown.encode()).digest()
 
 
-def _cursor_after(row: object, order: Sequence[Key], key: bytes, bound: bytes) -> str:
-    values = [getattr(row, one.column.key) for one in order]
+def _rows_after(
+    unit: Unit,
+    statement: Select[AnyRow],
+    order: Sequence[Key],
+    after: Sequence[Any] | None,
+    most: int,
+) -> Sequence[AnyRow]:
+    """Return the first rows in an order, or the first ones after a position."""
+    if after is not None:
+        statement = statement.where(_after(order, after))
+    columns = [k.column.desc() if k.descending else k.column.asc() for k in order]
+    return unit.session.execute(statement.order_by(*columns).limit(most)).scalars().all()
+
+
+def _values_of(row: object, order: Sequence[Key]) -> list[Any]:
+    return [getattr(row, one.column.key) for one in order]
+
+
+def _cursor_at(values: Sequence[Any], key: bytes, bound: bytes) -> str:
     plain = [{"t": to_ms(v)} if isinstance(v, datetime) else v for v in values]
     body = json.dumps(plain, separators=(",", ":")).encode()
     return _base64(_signature(key, bound, body) + body)

@@ -18,7 +18,8 @@ from pydantic import Field
 
 from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.matcher_text import parse_matchers
-from novaql.server.errors import invalid
+from novaql.server.clock import is_portable_zone
+from novaql.server.errors import InvalidRequest, invalid
 from novaql.server.http.shapes import Body, Duration
 from novaql.server.notifications.inhibition import InhibitRule
 from novaql.server.notifications.routing import Route
@@ -160,6 +161,16 @@ def compile_plan(body: RoutingBody) -> RoutingPlan:
     return RoutingPlan(_route(body.route, "/route", times, 0), inhibit, times)
 
 
+def check_zones(body: RoutingBody) -> None:
+    """Raise `InvalidRequest` for a time zone that is not the same on each machine. A document that
+    an earlier version stored may have one."""
+    for number, named in enumerate(body.time_intervals):
+        for n, one in enumerate(named.time_intervals):
+            if not is_portable_zone(one.location):
+                pointer = f"/time_intervals/{number}/time_intervals/{n}/location"
+                raise _no_zone(pointer, one.location)
+
+
 def channels_in(route: Route) -> Iterator[str]:
     """The names of all channels in a tree."""
     yield from route.channels or ()
@@ -198,7 +209,7 @@ def _interval(body: TimesBody, pointer: str) -> TimeInterval:
     try:
         zone = ZoneInfo(body.location)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
-        raise invalid(f"{pointer}/location", f"there is no time zone {body.location!r}") from None
+        raise _no_zone(f"{pointer}/location", body.location) from None
     try:
         return checked_interval(
             TimeInterval(
@@ -212,6 +223,10 @@ def _interval(body: TimesBody, pointer: str) -> TimeInterval:
         )
     except InvalidInterval as problem:
         raise invalid(pointer, str(problem)) from None
+
+
+def _no_zone(pointer: str, name: str) -> InvalidRequest:
+    return invalid(pointer, f"there is no time zone {name!r}; names are like Europe/Berlin")
 
 
 def _times(bodies: Sequence[ClockBody], pointer: str) -> tuple[Span, ...]:

@@ -14,7 +14,7 @@ from novaql.server.http.strict_json import validate
 from novaql.server.notifications import channels_service
 from novaql.server.notifications.alertmanager_config import Converted, converted
 from novaql.server.notifications.lookup import channels_named, check_channels
-from novaql.server.notifications.routing_config import channels_in, plan_of
+from novaql.server.notifications.routing_config import channels_in, check_zones, plan_of
 from novaql.server.notifications.routing_service import config_of, save, shown
 from novaql.server.notifications.schema import (
     ImportedRouting,
@@ -90,6 +90,7 @@ def parse(preparation: Preparation) -> ParsedFile:
         channels_service.check_targets(preparation.context, one)
     config = {**found.routing, "route": _without(found.routing["route"], missing)}
     routing = validate(SetRouting, {**config, "version": body.version})
+    check_zones(routing)
     plan = plan_of(config_of(routing))
     return ParsedFile(found, used, made, missing, routing, list(channels_in(plan.root)))
 

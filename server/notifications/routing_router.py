@@ -12,7 +12,12 @@ from novaql.server.http.routing import api_router, audited
 from novaql.server.notifications import routing_import
 from novaql.server.notifications import routing_service as service
 from novaql.server.notifications.lookup import current_routing, destinations_for, routing_plan
-from novaql.server.notifications.routing_config import RoutingPlan, compile_plan, plan_of
+from novaql.server.notifications.routing_config import (
+    RoutingPlan,
+    check_zones,
+    compile_plan,
+    plan_of,
+)
 from novaql.server.notifications.schema import (
     DestinationOut,
     ImportedRouting,
@@ -28,6 +33,7 @@ router = api_router("/v1/alert-routing", "alerts")
 
 async def checked_routing(request: Request, _seen: IfMatch, body: SetRouting) -> RoutingPlan:
     """The plan of a new routing, after If-Match is read."""
+    check_zones(body)
     return await checked(request, body, lambda _: plan_of(service.config_of(body)))
 
 
@@ -35,6 +41,7 @@ async def checked_trial(request: Request, body: TryRouting) -> RoutingPlan | Non
     """The plan of a proposed routing."""
     if body.config is None:
         return None
+    check_zones(body.config)
     return await checked(request, body.config, lambda proposed: compile_plan(proposed.body))
 
 

@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from novaql.server.clock import is_portable_zone
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
-_NOT_ZONES = ("posix/", "right/")  # copies with and without leap seconds
-_OF_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
 _SECOND = timedelta(seconds=1)
 
 
@@ -28,7 +28,7 @@ class UnknownZone(ValueError):
 @lru_cache(maxsize=1024)
 def zone_of(name: str) -> ZoneInfo:
     """Return the zone of an IANA name, such as `Europe/Berlin`. Raises `UnknownZone`."""
-    if _NAME.fullmatch(name) and name not in _OF_MACHINE and not name.startswith(_NOT_ZONES):
+    if _NAME.fullmatch(name) and is_portable_zone(name):
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):

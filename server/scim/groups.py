@@ -20,7 +20,7 @@ from novaql.text import excerpt
 class ScimGroups(ScimRows[ScimGroup]):
     """The groups of a unit's tenant."""
 
-    name, related = "Group", "members"
+    name, related, related_in_etag = "Group", "members", False
 
     def all(self) -> Select[ScimGroup]:
         """Every group."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
@@ -31,12 +33,14 @@ _OWN = ("id", "meta", "groups", "password", "schemas")
 class ScimRows(ABC, Generic[AnyRow]):
     """The resources of one type, in a unit's tenant.
 
-    name     the name of the resource type
-    related  the attribute whose values come from rows of memberships
+    name             the name of the resource type
+    related          the attribute whose values come from rows of memberships
+    related_in_etag  whether its values change without the row version, so that ETags depend on them
     """
 
     name: ClassVar[str]
     related: ClassVar[str]
+    related_in_etag: ClassVar[bool]
 
     def __init__(self, unit: Unit, model: type[Resource[Any]]) -> None:
         self.unit = unit
@@ -83,8 +87,10 @@ class ScimRows(ABC, Generic[AnyRow]):
     def locked(self, resource_id: str, expected: str | None) -> AnyRow:
         """Lock a row. Raises SCIM's 412 for another version than `expected`."""
         row = self.get(resource_id, lock=True)
-        if expected is not None and expected != etag(row.version):
-            raise PreconditionFailedException
+        if expected is not None:
+            related = self.related_to([resource_id]) if self.related_in_etag else {}
+            if expected != self._etag(row, related.get(resource_id)):
+                raise PreconditionFailedException
         return row
 
     def leave_groups(self, resource_id: str) -> None:
@@ -113,9 +119,16 @@ class ScimRows(ABC, Generic[AnyRow]):
             resource_type=self.name,
             created=row.created_at,
             last_modified=row.updated_at,
-            version=etag(row.version),
+            version=self._etag(row, related),
         )
         return resource
+
+    def _etag(self, row: AnyRow, related: list[dict[str, Any]] | None) -> str:
+        """The ETag of a resource with these values of the attribute `related`."""
+        if not related or not self.related_in_etag:
+            return etag(row.version)
+        text = json.dumps(related, sort_keys=True)
+        return etag(f"{row.version}-{hashlib.sha256(text.encode()).hexdigest()[:16]}")
 
 
 def given_attributes(resource: Resource[Any]) -> dict[str, Any]:
@@ -138,6 +151,6 @@ def check_name(name: str, text: str | None, most: int = MOST_KEY) -> None:
     check_length(name, text, most)
 
 
-def etag(version: int) -> str:
-    """The row version as an ETag."""
+def etag(version: int | str) -> str:
+    """A version as an ETag."""
     return f'W/"{version}"'

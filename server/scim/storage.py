@@ -60,7 +60,8 @@ class TenantStorage(ScimStorage):
         response_parameters: ResponseParameters[Any] | None = None,
     ) -> Resource[Any]:
         with self.rows(resource_type.name, writes=False) as rows:
-            related = not _leaves_out(response_parameters, rows.related)
+            leaves_out = _leaves_out(response_parameters, rows.related)
+            related = rows.related_in_etag or not leaves_out
             return rows.shown([rows.get(resource_id)], related=related)[0]
 
     def search(

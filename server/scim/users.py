@@ -39,7 +39,7 @@ _ROLES = frozenset(Role)
 class ScimUsers(ScimRows[User]):
     """The users of a unit's tenant."""
 
-    name, related = "User", "groups"
+    name, related, related_in_etag = "User", "groups", True
 
     def all(self) -> Select[User]:
         """The users that SCIM shows: all that were not deleted over SCIM."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from novaql import QueryError
 from novaql.server.catalog.lookup import service_named
@@ -25,7 +24,7 @@ from novaql.server.http.dependencies import (
     Server,
     UnitOfWork,
 )
-from novaql.server.http.pagination import Key
+from novaql.server.http.pagination import Key, Page
 from novaql.server.http.preparing import Preparation, checked
 from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.http.transaction import ExternalCall
@@ -73,13 +72,21 @@ def list_slos(
 ) -> SlosOut:
     """The objectives of all services, with their current posture."""
     meter = Meter(server, unit.now())
-    page = pages.page(unit, select(Slo).where(Slo.archived_at.is_(None)), KEYS, query)
-    shown = [_shown(posture(slo, meter)) for slo in page.rows]
-    data = [
-        ListedSlo.of(one) for one in shown if query.status is None or one.status == query.status
-    ]
-    if query.include_unconfigured and page.next_cursor is None:
-        data += _unconfigured(unit)
+    configured = select(Slo).where(Slo.archived_at.is_(None))
+    page: Page[Slo | Service]
+    if query.include_unconfigured:
+        both = (configured, KEYS), (_unconfigured(), (Key(Service.name),))
+        page = pages.page_of_both(unit, *both, query)
+    else:
+        page = pages.page(unit, configured, KEYS, query)
+    data = []
+    for row in page.rows:
+        if isinstance(row, Service):
+            data.append(ListedSlo(service=row.name, status="not_configured"))
+            continue
+        shown = _shown(posture(row, meter))
+        if query.status is None or shown.status == query.status:
+            data.append(ListedSlo.of(shown))
     return SlosOut(data=data, next_cursor=page.next_cursor)
 
 
@@ -225,11 +232,10 @@ def _one(unit: Unit, service: str, name: str) -> Slo:
     return slo
 
 
-def _unconfigured(unit: Unit) -> Iterator[ListedSlo]:
+def _unconfigured() -> Select[Service]:
+    """The services without an objective."""
     with_slo = select(Slo.service).where(Slo.archived_at.is_(None))
-    statement = select(Service).where(Service.name.not_in(with_slo)).order_by(Service.name)
-    for service in unit.session.execute(statement).scalars():
-        yield ListedSlo(service=service.name, status="not_configured")
+    return select(Service).where(Service.name.not_in(with_slo))
 
 
 def _shown(found: Posture) -> SloOut:

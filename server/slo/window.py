@@ -8,6 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from novaql.fast_dataclass import dataclass
+from novaql.server.clock import is_portable_zone
 
 _ROLLING = re.compile(r"(?:(\d{1,4})w)?(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,4})m)?", re.ASCII)
 _SECONDS = (7 * 86400, 86400, 3600, 60)
@@ -28,9 +29,6 @@ class Period(StrEnum):
     QUARTER = "quarter"
     YEAR = "year"
 
-
-_OF_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
-"""Zones that another machine, to which a database may move, has not or has differently."""
 
 _MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 _USUAL_DAYS = {
@@ -125,7 +123,7 @@ Window = RollingWindow | CalendarWindow
 
 def check_zone(name: str) -> None:
     """Raise `InvalidWindow` for a zone that is not the same on each machine."""
-    if name in _OF_MACHINE:
+    if not is_portable_zone(name):
         raise InvalidWindow(f"{name!r} is no time zone, as Europe/Berlin is")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +16,11 @@ from hypothesis import strategies as st
 from novaql.server.auth.bootstrap import ensure_first_tenant
 from novaql.server.auth.rate_limits import Quota, Quotas
 from novaql.server.auth.roles import Role
-from novaql.server.clock import SteppedClock, parse_time
+from novaql.server.clock import SteppedClock, parse_time, to_ms
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.tables import RateWindow
 from novaql.server.errors import RateLimited, Unavailable
+from tests.support.servers.at_once import WAIT_S
 from tests.support.servers.http_server import fresh_state, local_server, token_of
 from tests.support.servers.state_databases import another
 
@@ -90,6 +93,27 @@ def test_the_count_survives_a_restart_and_is_shared(
     assert used == 60
     assert 30 <= rest <= 40  # what other workers have taken and not spent is not lost, but waits
     assert not spend(Quotas(database, clock))
+
+
+def test_two_processes_count_the_first_request_of_a_key(
+    database: StateDatabase, clock: SteppedClock
+) -> None:
+    """The other process has not committed yet when this one looks for the count of the key."""
+    way = another(database)
+    quotas = Quotas(database, clock)
+    with ThreadPoolExecutor(1) as pool:
+        with way.write(None, visible=False) as session:
+            made = RateWindow(key="minute:tok_1", counts=[], updated_at=clock.now())
+            made.counts = [[to_ms(clock.now()) // MINUTE.slice_ms, 1]]
+            session.add(made)
+            session.flush()
+            admitted = pool.submit(spend, quotas)
+            with suppress(TimeoutError):
+                admitted.result(timeout=WAIT_S)
+        assert admitted.result()
+    way.close()
+
+    assert _counted(database, "minute:tok_1") == 2
 
 
 def test_a_refusal_by_one_quota_spends_none_of_the_others(

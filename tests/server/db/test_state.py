@@ -220,6 +220,14 @@ def test_a_server_of_databases_that_ends_connections_is_one_line_of_the_log(
 
 
 @pytest.mark.usefixtures("tenants")
+def test_a_database_that_cannot_be_reached_is_not_ready(tmp_path: Path) -> None:
+    """The answer of /readyz is a 503, and the log has no traceback."""
+    database = StateDatabase(f"postgresql://novaql@/novaql?host={tmp_path}")
+    with pytest.raises(Unavailable):
+        database.check()
+    database.close()
+
+
 def test_a_reading_unit_sees_one_state(database: StateDatabase) -> None:
     names = select(Tenant.name).order_by(Tenant.name)
     with database.read(None) as session:

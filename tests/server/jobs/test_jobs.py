@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic, sleep
@@ -19,6 +21,7 @@ from novaql.server.db.tables import Job, User
 from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.jobs.runner import JobKind, JobRun, JobRunner, LeaseLost
 from novaql.server.tenants.context import ServerContext
+from tests.support.servers.at_once import WAIT_S
 from tests.support.servers.http_server import LocalServer, local_server
 
 ORIGIN = Origin("req_test")
@@ -67,6 +70,29 @@ def test_a_job_runs_at_its_time_and_is_gone(served: LocalServer, clock: SteppedC
 
     assert (early, work.run_due(), work.run_due()) == (0, 1, 0)
     assert (counted(served), jobs(served)) == (1, [])
+
+
+def test_two_units_enqueue_a_job_with_one_key(served: LocalServer, clock: SteppedClock) -> None:
+    """The second one begins before the first one commits."""
+    soon = clock.now() + timedelta(seconds=10)
+
+    def enqueue_beside(unit: Unit) -> None:
+        unit.enqueue("count", key="one")
+        unit.session.flush()
+        both.append(pool.submit(in_unit, served, second))
+        with suppress(TimeoutError):
+            both[0].result(timeout=WAIT_S)
+
+    def second(unit: Unit) -> None:
+        unit.enqueue("count", key="one", payload={"second": True}, run_at=soon)
+
+    both: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as pool:
+        in_unit(served, enqueue_beside)
+        both[0].result()
+    (job,) = jobs(served)
+
+    assert (job.run_at, job.payload) == (soon, {"second": True})
 
 
 def test_a_unit_that_rolls_back_leaves_no_job(served: LocalServer) -> None:

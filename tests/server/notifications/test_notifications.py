@@ -259,6 +259,21 @@ def test_a_range_of_times_ends_after_it_begins(one: AlertRig) -> None:
     ]
 
 
+@pytest.mark.parametrize("zone", ["localtime", "right/UTC", "Mars/Base"])
+def test_a_time_zone_is_the_same_on_each_machine(one: AlertRig, zone: str) -> None:
+    times = [{"name": "night", "time_intervals": [{"location": zone}]}]
+    body = {"route": {}, "time_intervals": times}
+    answer = one.ask("POST", "/v1/alert-routing", body)
+    tried = one.ask("POST", "/v1/alert-routing/test", {"labels": {}, "config": body})
+    file = "route: {receiver: a}\nreceivers: [{name: a}]\ntime_intervals:\n"
+    file += f"  - {{name: night, time_intervals: [{{location: {zone}}}]}}\n"
+    imported = one.ask("POST", "/v1/alert-routing/import", {"document": file})
+
+    assert [a.status_code for a in (answer, tried, imported)] == [400] * 3
+    (detail,) = answer.json()["error"]["details"]
+    assert detail["pointer"] == "/time_intervals/0/time_intervals/0/location"
+
+
 def webhook(rig: AlertRig, heard: Receiver, **settings: Any) -> None:
     rig.post(
         "/v1/notification-channels",

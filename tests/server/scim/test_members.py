@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.scim.conftest import Idp
+from tests.server.scim.conftest import USER, Idp
 
 RENAME = {"op": "Replace", "path": "displayName", "value": "renamed"}
 
@@ -38,3 +38,27 @@ def test_a_group_that_loses_a_deleted_member_has_another_etag(idp: Idp, member: 
     answer = idp.ask("GET", path, **{"If-None-Match": before})
     assert (answer.status_code, answer.json().get("members", [])) == (200, [])
     assert idp.ask("GET", other, **{"If-None-Match": untouched}).status_code == 304
+
+
+def test_the_etag_of_a_user_depends_on_its_groups(idp: Idp) -> None:
+    user = idp.user("eve@x.io")
+    path = f"/Users/{user['id']}"
+    alone = idp.ask("GET", path).headers["ETag"]
+    group = f"/Groups/{idp.group('ops', [user['id']])['id']}"
+    joined = idp.ask("GET", path, **{"If-None-Match": alone})
+    assert [one["display"] for one in joined.json()["groups"]] == ["ops"]
+    assert idp.patch(group, RENAME).status_code == 204
+    renamed = idp.ask("GET", path, **{"If-None-Match": joined.headers["ETag"]})
+    assert [one["display"] for one in renamed.json()["groups"]] == ["renamed"]
+
+    etag = renamed.headers["ETag"]
+    assert len({alone, joined.headers["ETag"], etag}) == 3
+    assert renamed.json()["meta"]["version"] == etag
+    assert idp.ask("GET", path, **{"If-None-Match": etag}).status_code == 304
+    briefly = idp.ask("GET", f"{path}?excludedAttributes=groups")
+    assert ("groups" in briefly.json(), briefly.headers["ETag"]) == (False, etag)
+
+    body = {"schemas": [USER], "userName": "eve@x.io", "displayName": "Eve"}
+    assert idp.ask("PUT", path, body, **{"If-Match": alone}).status_code == 412
+    assert idp.ask("PUT", path, body, **{"If-Match": etag}).status_code == 200
+    assert idp.get(path)["groups"] == renamed.json()["groups"]
