@@ -20,8 +20,8 @@ class Tuning:
                      which the budget of the query does not include
     oncall_page_steps   turns and restricted parts that the search for shifts of one page reads
     regrouped_at_once   alerts that one transaction moves to other notification groups
-    alert_text       characters of the labels and annotations of one alert. Lists have up to 200
-                     alerts, also ended ones
+    alert_text       characters of the labels and annotations of one alert
+    alerts_page_text   bytes of those of a page of alerts as JSON, or of one alert with more
     group_text       characters of those of the alerts and recorded series of a group
     alerts_text      characters of those of all pending and firing alerts of a tenant
     usual_group_text   a group with fewer characters is not compared with `alerts_text`
@@ -39,6 +39,7 @@ class Tuning:
     oncall_page_steps: int = 10_000
     regrouped_at_once: int = 1000
     alert_text: int = 256 << 10
+    alerts_page_text: int = 8 << 20
     group_text: int = 32 << 20
     alerts_text: int = 64 << 20
     usual_group_text: int = 64 << 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -18,7 +19,15 @@ from novaql.server.alerts.schema import (
     SilenceAlert,
 )
 from novaql.server.alerts.showing import alert_detail, alert_out
-from novaql.server.http.dependencies import OPERATOR, READ_ONLY, Pages, ResourceId, UnitOfWork
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    Pages,
+    ResourceId,
+    Server,
+    UnitOfWork,
+)
+from novaql.server.http.json_bytes import json_bytes
 from novaql.server.http.pagination import Key, equal_to
 from novaql.server.http.routing import api_router, audited
 from novaql.server.notifications.lookup import routing_plan
@@ -31,8 +40,13 @@ KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
 
 
 @router.get("", dependencies=[READ_ONLY])
-def list_alerts(unit: UnitOfWork, pages: Pages, query: Annotated[AlertQuery, Query()]) -> AlertsOut:
-    """Alerts, newest first. `firing=true` selects those that fire now."""
+def list_alerts(
+    unit: UnitOfWork, pages: Pages, server: Server, query: Annotated[AlertQuery, Query()]
+) -> AlertsOut:
+    """Alerts, newest first. `firing=true` selects those that fire now.
+
+    A page ends early if its alerts have very long labels or annotations.
+    """
     where = equal_to(Alert, query, "state", "service", "severity", "name", "rule_id")
     if query.state is None:
         where.append(Alert.state != "inactive")
@@ -40,9 +54,21 @@ def list_alerts(unit: UnitOfWork, pages: Pages, query: Annotated[AlertQuery, Que
         fires = Alert.state == "firing"
         where.append(fires if query.firing else ~fires)
     page = pages.page(unit, select(Alert).where(*where), KEYS, query)
+    page = pages.first_of(page, _fitting(page.rows, server.tuning.alerts_page_text), KEYS, query)
     muting = Muting.of(unit, routing_plan(unit))
     shown = [alert_out(alert, muting) for alert in page.rows]
     return AlertsOut(data=shown, next_cursor=page.next_cursor)
+
+
+def _fitting(alerts: Sequence[Alert], most: int) -> int:
+    """How many of the alerts have at most that many bytes of labels and annotations as JSON, at
+    least one."""
+    size = 0
+    for count, alert in enumerate(alerts):
+        size += len(json_bytes([alert.labels, alert.annotations]))
+        if count and size > most:
+            return count
+    return len(alerts)
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])

@@ -57,6 +57,21 @@ def test_too_long_alerts_are_none(one: AlertRig) -> None:
     assert one.states()["a"] == "firing"
 
 
+def test_a_page_of_alerts_has_a_limit_of_text() -> None:
+    clock, pages, path = SteppedClock(NOW), [], "/v1/alerts"
+    with local_server(clock=clock, tuning=Tuning(alerts_page_text=4_000)) as server:
+        rig = AlertRig(server, clock)
+        rig.rule(expr=LONG)
+        rig.now(**SIX)
+        while path:
+            page = rig.get(path)
+            pages.append([alert["id"] for alert in page["data"]])
+            path = f"/v1/alerts?cursor={page['next_cursor']}" if "next_cursor" in page else ""
+
+    assert [len(ids) for ids in pages] == [2, 2, 2]
+    assert len({id for ids in pages for id in ids}) == 6
+
+
 def test_annotations_count(one: AlertRig) -> None:
     rule = one.rule(expr="up", annotations={"a": "y" * 1500})
     one.now(**SIX)
