@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+
+from sqlalchemy.exc import IntegrityError
 
 from novaql.server.auth.roles import Principal
 from novaql.server.crypto.sealing import CannotUnseal
@@ -90,7 +93,13 @@ def note_runner(unit: Unit, caller: Principal, region: str, body: ClaimRuns) -> 
     now = unit.now().replace(microsecond=0)
     row = unit.session.get(ProbeRunner, caller.id)
     if row is None:
-        row = ProbeRunner(token_id=caller.id, region=region, seen_at=now, capabilities=[])
-        unit.session.add(row)
+        # On PostgreSQL, another runner with this token may create the row now.
+        with suppress(IntegrityError), unit.session.begin_nested():
+            unit.session.add(
+                ProbeRunner(
+                    token_id=caller.id, region=region, seen_at=now, version="", capabilities=[]
+                )
+            )
+        row = unit.session.get_one(ProbeRunner, caller.id, populate_existing=True)
     row.region, row.seen_at = region, now
     row.version, row.capabilities = body.version, sorted(set(body.capabilities))

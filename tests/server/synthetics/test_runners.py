@@ -14,10 +14,13 @@ from sqlalchemy import text
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, rfc3339
+from novaql.server.db.unit import Unit
 from novaql.server.routes import ROUTES
+from novaql.server.synthetics.tables import ProbeRunner
 from tests.server.synthetics.conftest import NOW, OPEN, Lab
 from tests.support.peers.probed import answering, http, probed
 from tests.support.repository.files import ROOT
+from tests.support.servers.at_once import beside_unit
 from tests.support.servers.http_server import local_server, token_of
 
 KINDS = {"capabilities": ["http", "tcp"], "most": 5}
@@ -61,6 +64,21 @@ def test_a_runner_claims_reports_once_and_the_time_is_the_servers(lab: Lab) -> N
     assert (found["region"], found["status"], found["detail"]) == ("paris", "success", "saw ***")
     assert found["completed_at"] == rfc3339(lab.clock.now())
     assert found["duration_ms"] == 6_000  # no more than the server has seen
+
+
+def test_two_runners_with_one_token_claim_at_once_for_the_first_time(lab: Lab) -> None:
+    token = lab.probe_token()
+    (id,) = (one["id"] for one in lab.get("/tokens?limit=200")["data"] if one["purpose"] == "probe")
+
+    def other(unit: Unit) -> None:
+        unit.session.add(
+            ProbeRunner(
+                token_id=id, region="paris", seen_at=unit.now(), version="", capabilities=[]
+            )
+        )
+
+    answer = beside_unit(lab.server, other, lambda: lab.ask("POST", "/probes/claim", KINDS, token))
+    assert answer.status_code == 200, answer.text
 
 
 def test_secrets_are_sent_only_with_a_claimed_run(lab: Lab) -> None:
