@@ -105,15 +105,6 @@ class StoreOptions:
                 raise ValueError("rollup_retention_ms must be longer than retention_ms")
 
     @property
-    def page_cache_bytes(self) -> int:
-        """A quarter of `cache_bytes`: only pages of which a query needs a small part are cached."""
-        return self.cache_bytes // 4
-
-    @property
-    def batch_cache_bytes(self) -> int:
-        return self.cache_bytes - self.page_cache_bytes
-
-    @property
     def downsampled_ms(self) -> int:
         """Resolution of the rollups that replace samples; 0: samples are removed."""
         return 0 if self.rollup_retention_ms is None else min(self.rollups_ms)

@@ -15,6 +15,7 @@ from novaql.tsdb.runtime.lru_cache import (
     CALLS_UNTIL_UNUSED,
     RELEASED_AT_ONCE,
     ByteCache,
+    SharedLimit,
     each,
 )
 
@@ -24,6 +25,35 @@ ACTIONS = st.one_of(
     st.tuples(st.just("put"), KEYS, st.integers(0, 12)),
     st.tuples(st.just("remove"), KEYS),
 )
+
+
+@given(st.integers(1, 20), st.lists(st.tuples(st.booleans(), ACTIONS), max_size=60))
+def test_caches_that_share_a_limit_are_one_list_ordered_by_use(
+    limit: int, actions: list[tuple[bool, tuple[Any, ...]]]
+) -> None:
+    """The model: (cache, key, size), the least recently used first."""
+    caches = {which: ByteCache[int](limit, lambda size: size) for which in (False, True)}
+    SharedLimit(limit, *caches.values())
+    model: list[tuple[bool, int, int]] = []
+    for which, (action, key, *rest) in actions:
+        cache, more = caches[which], list[int](rest)
+        found = [one for one in model if one[:2] == (which, key)]
+        others = [one for one in model if one[:2] != (which, key)]
+        if action == "get":
+            assert cache.get(key) == (found[0][2] if found else None)
+            model = [*others, *found]
+        elif action == "remove":
+            cache.remove(partial(operator.ge, key))
+            model = [one for one in model if one[0] != which or one[1] > key]
+        else:
+            cache.put(key, more[0])
+            model = others if more[0] > limit // 2 else [*others, (which, key, more[0])]
+            while sum(size for *_, size in model) > limit:
+                model = model[1:]
+        for each_of, one in caches.items():
+            assert one.without(list(range(10))) == [
+                (each_of, key) not in {(of, its) for of, its, _ in model} for key in range(10)
+            ]
 
 
 @given(st.integers(0, 20), st.lists(ACTIONS, max_size=60))

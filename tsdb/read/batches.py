@@ -38,8 +38,8 @@ from novaql.tsdb.read.staleness import split_markers
 BATCH_VALUES = 1 << 20
 """Most samples of a batch, unless one series has more: 8 MiB of values. A kernel takes thousands of
 times longer for them than its call."""
-PAGES_SHARE = 3
-"""The cache of batches has this many times the size of that of pages: see `StoreOptions`."""
+PAGES_SHARE = 4
+"""All pages of a plan's blocks are cached if they fit into this fraction of the cache."""
 FEW_BATCHES = 4
 """A selection of at most this many full batches is one batch: dividing it saves less than the
 batches cost beside their samples."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import threading
 from collections import OrderedDict
@@ -20,6 +21,8 @@ CALLS_UNTIL_UNUSED = 2
 of them does not count, since the query that stored the value may need it several times …"""
 CALLS_SINCE_USE = 15
 """… and calls since the last use after which a value that was used is removed."""
+_USES = itertools.count()
+"""Numbers the uses of all caches, so that those of two caches can be compared."""
 RELEASED_AT_ONCE = 512
 """Values that `release_unused` checks while it holds the lock: less than a millisecond."""
 
@@ -27,11 +30,12 @@ RELEASED_AT_ONCE = 512
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Value]):
     """A value, its size, and the `release_unused` calls before its last use, or before it was
-    stored; used: after such a call."""
+    stored; used: after such a call; last_use: of `_USES`, likewise."""
 
     value: Value
     size: int
     calls: int
+    last_use: int
     used: bool = False
 
 
@@ -66,6 +70,8 @@ class ByteCache(Generic[Value]):
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = self._calls = 0
+        self.shared: SharedLimit | None = None
+        """The limit of this cache and others together, in place of its own."""
         self.stored: Callable[[int], None] = _ignored
         """Called with the size of each value after it was stored."""
 
@@ -88,7 +94,7 @@ class ByteCache(Generic[Value]):
             self._hits += 1
             self._entries.move_to_end(key)
             found.used = found.used or found.calls != self._calls
-            found.calls = self._calls
+            found.calls, found.last_use = self._calls, next(_USES)
             return found.value
 
     def __contains__(self, key: Hashable) -> bool:
@@ -116,11 +122,19 @@ class ByteCache(Generic[Value]):
             self._discard(key)
             if not self.accepts(size):
                 return
-            self._entries[key] = _Entry(value, size, self._calls)
+            self._entries[key] = _Entry(value, size, self._calls, next(_USES))
             self._bytes += size
-            while self._bytes > self.limit:
+            while self.shared is None and self._bytes > self.limit:
                 self._evict_oldest()
+        if self.shared is not None:
+            self.shared.enforce()
         self.stored(size)
+
+    def oldest_use(self) -> int | None:
+        """Return a number for the last use of the least recently used value, which is smaller than
+        those of later uses in any cache; None if the cache is empty."""
+        with self._lock:
+            return next(iter(self._entries.values())).last_use if self._entries else None
 
     def evict_oldest(self) -> int:
         """Remove the least recently used value, if there is one. Returns its size."""
@@ -174,6 +188,26 @@ class ByteCache(Generic[Value]):
     def stats(self) -> CacheStats:
         with self._lock:
             return CacheStats(self._hits, self._misses, len(self._entries), self._bytes, self.limit)
+
+
+class SharedLimit:
+    """A limit of bytes for several caches, of which the one with the least recently used value
+    evicts it. What is used often is cached, whichever cache it is in. Thread-safe."""
+
+    def __init__(self, limit: int, *caches: ByteCache[Any]) -> None:
+        self.limit = limit
+        self._caches = caches
+        for cache in caches:
+            cache.shared = self
+
+    def enforce(self) -> None:
+        """Evict until the values of all caches fit."""
+        while sum(cache.nbytes for cache in self._caches) > self.limit:
+            uses = [(cache.oldest_use(), n) for n, cache in enumerate(self._caches)]
+            filled = [(use, n) for use, n in uses if use is not None]
+            if not filled:
+                return
+            self._caches[min(filled)[1]].evict_oldest()
 
 
 def mentions(key: Hashable, names: Set[Hashable]) -> bool:

@@ -20,7 +20,7 @@ from novaql.tsdb.read import planner
 from novaql.tsdb.read.batch_cache import BatchCache
 from novaql.tsdb.read.rollup_cells import plan_cells
 from novaql.tsdb.read.series_cache import LOOKUP_CACHE_BYTES, Lookup, LookupCache
-from novaql.tsdb.runtime.lru_cache import ByteCache, mentions
+from novaql.tsdb.runtime.lru_cache import ByteCache, SharedLimit, mentions
 from novaql.tsdb.store.state import StoreState
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ class Reader:
         self._state = state
         options = state.options
         self.caches = planner.Caches(
-            BatchCache(options.batch_cache_bytes),
+            BatchCache(options.cache_bytes),
             ByteCache(UNION_CACHE_BYTES, union_bytes),
             SeriesKeys(min(KEY_CACHE_BYTES, options.cache_bytes // 8)),
         )
+        SharedLimit(options.cache_bytes, state.pages, self.caches.batches)
         self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
         caches = self.caches
         self._by_parts: tuple[ByteCache[Any], ...] = (
@@ -121,7 +122,7 @@ class Reader:
             first_ms=None if span is None else span[0],
             last_ms=None if span is None else span[1],
             log_segment=0 if state.log is None else state.log.next_segment - 1,
-            cache=pages + batches,
+            cache=replace(pages + batches, limit=state.options.cache_bytes),
         )
 
     def check(self) -> list[Violation]:

@@ -78,7 +78,7 @@ class StoreState:
         self.read_only = files is not None and files.log is None
         self.closed = False
         self._opened_by = os.getpid()
-        self.pages: PageCache = ByteCache(options.page_cache_bytes)
+        self.pages: PageCache = ByteCache(options.cache_bytes)
         blocks: tuple[Block, ...] = ()
         tombstones: tuple[Tombstone, ...] = ()
         self.exemplars = ExemplarRing(options.max_exemplars)
