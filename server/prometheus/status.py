@@ -17,8 +17,9 @@ from novaql import __version__
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.request import context_of, principal_of, runs_the_server
 from novaql.server.prometheus.envelope import success
-from novaql.server.prometheus.parameters import Parameters, in_worker
+from novaql.server.prometheus.parameters import Parameters, in_worker, in_worker_reserving
 from novaql.server.prometheus.targets import config_yaml
+from novaql.server.query.answer_memory import Reserve
 from novaql.server.settings import TENANT_LIMITS, Settings
 from novaql.server.tenants.store import Store, numeric_stats
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS, blocks_on_disk, cardinality
@@ -124,8 +125,8 @@ async def walreplay(request: Request) -> Response:
     return success(orjson.dumps({"min": segment, "max": segment, "current": segment}))
 
 
-@in_worker
-def tsdb_status(store: Store, parameters: Parameters) -> Response:
+@in_worker_reserving("the statistics of series")
+def tsdb_status(store: Store, parameters: Parameters, reserve: Reserve) -> Response:
     """Statistics of all series of the store: in memory and in blocks.
 
     `chunkCount` counts the series of the head and of each block.
@@ -138,7 +139,7 @@ def tsdb_status(store: Store, parameters: Parameters) -> Response:
         raise InvalidRequest(f"limit must not exceed {MOST_STATISTICS}")
     table = store.series([], MIN_TIME_MS, MAX_TIME_MS)
     stats = numeric_stats(store)
-    found = cardinality(table, limit)
+    found = cardinality(table, limit, reserve)
     blocks = () if store.path is None else blocks_on_disk(store.path)
     chunks = int(stats.get("head_series", 0)) + sum(entry.series for entry in blocks)
     data = {

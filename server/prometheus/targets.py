@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from textwrap import indent
@@ -12,7 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql import InputError
+from novaql import Cancellation, InputError
 from novaql.inputs import relabelled
 from novaql.language import format_duration
 from novaql.server.errors import InvalidRequest, NotFound
@@ -21,12 +21,14 @@ from novaql.server.http.request import context_of, principal_of
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import Parameters, bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import selector_matchers
-from novaql.server.query.run import run_in_worker
+from novaql.server.query.answer_memory import reserving
 from novaql.server.tenants.label_limits import label_limits
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
 
 _NEVER = "0001-01-01T00:00:00Z"
 _STATES = ("", "any")
+_COPIES = 3
+"""Of an answer's text: the records, what they are joined to, and the answer."""
 
 
 async def targets(request: Request) -> Response:
@@ -51,33 +53,42 @@ async def targets(request: Request) -> Response:
 async def target_metadata(request: Request) -> Response:
     """Metadata of metrics from the last scrape of each target."""
     parameters = await read_parameters(request)
-    scraped = _report(request).targets
-    return await run_in_worker(
-        request, lambda: success(json_bytes(_metadata_of(scraped, parameters)))
-    )
+    scraped, context = _report(request).targets, context_of(request)
+
+    def run(cancellation: Cancellation) -> Response:
+        with reserving(context, cancellation, "the metadata of targets") as reserve:
+            records = []
+            for record in _metadata_of(scraped, parameters):
+                records.append(json_bytes(record))
+                reserve(_COPIES * len(records[-1]))
+            return success(b"[" + b",".join(records) + b"]")
+
+    timeout_s = context.settings.query_timeout_s
+    return await context.pools.queries.run(request, run, timeout_s=timeout_s)
 
 
-def _metadata_of(targets: Sequence[TargetView], parameters: Parameters) -> list[dict[str, Any]]:
+def _metadata_of(targets: Sequence[TargetView], parameters: Parameters) -> Iterator[dict[str, Any]]:
+    """Yield a record for each metric of each target, up to the limit."""
     limit = parameters.whole("limit", -1, "limit must be a number")
     metric, selector = parameters.text("metric"), parameters.text("match_target")
     try:
         matchers = selector_matchers(selector) if selector else []
     except InvalidRequest as problem:
         raise bad_parameter("match_target", problem.message) from None
-    found: list[dict[str, Any]] = []
+    count = 0
     for target in targets:
         labels, known = dict(target.labels), target.metadata
-        if 0 <= limit <= len(found):
+        if 0 <= limit <= count:  # a limit ends the list after a whole target
             break
         if not all(m.matches(labels.get(m.name, "")) for m in matchers):
             continue
         if metric and metric in known:
-            found.append({"target": labels, **asdict(known[metric])})
+            count += 1
+            yield {"target": labels, **asdict(known[metric])}
         elif not metric:
-            found += [
-                {"target": labels, "metric": n, **asdict(m)} for n, m in sorted(known.items())
-            ]
-    return found
+            count += len(known)
+            for name, one in sorted(known.items()):
+                yield {"target": labels, "metric": name, **asdict(one)}
 
 
 async def scrape_pools(request: Request) -> Response:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from heapq import nsmallest
+
 import numpy as np
 
 from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.labels import METRIC_NAME, Ints, SeriesTable
 
 Count = dict[str, str | int]
+_OF_CHARACTER = 12
+"""Bytes of a character as JSON, at most six, in two copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,18 @@ class Cardinality:
     series_by_pair: list[Count]
 
 
-def cardinality(table: SeriesTable, limit: int) -> Cardinality:
-    """Count over all rows of a table."""
+def _unlimited(_: int) -> None:
+    """Reserve nothing."""
+
+
+def cardinality(
+    table: SeriesTable, limit: int, reserve: Callable[[int], None] = _unlimited
+) -> Cardinality:
+    """Count over all rows of a table.
+
+    reserve  called with about the bytes of pairs before they are made, and of the result as JSON;
+             may raise
+    """
     values: list[tuple[str, int]] = []
     memory: list[tuple[str, int]] = []
     metrics: list[tuple[str, int]] = []
@@ -42,28 +57,24 @@ def cardinality(table: SeriesTable, limit: int) -> Cardinality:
         sizes = np.array([len(column.values[code].encode()) for code in used.tolist()], np.int64)
         values.append((name, len(used)))
         memory.append((name, int(sizes @ series[used])))
-        most = _most(series, used, limit)
+        most = _most(series, used, column.values, limit)
+        reserve(sum(len(name) + len(column.values[code]) for code in most.tolist()))
         pairs += [(f"{name}={column.values[code]}", int(series[code])) for code in most.tolist()]
         if name == METRIC_NAME:
             metrics = [(column.values[code], int(series[code])) for code in most.tolist()]
-    return Cardinality(
-        table.rows,
-        sum(count for _, count in values),
-        _shown(metrics, limit),
-        _shown(values, limit),
-        _shown(memory, limit),
-        _shown(pairs, limit),
-    )
+    shown = [_shown(counts, limit) for counts in (metrics, values, memory, pairs)]
+    reserve(_OF_CHARACTER * sum(len(str(one["name"])) for counts in shown for one in counts))
+    return Cardinality(table.rows, sum(count for _, count in values), *shown)
 
 
-def _most(series: Ints, used: Ints, limit: int) -> Ints:
-    """Return codes of the largest counts: at least `limit`, and all that equal the smallest of
-    these."""
+def _most(series: Ints, used: Ints, values: Sequence[str], limit: int) -> Ints:
+    """Return codes of the `limit` largest counts; of equal ones, the first by their values."""
     if len(used) <= limit:
         return used
     least = np.partition(series[used], len(used) - limit)[len(used) - limit]
-    left: Ints = used[series[used] >= least]
-    return left
+    larger, equal = used[series[used] > least], used[series[used] == least]
+    first = nsmallest(limit - len(larger), equal.tolist(), key=values.__getitem__)
+    return np.concatenate([larger, np.array(first, np.int64)])
 
 
 def _shown(counts: list[tuple[str, int]], limit: int) -> list[Count]:
