@@ -29,7 +29,8 @@ UNLIMITED = {
 
 
 @pytest.mark.slow
-def test_every_check_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("phases", ["examples,coverage", "fuzzing", "stateful"])
+def test_every_check_passes(tmp_path: Path, phases: str) -> None:
     with server_process(tmp_path / "data", settings=UNLIMITED) as server:
         bearer = {"Authorization": f"Bearer {server.token}"}
         (token,) = httpx.get(f"{server.url}/v1/tokens", headers=bearer).json()["data"]
@@ -46,7 +47,7 @@ def test_every_check_passes(tmp_path: Path) -> None:
                 *("--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
                 *("run", f"{server.url}/v1/openapi.json", "--checks", "all"),
                 *("-H", f"Authorization: Bearer {server.token}"),
-                *("--phases", "examples,coverage,fuzzing,stateful"),
+                *("--phases", phases),
                 *("--max-examples", EXAMPLES, "--seed", SEED, "--continue-on-failure"),
                 *("--request-timeout", "30", "--no-color"),
             ],
