@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 from sqlalchemy import func, select
@@ -26,6 +27,10 @@ from novaql.server.wiring import CONSUMERS, EVENT_TYPES, JOBS, RETENTIONS
 
 _INDEX = RouteIndex(ROUTES)
 
+# FastAPI cannot build a document in two threads at once: each would find fields of the other in
+# FastAPI's caches.
+_BUILDING = threading.Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class ControlParts:
@@ -42,7 +47,8 @@ class ControlParts:
 
     def document(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
-        return _document()
+        with _BUILDING:
+            return _document()
 
 
 def build(app: Starlette, context: ServerContext, *, owned_elsewhere: bool) -> ControlParts:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -83,6 +85,66 @@ def test_every_operation_is_shown_and_a_form_sends_a_request(
     expect(section.locator(".live-responses-table")).to_contain_text("the token has read_only")
     assert [one for one in complaints if "403" not in one] == []
     page.close()
+
+
+_RESOLVED = """async ([digest, document, paths]) => {
+  const { resolveSubtree } = await import(`/console/${digest}/js/references.js`);
+  const all = await Promise.all(paths.map((path) => resolveSubtree(document, path)));
+  return all.map((one) => JSON.stringify(one.spec) ?? null); // Playwright copies texts quickly
+}"""
+
+
+def references(value: object) -> list[str]:
+    if isinstance(value, list):
+        return [one for item in value for one in references(item)]
+    if not isinstance(value, dict):
+        return []
+    here = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+    return here + [one for item in value.values() for one in references(item)]
+
+
+def test_references_of_the_document_are_resolved(
+    browser: BrowserContext, demo: LocalServer
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{str(demo.client.base_url).rstrip('/')}/docs")
+    digest = re.search(r"/console/(\w+)/", page.content())
+    assert digest is not None
+
+    def resolved(document: object, *paths: list[str]) -> list[Any]:
+        texts = page.evaluate(_RESOLVED, [digest[1], document, list(paths)])
+        return [None if text is None else json.loads(text) for text in texts]
+
+    tree = {"properties": {"below": {"$ref": "#/parts/a~1tree"}, "leaf": {"$ref": "#/parts/leaf"}}}
+    leaf = {"type": "string", "description": "a leaf"}
+    described = {"$ref": "#/parts/leaf", "description": "the last leaf"}
+    parts = {"a/tree": tree, "leaf": leaf}
+    document = {"all": [{"$ref": "#/parts/a~1tree"}, described], "parts": parts}
+    recursive = {"properties": {"below": {"$ref": "#/parts/a~1tree"}, "leaf": leaf}}
+    whole, missing = resolved(document, ["all"], ["nothing", "here"])
+    assert whole == [recursive, {"type": "string", "description": "the last leaf"}]
+    assert missing is None
+
+    document = demo.client.get("/v1/openapi.json").json()
+    paths = [["paths", path, verb] for path, verbs in document["paths"].items() for verb in verbs]
+    schemas = document["components"]["schemas"]
+    recursive_ones = {f"#/components/schemas/{name}" for name in schemas if leads_to(schemas, name)}
+    for path, operation in zip(paths, resolved(document, *paths), strict=True):
+        assert operation["operationId"], path
+        assert set(references(operation)) <= recursive_ones, path
+        assert len(json.dumps(operation)) < 100_000, path  # the page renders each of these
+    page.close()
+
+
+def leads_to(schemas: dict[str, Any], name: str) -> bool:
+    """Whether a schema refers to itself, through others too."""
+    seen, pending = set[str](), references(schemas[name])
+    while pending:
+        one = pending.pop().rpartition("/")[2]
+        if one not in seen:
+            seen.add(one)
+            pending += references(schemas[one])
+    return name in seen
 
 
 def test_axe_finds_nothing_serious(browser: BrowserContext, demo: LocalServer) -> None:

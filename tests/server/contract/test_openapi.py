@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
+from fastapi._compat.v2 import get_cached_model_fields
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from novaql.server import control_parts
 from novaql.server.routes import ROUTES
 from tests.support.servers.http_server import LocalServer
 
@@ -16,6 +19,16 @@ def test_the_document_is_valid_and_needs_no_token(server: LocalServer) -> None:
     assert answer.status_code == 200
     assert answer.json()["openapi"].startswith("3.1")
     assert list(OpenAPIV31SpecValidator(answer.json()).iter_errors()) == []
+
+
+def test_first_requests_at_the_same_time_receive_the_same_document(server: LocalServer) -> None:
+    control_parts._document.cache_clear()
+    get_cached_model_fields.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: server.client.get("/v1/openapi.json"), range(4)))
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.content for answer in answers}) == 1
 
 
 def test_every_documented_route_is_there_with_its_errors(server: LocalServer) -> None:

@@ -1,5 +1,7 @@
 // The API's interactive documentation: Swagger UI over this server's own OpenAPI document.
 
+import { resolveSubtree } from "./references.js";
+
 // Its lists and texts have no names for screen readers: that of a parameter, or else what they are.
 const named = (field) => {
   const row = field.closest("tr")?.querySelector(".parameter__name");
@@ -21,6 +23,7 @@ SwaggerUIBundle({
   filter: true,
   validatorUrl: null, // no request to another host
   plugins: [
+    { fn: { resolveSubtree } },
     // Its link to the licence's text leads to another host.
     { wrapComponents: { License: () => () => null, OAS31License: () => () => null } },
     // Links inside of buttons; opening an operation sets the address all the same.
