@@ -97,12 +97,5 @@ def parse_time(text: str) -> datetime:
     return from_ms(to_ms(at))
 
 
-def is_portable_zone(name: str) -> bool:
-    """Whether the name of a time zone has the same meaning on each machine: a database may move to
-    another one. `localtime` has not, nor have copies of zones with leap seconds."""
-    return name not in _ZONES_OF_MACHINE and not name.startswith(("posix/", "right/"))
-
-
-_ZONES_OF_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)

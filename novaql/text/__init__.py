@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from novaql.text.labels import series_text as series_text
     from novaql.text.numbers import number_text as number_text
     from novaql.text.times import duration_text as duration_text
+    from novaql.text.times import is_portable_zone as is_portable_zone
     from novaql.text.unicode import valid_text as valid_text
 else:
     from novaql.lazy_exports import lazy_exports
@@ -24,7 +25,7 @@ else:
             "go_text": "go_number parse_go_float",
             "labels": "series_text",
             "numbers": "number_text",
-            "times": "duration_text",
+            "times": "duration_text is_portable_zone",
             "unicode": "valid_text",
         },
     )

@@ -1,4 +1,4 @@
-"""Times and durations as text."""
+"""Times and durations as text, and names of time zones."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _TIME_IN_TEXT = re.compile(
     r"|(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z)",
     re.ASCII | re.DOTALL,
 )
+_ZONES_OF_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 
 
@@ -65,3 +66,9 @@ def duration_text(ms: int) -> str:
         if count:
             out += f"{count}{unit}"
     return out or "0s"
+
+
+def is_portable_zone(name: str) -> bool:
+    """Whether the name of a time zone has the same meaning on each machine: data and rules may move
+    to another one. `localtime` does not, nor do copies of zones with leap seconds."""
+    return name not in _ZONES_OF_MACHINE and not name.startswith(("posix/", "right/"))

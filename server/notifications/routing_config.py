@@ -18,7 +18,6 @@ from pydantic import Field
 
 from novaql.fast_dataclass import dataclass
 from novaql.server.alert_model.matcher_text import parse_matchers
-from novaql.server.clock import is_portable_zone
 from novaql.server.errors import InvalidRequest, invalid
 from novaql.server.http.shapes import Body, Duration
 from novaql.server.notifications.inhibition import InhibitRule
@@ -29,6 +28,7 @@ from novaql.server.notifications.time_intervals import (
     TimeInterval,
     checked_interval,
 )
+from novaql.text import is_portable_zone
 
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS = (

@@ -8,7 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from novaql.fast_dataclass import dataclass
-from novaql.server.clock import is_portable_zone
+from novaql.text import is_portable_zone
 
 _ROLLING = re.compile(r"(?:(\d{1,4})w)?(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,4})m)?", re.ASCII)
 _SECONDS = (7 * 86400, 86400, 3600, 60)

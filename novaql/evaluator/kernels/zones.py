@@ -16,6 +16,7 @@ import numpy as np
 
 from novaql.evaluator.kernels.dates import DAY, DAYS_OF_400_YEARS, PARTS, Whole, civil, is_leap
 from novaql.fast_dataclass import dataclass
+from novaql.text.times import is_portable_zone
 
 FIRST = -4_417_977_600
 """1830-01-01, before any zone has a change."""
@@ -62,10 +63,11 @@ class Zone:
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> Zone:
-    """The zone of an IANA name such as `Europe/Berlin`. Raises `UnknownZone`."""
+    """The zone of an IANA name such as `Europe/Berlin`. Raises `UnknownZone`, also for names whose
+    meaning depends on the machine, such as `localtime`."""
     if name == "UTC":
         return Zone(np.array([np.iinfo(np.int64).min]), np.zeros(1, np.int64))
-    if not _NAME.fullmatch(name):
+    if not (_NAME.fullmatch(name) and is_portable_zone(name)):
         raise UnknownZone(name)
     try:
         info = ZoneInfo(name)

@@ -65,7 +65,17 @@ def test_beginnings_are_the_first_instants_of_their_local_dates(zone: str, unit:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Europe", "../x", "Mars/Olympus", "/etc/passwd", "Europe/Berlin\0"]
+    "name",
+    [
+        "",
+        "Europe",
+        "../x",
+        "Mars/Olympus",
+        "/etc/passwd",
+        "Europe/Berlin\0",
+        "localtime",
+        "right/UTC",
+    ],
 )
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(UnknownZone):
