@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -35,7 +36,10 @@ class TokenGate:
 
 
 def serve_stdio(server: MCPServer[Any]) -> None:
-    """Answer a client on standard input and output, until it closes them."""
+    """Answer a client on standard input and output, until it closes them. Ctrl-C ends the process:
+    the thread that reads standard input waits for a line, and cannot be interrupted."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     server.run("stdio")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -145,6 +147,28 @@ def test_over_standard_input(metrics: str) -> None:
     )
 
     assert ask(program, "query", query="count(up)", time=NOON)["result"][0]["value"][1] == "2"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_server_on_standard_input(metrics: str) -> None:
+    command = [sys.executable, "-m", "novaql", "mcp", "--data", metrics]
+    greeting = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": greeting}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(json.dumps(request).encode() + b"\n")
+        program.stdin.flush()
+        try:
+            assert b"serverInfo" in program.stdout.readline()
+            program.send_signal(signal.SIGINT)
+            assert program.wait(60) == -signal.SIGINT
+        finally:
+            program.kill()
 
 
 @pytest.fixture
