@@ -252,6 +252,23 @@ def test_an_example_runs_at_a_click(console: Console) -> None:
     assert console.complaints == []
 
 
+def test_the_unit_of_an_example_is_not_that_of_the_next_query(console: Console) -> None:
+    console.open()
+    value = console.page.locator("#legend tbody td").nth(1)
+    expect(value).to_contain_text("%")
+    console.run(REQUESTS)
+    expect(value).to_contain_text("/s")
+    console.page.click("text=Error ratio by service")
+    expect(value).to_contain_text("%")
+    console.page.go_back()
+    expect(value).to_contain_text("/s")
+    console.page.select_option("#unit", "bytes")
+    console.run(f"2 * {REQUESTS}")
+    expect(value).to_contain_text("B")
+    assert "unit=bytes" in console.page.url
+    assert console.complaints == []
+
+
 @pytest.mark.parametrize(
     ("unit", "values", "labels"),
     [
