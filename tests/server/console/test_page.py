@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -239,6 +240,23 @@ def test_dragging_zooms_and_a_double_click_goes_back(console: Console) -> None:
     assert length == pytest.approx(3 * 3600, rel=0.05)
     console.page.dblclick("#chart .u-over")
     expect(console.page.locator("#custom")).to_be_hidden()
+
+
+@pytest.mark.parametrize("length", [3600, 120])
+def test_the_time_at_the_right_end_is_whole(console: Console, length: int) -> None:
+    """A label that the canvas cuts off leaves pixels in its last column."""
+    end = int(time.time()) // 3600 * 3600
+    console.open(f"?q=vector(1)&range=custom&from={end - length}&to={end}")
+    console.page.wait_for_selector("#legend tbody tr")
+    drawn = console.page.evaluate(
+        """() => {
+          const canvas = document.querySelector("#chart canvas");
+          const ctx = canvas.getContext("2d");
+          const { data } = ctx.getImageData(canvas.width - 1, 0, 1, canvas.height);
+          return data.filter((byte, index) => index % 4 === 3 && byte > 0).length;
+        }"""
+    )
+    assert drawn == 0
 
 
 def test_an_example_runs_at_a_click(console: Console) -> None:
