@@ -186,10 +186,20 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # such as a full disk: `run` has reported it
+        _discard_output()
+    sys.exit(code)
 
 
 def _quiet_pipe() -> int:
     """The reader closed the pipe (`novaql … | head`): exit silently."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard_output()
     return 1
+
+
+def _discard_output() -> None:
+    """Redirect standard output, with its buffer: else the interpreter fails at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,6 +27,12 @@ with (
     from novaql.server.settings import Settings
 
 
+def _lead_to_listen(_: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        example = "such as 127.0.0.1:9491"
+        raise click.UsageError(f"{option.opts[0]}: --listen HOST:PORT sets both, {example}")
+
+
 @click.command("serve")
 @click.option(
     "--data",
@@ -37,6 +43,8 @@ with (
 @click.option(
     "--listen", metavar="HOST:PORT", help="Default: 127.0.0.1:9490; port 0 selects a free port."
 )
+@click.option("--host", hidden=True, expose_value=False, callback=_lead_to_listen)
+@click.option("--port", hidden=True, expose_value=False, callback=_lead_to_listen)
 @click.option("--no-auth", is_flag=True, help="Require no token, and serve only this machine.")
 @click.option(
     "--sync",

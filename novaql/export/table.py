@@ -67,7 +67,7 @@ def table_of(
     """The first `rows` series (None: all) as a table.
 
     width  columns of the terminal. What is wider, and metrics with different labels, have one
-           column `name{labels}`, and shorter sparklines
+           column `name{labels}`, and shorter sparklines; a narrow one has no `min` and `max`
     spark  length of the sparklines
     zone   of the times, also of those in warnings and infos; None: UTC
     """
@@ -89,8 +89,11 @@ def table_of(
         over = _width(numbers) + min(longest, SHORTEST_SERIES) - width
         if over > 0 and result.kind is not ResultKind.VECTOR:
             numbers = _numbers(result, count, max(SHORTEST_SPARK, spark - over))
-        limit = max(SHORTEST_SPARK, width - _width(numbers))
-        labels = [Column("series", [_cut(text, limit) for text in texts])]
+            if over > spark - SHORTEST_SPARK:
+                numbers = [numbers[0], numbers[-1]]
+        if mixed or _width([*labels, *numbers]) - len(GAP) > width:
+            limit = max(SHORTEST_SPARK, width - _width(numbers))
+            labels = [Column("series", [_cut(text, limit) for text in texts])]
     return Table(
         title(result, zone),
         series_text(common) if common else "",

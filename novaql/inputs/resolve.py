@@ -62,5 +62,6 @@ def _default() -> Source:
         raise InputError(f"{path}, which {DATABASE_VARIABLE} names, is no database")
     raise InputError(
         f"no data was given, and there is no database in ./{DEFAULT_DATABASE}; name a file, a "
-        f"folder or an address, make one with `novaql import`, or set {DATABASE_VARIABLE}"
+        f"folder or an address (in a shell with --data), make one with `novaql import`, or set "
+        f"{DATABASE_VARIABLE}"
     )

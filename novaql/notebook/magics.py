@@ -28,7 +28,8 @@ class _Options(argparse.ArgumentParser):
     """A parser of options that raises `ArgumentError` instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
-        raise ArgumentError("%novaql", message)
+        options = [option for action in self._actions for option in action.option_strings]
+        raise ArgumentError("%novaql", f"{message}; the options are {', '.join(options)}")
 
 
 def _parser() -> argparse.ArgumentParser:

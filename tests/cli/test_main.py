@@ -52,6 +52,19 @@ def test_data_without_its_option_is_explained(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.count("info: data is given by an option: --data") == 1
 
 
+@pytest.mark.parametrize("words", [["metrics", "shop"], ["labels"], ["query", "up"]])
+def test_no_data_names_the_option(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NOVAQL_DATA", raising=False)
+    assert run(words) == 1
+    assert "--data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("problem", "text"),
     [

@@ -182,3 +182,13 @@ def test_standard_output_that_is_closed(command: str) -> None:
     line = f"{shlex.quote(sys.executable)} -m novaql {command} >&-"
     done = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "error: standard output is closed\n")
+
+
+@pytest.mark.parametrize("command", ["query 1", "export --format csv --data up.prom"])
+def test_standard_output_on_a_full_disk(command: str, tmp_path: Path) -> None:
+    (tmp_path / "up.prom").write_text(METRICS)
+    line = f"unset PYTHONUNBUFFERED; {shlex.quote(sys.executable)} -m novaql {command} >/dev/full"
+    done = subprocess.run(
+        ["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")

@@ -35,6 +35,16 @@ def test_it_answers_and_stops(tmp_path: Path) -> None:
         assert process.wait(30) in (0, 130)
 
 
+@pytest.mark.parametrize("option", ["--port", "--host"])
+def test_the_names_of_settings_of_the_address_lead_to_listen(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["serve", option, "9491"]) == 2
+    assert "--listen HOST:PORT" in capsys.readouterr().err
+    assert run(["serve", "--help"]) == 0
+    assert option not in capsys.readouterr().out
+
+
 @pytest.fixture
 def same_logging() -> Iterator[None]:
     """Restores the root logger, which `serve` configures to write to the stderr of this test."""

@@ -53,6 +53,16 @@ def test_csv_without_names_of_columns_is_refused(tmp_path: Path, line: str, reas
     assert str(caught.value) == f"{path}: the first line must name the columns, and {reason}"
 
 
+@pytest.mark.parametrize("content", [b"PAR1\x15\xa0", "time,value\n".encode("utf-16")])
+def test_a_file_that_is_not_csv_is_called_so(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read(path)
+    reason = "the first line is not UTF-8: no CSV file, or one in another encoding"
+    assert str(caught.value) == f"{path}: {reason}"
+
+
 def test_numbers_name_the_columns_of_a_wide_csv(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     times = pd.date_range("2026-01-01", periods=2, tz="UTC")

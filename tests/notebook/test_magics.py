@@ -9,7 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from novaql import QueryError, Result
+from novaql import ArgumentError, QueryError, Result
 from tests.support.generators.results import matrix
 
 NOON = "2026-03-01T12:00:00Z"
@@ -97,6 +97,13 @@ def test_a_traceback_has_lines_of_the_notebook_alone(
 @pytest.mark.parametrize("line", ["%novaql --nothing 1 up", "%novaql --time"])
 def test_wrong_options(shell: InteractiveShell, line: str) -> None:
     assert "%novaql" in str(shell.run_cell(line).error_in_exec)
+
+
+@pytest.mark.parametrize("option", ["--help", "--dat=x"])
+def test_an_unknown_option_lists_the_options(shell: InteractiveShell, option: str) -> None:
+    known = "--data, --var, --time, --start, --end, --step, --lookback"
+    with pytest.raises(ArgumentError, match=f"{option}; the options are {known}"):
+        answer(shell, f"%novaql {option}")
 
 
 def test_a_query_is_read_as_written(shell: InteractiveShell) -> None:

@@ -174,6 +174,23 @@ def test_sparklines_are_shorter_where_series_need_the_width(width: int) -> None:
     assert lines[-1].endswith("█")
 
 
+def test_series_can_be_told_apart_in_a_narrow_terminal() -> None:
+    rows = [
+        ({"instance": f"api-{n}", "status": status}, [1000.5 + step for step in range(40)])
+        for n in (1, 2)
+        for status in ("200", "500")
+    ]
+
+    lines = render(table_of(matrix(rows), width=40, spark=32)).splitlines()
+
+    assert lines[1:4] == [
+        "instance  status    last",
+        "────────  ──────  ──────  ────────",
+        "api-1     200     1039.5  ▁▂▃▄▅▆▇█",
+    ]
+    assert max(map(cell_width, lines[1:])) <= 40
+
+
 def test_metrics_with_different_labels_are_written_as_series_on_a_terminal() -> None:
     mixed = vector([({"__name__": "up", "job": "a"}, 1), ({"__name__": "load"}, 2)])
     alike = vector([({"__name__": "up", "job": "a"}, 1), ({"__name__": "load", "job": "b"}, 2)])

@@ -85,7 +85,10 @@ def _header(path: Path) -> tuple[list[str], str]:
             raise InputError(f"{path}: the first line is empty; it must name the columns")
         delimiter = max(",;\t", key=line.count)
         return next(csv.reader([line], delimiter=delimiter)), delimiter
-    except (UnicodeDecodeError, csv.Error) as problem:
+    except UnicodeDecodeError:
+        reason = "the first line is not UTF-8: no CSV file, or one in another encoding"
+        raise InputError(f"{path}: {reason}") from None
+    except csv.Error as problem:
         raise InputError(f"{path}: the first line does not name columns: {problem}") from problem
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -241,6 +242,23 @@ def test_dragging_zooms_and_a_double_click_goes_back(console: Console) -> None:
     expect(console.page.locator("#custom")).to_be_hidden()
 
 
+@pytest.mark.parametrize("length", [3600, 120])
+def test_the_time_at_the_right_end_is_whole(console: Console, length: int) -> None:
+    """A label that the canvas cuts off leaves pixels in its last column."""
+    end = int(time.time()) // 3600 * 3600
+    console.open(f"?q=vector(1)&range=custom&from={end - length}&to={end}")
+    console.page.wait_for_selector("#legend tbody tr")
+    drawn = console.page.evaluate(
+        """() => {
+          const canvas = document.querySelector("#chart canvas");
+          const ctx = canvas.getContext("2d");
+          const { data } = ctx.getImageData(canvas.width - 1, 0, 1, canvas.height);
+          return data.filter((byte, index) => index % 4 === 3 && byte > 0).length;
+        }"""
+    )
+    assert drawn == 0
+
+
 def test_an_example_runs_at_a_click(console: Console) -> None:
     console.open()
     console.page.click("text=Error ratio by service")
@@ -249,6 +267,23 @@ def test_an_example_runs_at_a_click(console: Console) -> None:
     # Examples whose metrics are not here are not offered.
     expect(console.page.locator("#examples h2", has_text="The fleet")).to_have_count(1)
     expect(console.page.locator("#examples h2", has_text="This machine")).to_have_count(0)
+    assert console.complaints == []
+
+
+def test_the_unit_of_an_example_is_not_that_of_the_next_query(console: Console) -> None:
+    console.open()
+    value = console.page.locator("#legend tbody td").nth(1)
+    expect(value).to_contain_text("%")
+    console.run(REQUESTS)
+    expect(value).to_contain_text("/s")
+    console.page.click("text=Error ratio by service")
+    expect(value).to_contain_text("%")
+    console.page.go_back()
+    expect(value).to_contain_text("/s")
+    console.page.select_option("#unit", "bytes")
+    console.run(f"2 * {REQUESTS}")
+    expect(value).to_contain_text("B")
+    assert "unit=bytes" in console.page.url
     assert console.complaints == []
 
 

@@ -79,7 +79,7 @@ function optionsOf({ scale, axis, series }) {
     width: Math.max(220, box.clientWidth - (narrow ? 4 : 24)),
     height: narrow ? 280 : 352,
     legend: { show: false },
-    padding: [8, 12, 0, 0],
+    padding: [8, 32, 0, 0],
     // Points and a focus of uPlot's own would cost an element a line, and a drawing of all lines.
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false } },
     scales: { x: { time: true, range: [window.start, Math.max(window.end, window.start + 1)] }, y: scale },

@@ -53,6 +53,9 @@ export function opening(groups, metrics) {
   return unknown ? [selectorOf(metrics[0]), "auto"] : [query, unit];
 }
 
+/** The unit of the example with a query; undefined: no example has it. */
+export const unitOf = (query) => EXAMPLES.flatMap(({ queries }) => queries).find(([, text]) => text === query)?.[2];
+
 /** Show them; `pick(query, unit, live)` runs one. */
 export function showExamples(groups, pick) {
   byId("examples").replaceChildren(

@@ -5,7 +5,7 @@ import { clearChart, forgetHidden, redraw, showChart, startChart } from "./chart
 import { byId } from "./dom.js";
 import { markFault, queryText, setQuery, startEditor } from "./editor.js";
 import { reasonsFor } from "./empty.js";
-import { fitting, markExample, opening, showExamples } from "./examples.js";
+import { fitting, markExample, opening, showExamples, unitOf } from "./examples.js";
 import { firstRun } from "./first_run.js";
 import { guessUnit, localField } from "./format.js";
 import { clearJson, showJson } from "./json_view.js";
@@ -66,11 +66,11 @@ function schedule() {
   }, seconds(state.refresh) * 1000);
 }
 
-/** Run the text of the editor, for the tab on show. The newest run wins. */
-async function run({ quiet = false } = {}) {
+/** Run the text of the editor, for the tab on show, with changes of the state. The newest run wins. */
+async function run({ quiet = false, changes = {} } = {}) {
   const query = quiet ? state.q : queryText();
   if (away && !quiet) {
-    setState({ q: query });
+    setState({ q: query, ...changes });
     await begin();
     return;
   }
@@ -82,7 +82,8 @@ async function run({ quiet = false } = {}) {
   running = mine;
   if (!quiet) {
     if (query !== state.q) forgetHidden();
-    setState({ q: query }, { push: true });
+    const unit = query !== state.q && state.unit === unitOf(state.q) ? "auto" : state.unit; // an example's is only for its query
+    setState({ q: query, unit, ...changes }, { push: true });
   }
   const span = window_(state);
   const ranged = state.tab !== "table";
@@ -171,8 +172,7 @@ function fail(problem, query) {
 function pick(query, unit, live) {
   setQuery(query);
   // What began with the server fills the chart while one watches.
-  setState({ unit, ...(live ? { range: "15m", refresh: state.refresh === "off" ? "5s" : state.refresh } : {}) });
-  run();
+  run({ changes: { unit, ...(live ? { range: "15m", refresh: state.refresh === "off" ? "5s" : state.refresh } : {}) } });
 }
 
 function chooseRange(range) {
