@@ -174,7 +174,7 @@ def test_sparklines_are_shorter_where_series_need_the_width(width: int) -> None:
     assert lines[-1].endswith("█")
 
 
-def test_series_can_be_told_apart_in_a_narrow_terminal() -> None:
+def test_labels_that_differ_are_shown_in_a_narrow_terminal() -> None:
     rows = [
         ({"instance": f"api-{n}", "status": status}, [1000.5 + step for step in range(40)])
         for n in (1, 2)
