@@ -105,6 +105,7 @@ def test_every_error_is_among_them() -> None:
     assert found == {type(error) for error in ERRORS}
 
 
+@pytest.mark.slow
 def test_a_pool_of_processes_raises_the_error_of_its_worker() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         with pytest.raises(novaql.SyntaxProblem) as caught:

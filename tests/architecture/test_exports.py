@@ -6,7 +6,6 @@ import ast
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,14 +33,25 @@ def tree(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> Iterator[Import]:
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield Import(path, node.lineno, node.module or "", alias.name)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(path, node.lineno, alias.name, "")
+@functools.cache
+def contents(path: Path) -> tuple[tuple[Import, ...], frozenset[tuple[str, str]]]:
+    """What a file imports, and the attributes of names that it reads, as (name, attribute)."""
+    imported: list[Import] = []
+    attributes: set[tuple[str, str]] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom():
+                module = node.module or ""
+                imported += (Import(path, node.lineno, module, alias.name) for alias in node.names)
+            case ast.Import():
+                imported += (Import(path, node.lineno, alias.name, "") for alias in node.names)
+            case ast.Attribute(ast.Name(name), attribute):
+                attributes.add((name, attribute))
+    return tuple(imported), frozenset(attributes)
+
+
+def imports(path: Path) -> tuple[Import, ...]:
+    return contents(path)[0]
 
 
 def in_library(module: str) -> bool:
@@ -232,10 +242,9 @@ def folders_of_users() -> dict[tuple[str, str], set[str]]:
         for each in imports(path):
             found[each.module, each.name].add(folder)
             modules[each.name] = f"{each.module}.{each.name}"
-        for node in ast.walk(tree(path)):
-            match node:
-                case ast.Attribute(ast.Name(name), attribute) if name in modules:
-                    found[modules[name], attribute].add(folder)
+        for name, attribute in contents(path)[1]:
+            if name in modules:
+                found[modules[name], attribute].add(folder)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 
 from tests.support.repository.files import ROOT, python_files
@@ -55,6 +56,7 @@ def listed() -> set[str]:
     }
 
 
+@functools.cache
 def creating() -> set[str]:
     return {
         path.as_posix()

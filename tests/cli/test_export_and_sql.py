@@ -21,6 +21,7 @@ def metrics(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_export_to_a_file_and_to_a_pipe(metrics: str, tmp_path: Path, capfd: Text) -> None:
     target = tmp_path / "out.parquet"
     assert run(["export", "--data", metrics, "-o", str(target)]) == 0
@@ -47,6 +48,7 @@ def test_a_hyphen_is_standard_output(
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.om"]
 
 
+@pytest.mark.slow
 def test_a_hyphen_of_query_and_sql(
     metrics: str, tmp_path: Path, capfd: Text, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ def test_sql_in_every_format(form: str, metrics: str, tmp_path: Path) -> None:
         assert "│ a       │    1.0 │" in target.read_text()
 
 
+@pytest.mark.slow
 def test_sql_that_is_wrong(metrics: str, capfd: Text) -> None:
     assert run(["sql", "SELECT nothing FROM up", "--data", metrics]) == 1
     assert "nothing" in capfd.readouterr().err

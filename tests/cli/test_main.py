@@ -209,6 +209,7 @@ def completed(words: str, position: str, folder: Path) -> list[tuple[str, str]]:
     return [(kind, text) for kind, _, text in kinds]
 
 
+@pytest.mark.slow
 def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
     """A query that reads from a pipe nobody writes to is stopped like Ctrl-C does."""
     command = [sys.executable, "-m", "novaql", "query", "-", "--data", str(tmp_path)]

@@ -131,6 +131,7 @@ def test_limits_and_tenants_of_no_server(tmp_path: Path, capsys: Capture) -> Non
     assert not (folder / "a").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_long_statement(page: str, capsys: Capture) -> None:
     """DuckDB would compute it for an hour, and see the signal at its end."""
     assert run(["sql", "SELECT 1 AS one", "--data", page, "--format", "csv"]) == 0

@@ -43,6 +43,7 @@ def test_data_from_a_pipe(
     assert capfd.readouterr().out.splitlines() == answer.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [
@@ -91,6 +92,7 @@ def test_standard_input_is_read_once(
     assert "standard input can be read once" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_shell() -> None:
     read, write = os.pipe()
     os.close(read)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from novaql.evaluator.grouping import group_rows
 from novaql.tsdb.model.labels import SeriesTable
@@ -12,6 +13,7 @@ from novaql.tsdb.model.labels import SeriesTable
 SERIES, TABLES = 2_000, 40
 
 
+@pytest.mark.slow
 def test_cached_groups_hold_no_texts_of_tables_that_are_gone() -> None:
     def table(number: int) -> SeriesTable:
         labels = [{"job": str(i % 40), "i": f"{number}-{i}"} for i in range(SERIES)]

@@ -104,6 +104,7 @@ def test_order_parts_and_threads(mode: Mode) -> None:
                     assert bits(in_parts(order, parts)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_batch_sizes_and_compaction(mode: Mode, tmp_path: Path) -> None:
     values = samples()

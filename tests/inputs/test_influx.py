@@ -81,6 +81,7 @@ blocks = st.lists(influx_lines() | st.sampled_from(["", "# a comment"]), max_siz
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(blocks, min_size=1, max_size=3), st.sampled_from([{}, {"db": "x"}]))
 def test_the_quick_way_means_what_the_slow_one_does(

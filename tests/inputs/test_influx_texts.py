@@ -79,6 +79,7 @@ def test_points_of_a_file(tmp_path: Path) -> None:
         novaql.query("log_code", str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     "line", [b'm s="\n', b'm s="x\n', b'm s="\\\n', b'm a="b",s="\n x', b'm s="\n",t="\n']

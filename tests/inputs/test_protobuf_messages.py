@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -295,6 +296,7 @@ def shown(natives: Expected) -> dict[Any, str]:
     }
 
 
+@pytest.mark.slow
 @given(texts(), st.booleans())
 @settings(deadline=None, max_examples=60)
 def test_messages_read_as_google_reads_them(families: list[Any], always_classic: bool) -> None:
@@ -316,6 +318,7 @@ def test_a_message_may_be_cut_anywhere(families: list[Any], cuts: list[int]) -> 
     assert shown(apart(concat_batches(parts))[1]) == shown(apart(parse(data))[1])
 
 
+@pytest.mark.slow
 @given(texts(), st.data())
 @settings(deadline=None, max_examples=60)
 def test_damage_is_an_error_or_another_text_but_no_crash(

@@ -88,6 +88,7 @@ def test_a_file_that_changes(store: ObjectStore) -> None:
         novaql.query('load{host="b"}', source)
 
 
+@pytest.mark.slow
 def test_files_in_a_bucket(store: ObjectStore) -> None:
     assert novaql.query('load{host="c"}', store.s3("bucket/all.parquet")).item() == 2
     days = novaql.query(

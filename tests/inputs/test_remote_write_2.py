@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ times = st.integers(-62_135_596_800_000, 253_402_300_799_999) | st.integers(
 samples = st.lists(st.tuples(times, st.floats(allow_nan=False)), max_size=4)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(labels, samples), max_size=5))
 @settings(max_examples=150, deadline=None)
 def test_what_protobuf_writes_is_read(

@@ -70,6 +70,7 @@ populations = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.booleans(), st.integers(-4, 8), st.integers(0, 3), st.integers(0, 2**50), st.integers(0, 3),

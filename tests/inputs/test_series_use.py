@@ -90,6 +90,7 @@ def test_after_a_pause_of_the_sender_its_series_are_known(clock: Clock) -> None:
     assert not use.mostly_stopped(MANY)
 
 
+@pytest.mark.slow
 def test_a_compiled_decoder_clears_series_that_have_stopped(
     clock: Clock, kernels: Functions
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_plain_decoder_clears_series_that_have_stopped(clock: Clock) -> None:
     assert len(decoder._known) == 10
 
 
+@pytest.mark.slow
 def test_a_text_parser_clears_series_that_have_stopped(clock: Clock) -> None:
     parser = ExpositionParser(default_time_ms=1000, openmetrics=False)
 

@@ -83,6 +83,7 @@ def test_batches_may_be_cut_anywhere(batch: Batch, rows: int) -> None:
     assert read(pa.RecordBatchReader.from_batches(table.schema, parts)) == plain(batch)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(batches(values=finite, at=ms_times))
 def test_frames_of_others(batch: Batch) -> None:

@@ -149,6 +149,7 @@ def _sorted(expr: Expr) -> Expr:
     return rewrite(expr, by_label)
 
 
+@pytest.mark.slow
 @given(expr=well_typed_expressions(vocabulary=CLASSIC).filter(_is_classic))
 @settings(deadline=None)
 def test_prometheus_reads_our_text_as_we_do(prometheus: Formatter, expr: Expr) -> None:

@@ -10,6 +10,8 @@ import pytest
 from novaql.errors import QueryError
 from novaql.language import format_expr, parse
 
+pytestmark = pytest.mark.slow
+
 _SEEDS = [
     'histogram_quantile(0.9, sum by (le) (rate(m_bucket{job=~"a|b",code!~"5.."}[5m] offset 1h)))',
     "a / on (x) group_left (y) fill_left (1) b == bool 3 and -c ^ 2 @ end()",
@@ -64,7 +66,6 @@ def _run(rounds: int, seed: int) -> None:
     assert 0.02 < parsed / rounds < 0.9
 
 
-@pytest.mark.slow
 def test_many_mutated_queries_parse_or_are_refused() -> None:
     """NOVAQL_FUZZ_ROUNDS=1000000 tries harder; random bytes come on top, as many again."""
     rounds = int(os.environ.get("NOVAQL_FUZZ_ROUNDS", "200000"))

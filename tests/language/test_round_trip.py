@@ -15,6 +15,7 @@ from tests.support.generators.extended_expressions import extended_expressions
 from tests.support.generators.rewriting import rewrite
 
 
+@pytest.mark.slow
 @given(well_typed_expressions())
 @settings(deadline=None)
 def test_what_is_printed_reads_back(expr: Expr) -> None:
@@ -71,6 +72,7 @@ def test_drawn_type_is_the_type(expr: Expr) -> None:
     assert type_of(parse(format_expr(expr))) is ValueType.VECTOR
 
 
+@pytest.mark.slow
 @given(well_typed_expressions())
 @settings(deadline=None)
 def test_spans_hold_the_text_of_their_node(expr: Expr) -> None:

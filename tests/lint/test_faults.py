@@ -76,6 +76,7 @@ def public_expressions() -> list[str]:
     return list(dict.fromkeys(e for text in texts for e in _expressions(yaml.safe_load(text))))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PUBLIC.exists(), reason="no rule files of public projects")
 def test_nothing_is_found_in_good_queries() -> None:
     texts = public_expressions()

@@ -168,6 +168,7 @@ def _calls_of_lint(text: str) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [" > 1", " + sum by (a) (x)", " or x", " or vector(0)", " - x"])
 def test_work_grows_with_the_length_of_a_chain_not_with_its_square(more: str) -> None:
     assert _calls_of_lint("x" + more * 600) < 2.5 * _calls_of_lint("x" + more * 300)

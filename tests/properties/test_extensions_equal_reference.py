@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ WORDS = Vocabulary(
 )
 
 
+@pytest.mark.slow
 @given(extended_expressions(vocabulary=WORDS, max_depth=3), SEEDS, st.booleans())
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_optimizer_changes_no_answer(expr: Expr, seed: int, instant: bool) -> None:

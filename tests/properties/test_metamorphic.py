@@ -6,6 +6,7 @@ import random
 import re
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +136,7 @@ WORDS = Vocabulary(
 ANY_DATA = TableSource(batch_of(random_fleet(random.Random(7), Fleet(instances=2, minutes=10))))
 
 
+@pytest.mark.slow
 @given(well_typed_expressions(vocabulary=WORDS, max_depth=3), st.booleans())
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_well_typed_query_is_answered_or_refused_in_words(expr: Expr, instant: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from tests.support.generators.random_native_queries import NativeQueryMaker
 from tests.support.generators.random_samples import Fleet, random_fleet
 from tests.support.reference.trial import FIRST_MS, agree, random_options
 from tests.support.reference.values import Series
+
+pytestmark = pytest.mark.slow
 
 FLEET = Fleet(instances=2, minutes=15, interval_s=30, on_edges=True)
 PLACE = re.compile(r" \(\d+:\d+\)$")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unittest.mock import patch
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ label_sets = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(label_sets, st.booleans(), st.sampled_from([1, 700, 20_000, labels_json.AT_ONCE]))
 def test_like_a_list_of_dicts(some: list[dict[str, str]], named: bool, at_once: int) -> None:
     sets = [labels | ({"__name__": ',},{"x":'} if named else {}) for labels in some] * 60

@@ -67,6 +67,7 @@ samples = st.dictionaries(
 ).map(lambda found: list(found.items()))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

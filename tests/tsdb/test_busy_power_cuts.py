@@ -219,6 +219,7 @@ def pulse() -> Iterator[Path]:
             process.wait()
 
 
+@pytest.mark.slow
 def test_always_loses_nothing() -> None:
     with busy(BUSY_PROCESSES if CUTS else 0):
         losses = list(cuts("always", CUTS or 10))

@@ -11,6 +11,8 @@ import pytest
 
 from novaql import api
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("numba", reason="compiled functions need numba: pip install 'novaql[fast]'")
 
 SOURCES = """
@@ -87,7 +89,6 @@ def run(code: str, folder: Path, mode: str = "auto") -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.slow
 def test_enough_work_compiles_in_the_background(folder: Path) -> None:
     code = """
 print(functions.ready(99), "numba" in sys.modules)
@@ -99,7 +100,6 @@ print(functions.ready().double(4), functions.call.ratio(1, 0), compiled._compile
     assert run(code, folder) == ["None", "False", "['novaql-compile']", "8", "inf", "None"]
 
 
-@pytest.mark.slow
 def test_on_compiles_at_the_first_use_and_off_never(folder: Path) -> None:
     assert run("print(functions.ready().double(4))", folder, "on") == ["8"]
     code = """
@@ -109,13 +109,11 @@ print(functions.ready(1 << 40), functions.prepare(), "numba" in sys.modules)
     assert run(code, folder, "off") == ["None", "{}", "False"]
 
 
-@pytest.mark.slow
 def test_prepare_names_what_it_compiled_and_does_it_once(folder: Path) -> None:
     code = "print(*functions.prepare())\nprint(functions.prepare())"
     assert run(code, folder) == ["test.double", "test.ratio", "{}"]
 
 
-@pytest.mark.slow
 def test_the_intermediate_code_of_loaded_kernels_is_freed(folder: Path) -> None:
     code = """
 import gc
@@ -129,7 +127,6 @@ print(sum("ratio" in one and "define " in one for one in modules), functions.cal
     assert run(code, folder) == ["0", "inf"]
 
 
-@pytest.mark.slow
 def test_a_forked_process_uses_and_compiles_what_it_needs(folder: Path) -> None:
     """If no thread was compiling when it was forked."""
     code = """
@@ -140,7 +137,6 @@ print(exit_code_of_child(lambda: functions.ready().double(2) == 4))
     assert run(code, folder) == ["0", "0"]
 
 
-@pytest.mark.slow
 def test_what_waits_for_the_thread_is_compiled_by_the_child(folder: Path) -> None:
     """The child lacks the thread, whose queue has a registry that is not being compiled."""
     code = """
@@ -172,7 +168,6 @@ print(os.path.exists("ran") and open("ran").read())
 """
 
 
-@pytest.mark.slow
 def test_a_child_compiles_what_the_cache_lacks(tmp_path: Path) -> None:
     """The process itself loads it. With a full cache no child is started."""
     (tmp_path / "sample.py").write_text(SOURCES)
@@ -184,7 +179,6 @@ def test_a_child_compiles_what_the_cache_lacks(tmp_path: Path) -> None:
     assert run(code, tmp_path) == ["12", "1", "0", "xx"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("child", [["false"], ["novaql-is-not-here"]])
 def test_without_the_child_the_process_compiles(child: list[str], tmp_path: Path) -> None:
     (tmp_path / "sample.py").write_text(SOURCES)
@@ -206,7 +200,6 @@ functions.prepare_in_background(child=["sleep", "1000"])
     assert run(code, tmp_path) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("registry", api._registries(), ids=lambda registry: registry.name)
 def test_a_process_forked_while_a_thread_compiles_does_not_wait(registry: object) -> None:
     """For a lock that no thread of it releases."""

@@ -255,6 +255,7 @@ def test_a_gap_in_the_log_of_an_older_store_is_noticed(tmp_path: Path, number: i
     assert tsdb.check(store) == []
 
 
+@pytest.mark.slow
 def test_segments_are_named_before_anything_is_in_them() -> None:
     """Whatever call a process is killed at, an absent segment that held a record is noticed, and
     one that never did is not called damage."""

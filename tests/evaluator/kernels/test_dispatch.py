@@ -50,12 +50,14 @@ def run(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_small_query_does_not_load_numba() -> None:
     code = "ask(fleet(20, 200), 200)\nprint('numba' in sys.modules, KERNELS.ready())"
 
     assert run(code, NOVAQL_COMPILED="auto") == "False None"
 
 
+@pytest.mark.slow
 def test_off_stays_with_numpy() -> None:
     code = (
         "KERNELS.worth = 1\nask(fleet(20, 200), 200)\nwarmup(background=True)\n"

@@ -77,6 +77,7 @@ def test_floats_come_back_bit_for_bit_from_both_decoders(
         assert found.view(np.uint64).tolist() == values.view(np.uint64).tolist()
 
 
+@pytest.mark.slow
 def test_many_chunks_of_different_sizes() -> None:
     rng = np.random.default_rng(5)
     sizes = rng.integers(1, 500, 3000)

@@ -80,6 +80,7 @@ def at(url: str) -> Server:
     return found
 
 
+@pytest.mark.slow
 def test_everything_of_a_prometheus_arrives(prometheus: str, tmp_path: Path) -> None:
     with tsdb.open(tmp_path / "copy") as database:
         copied = copy_samples(database, tmp_path / "copy", at(prometheus))
@@ -91,6 +92,7 @@ def test_everything_of_a_prometheus_arrives(prometheus: str, tmp_path: Path) -> 
     assert found == expected(series([0, 1, 5, 9]))
 
 
+@pytest.mark.slow
 def test_a_second_run_copies_what_is_new(tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     with local_server() as server:

@@ -32,6 +32,7 @@ def status(rig: AgentRig, action: Any) -> str:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decisions", [("approve", "approve"), ("approve", "reject")])
 def test_of_two_approvers_at_once_one_decides(either: AgentRig, decisions: tuple[str, ...]) -> None:
     agent = either.agent()

@@ -195,6 +195,7 @@ def test_a_rule_is_tried_over_the_past(one: AlertRig) -> None:
     assert one.ask("POST", "/v1/alert-rules/test", body, Role.READ_ONLY).status_code == 200
 
 
+@pytest.mark.slow
 def test_the_trial_and_the_evaluator_agree(one: AlertRig) -> None:
     rule = down(**{"for": "30s"}, keep_firing_for="45s")
     one.post("/v1/alert-rules", rule)

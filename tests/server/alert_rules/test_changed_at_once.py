@@ -13,6 +13,8 @@ from novaql.server.notifications import dispatch
 from tests.support.servers.alert_rig import AlertRig
 from tests.support.servers.at_once import WAIT_S, beside_unit
 
+pytestmark = pytest.mark.slow
+
 _FILE = {"file": "nodes.yml"}
 _GROUPS = "groups: [{name: nodes, interval: 15s, rules: [{alert: Down, expr: up == 0}]}]"
 

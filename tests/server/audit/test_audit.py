@@ -259,6 +259,7 @@ def test_a_url_of_a_former_administrator_opens_nothing(server: LocalServer) -> N
     assert _open(server, url).status_code == 403
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", [Tuning(answer_at_once=1 << 16)], ids=[""])
 def test_a_large_file_is_sent_in_bounded_memory(server: LocalServer) -> None:
     """A year of entries can be gigabytes."""

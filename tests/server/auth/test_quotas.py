@@ -95,6 +95,7 @@ def test_the_count_survives_a_restart_and_is_shared(
     assert not spend(Quotas(database, clock))
 
 
+@pytest.mark.slow
 def test_two_processes_count_the_first_request_of_a_key(
     database: StateDatabase, clock: SteppedClock
 ) -> None:
@@ -233,6 +234,7 @@ def test_a_database_that_cannot_be_written_lets_requests_in(
     assert all(spend(quotas) for _ in range(200))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=150))
 def test_left_never_lies(tmp_path_factory: pytest.TempPathFactory, waits: list[int]) -> None:
     """`r` requests are said to be left: so many are let in without waiting, and then no more."""

@@ -13,6 +13,7 @@ from tests.support.servers.http_server import LocalServer, local_server
 ASSET = re.compile(r'(?:href|src)="(/console/[^"]+)"')
 
 
+@pytest.mark.slow
 def test_the_page_and_all_it_names_come_without_a_token(demo: LocalServer) -> None:
     page = demo.client.get("/")
     assert page.status_code == 200

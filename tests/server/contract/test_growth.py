@@ -88,6 +88,7 @@ def test_an_alert_without_an_incident_is_told_and_says_why(rig: AlertRig) -> Non
     assert [one["dedup_key"] for one in opened] == [f"alert:{rule['id']}"]
 
 
+@pytest.mark.slow
 def test_a_message_that_may_not_wait_is_a_dead_letter_that_can_be_replayed(rig: AlertRig) -> None:
     limit(rig, max_pending_deliveries=2)
     with receiving() as receiver:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from fastapi._compat.v2 import get_cached_model_fields
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -13,6 +14,7 @@ from novaql.server.routes import ROUTES
 from tests.support.servers.http_server import LocalServer
 
 
+@pytest.mark.slow
 def test_the_document_is_valid_and_needs_no_token(server: LocalServer) -> None:
     answer = server.client.get("/v1/openapi.json")
 
@@ -21,6 +23,7 @@ def test_the_document_is_valid_and_needs_no_token(server: LocalServer) -> None:
     assert list(OpenAPIV31SpecValidator(answer.json()).iter_errors()) == []
 
 
+@pytest.mark.slow
 def test_first_requests_at_the_same_time_receive_the_same_document(server: LocalServer) -> None:
     control_parts._document.cache_clear()
     get_cached_model_fields.cache_clear()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from novaql.server.dashboards import service
 from tests.support.servers.at_once import beside_unit
 from tests.support.servers.http_server import LocalServer
+
+pytestmark = pytest.mark.slow
 
 PANEL = {
     "title": "up",

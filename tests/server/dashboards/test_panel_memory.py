@@ -43,6 +43,7 @@ def data_of(server: LocalServer, expr: str, form: str, legend: str | None) -> ht
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
 @pytest.mark.parametrize("legend", [None, "{{long}}"])
 def test_the_text_of_a_panel_is_reserved(

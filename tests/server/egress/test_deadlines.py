@@ -8,9 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import pytest
+
 from novaql.server.addresses import parse_networks
 from novaql.server.egress.dialer import Dialer
 from novaql.server.egress.outgoing import post
+
+pytestmark = pytest.mark.slow
 
 PART = 150_000
 """Bytes that the receiver reads at once: enough that a write to it goes on."""

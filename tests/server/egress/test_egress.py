@@ -120,6 +120,7 @@ def receiver() -> Iterator[int]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_the_checked_address_is_the_one_that_is_dialed(receiver: int) -> None:
     local = parse_networks("127.0.0.0/8")
     names = Flapping([["127.0.0.1"], ["10.0.0.1"]])
@@ -131,6 +132,7 @@ def test_the_checked_address_is_the_one_that_is_dialed(receiver: int) -> None:
     assert Receiver.seen == [("/a", f"hooks.example:{receiver}")]
 
 
+@pytest.mark.slow
 def test_a_name_that_turns_private_is_refused_when_it_is_dialed(receiver: int) -> None:
     names = Flapping([["93.184.216.34"], ["127.0.0.1"]])
     dialer = Dialer(resolver=names)
@@ -141,6 +143,7 @@ def test_a_name_that_turns_private_is_refused_when_it_is_dialed(receiver: int) -
     assert Receiver.seen == []
 
 
+@pytest.mark.slow
 def test_redirects_are_checked_like_the_first_request(receiver: int) -> None:
     dialer = Dialer(allowed=parse_networks("127.0.0.0/8"))
     with dialer.client() as client:
@@ -149,6 +152,7 @@ def test_redirects_are_checked_like_the_first_request(receiver: int) -> None:
         client.get(f"http://127.0.0.1:{receiver}/redirect")
 
 
+@pytest.mark.slow
 def test_proxies_of_the_environment_are_not_used(
     receiver: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +162,7 @@ def test_proxies_of_the_environment_are_not_used(
         assert client.get(f"http://127.0.0.1:{receiver}/").status_code == 200
 
 
+@pytest.mark.slow
 def test_refusals_do_not_tell_open_ports_from_closed_ones(receiver: int) -> None:
     told = set()
     for port in (receiver, 1):

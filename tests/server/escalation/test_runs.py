@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from novaql.server.db.tables import Event, Job
@@ -23,6 +24,7 @@ def run_of(watch: Watch, incident: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_whole_escalation(watch: Watch) -> None:
     """Two steps, a repeat, an acknowledgement that expires, an edit meanwhile, and the end."""
     ada, bob = watch.target("ada"), watch.target("bob")
@@ -99,6 +101,7 @@ def test_after_the_answer_to_an_acknowledgement_no_page_is_later(watch: Watch) -
     assert at == "2026-04-01T12:05:00Z"
 
 
+@pytest.mark.slow
 def test_a_page_that_waits_for_its_delivery_is_cancelled(watch: Watch) -> None:
     incident = watch.open(watch.policy(step(watch.target("ada"))))
     watch.user("fay", method=None)
@@ -160,6 +163,7 @@ def test_the_schedule_is_resolved_when_the_step_is_due(watch: Watch) -> None:
     assert watch.pages(incident)[1]["schedule_id"] == rota["id"]
 
 
+@pytest.mark.slow
 def test_round_robin_goes_on_with_the_next_incident(watch: Watch) -> None:
     targets = [watch.target(name) for name in ("ada", "bob", "eve")]
     policy = watch.policy(step(*targets, mode="round_robin"), repeat=1)
@@ -175,6 +179,7 @@ def test_round_robin_goes_on_with_the_next_incident(watch: Watch) -> None:
     assert watch.types(third) == ["triggered", "page_skipped", "paged"]
 
 
+@pytest.mark.slow
 def test_several_have_to_acknowledge(watch: Watch) -> None:
     ada, bob, eve = (watch.target(name) for name in ("ada", "bob", "eve"))
     policy = watch.policy(step(ada, bob, mode="multi_ack"), step(eve), repeat=1, ack_timeout="30m")

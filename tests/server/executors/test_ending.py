@@ -68,6 +68,7 @@ def test_daemons_end_with_the_run(tmp_path: Path, isolation: str, end: str) -> N
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_ignored_signals_do_not_help(tmp_path: Path, isolation: str) -> None:
     shell = Shell(tmp_path, isolation, limits={"timeout_s": 0.5})
@@ -76,6 +77,7 @@ def test_ignored_signals_do_not_help(tmp_path: Path, isolation: str) -> None:
     assert (outcome.status, outcome.exit_code) == ("timed_out", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_closed_streams_do_not_help(tmp_path: Path, isolation: str) -> None:
     shell = Shell(tmp_path, isolation, limits={"timeout_s": 0.5})
@@ -84,6 +86,7 @@ def test_closed_streams_do_not_help(tmp_path: Path, isolation: str) -> None:
     assert outcome.status == "timed_out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_the_time_of_the_caller_counts_too(tmp_path: Path, isolation: str) -> None:
     shell = Shell(tmp_path, isolation, timeout_s=0.5)
@@ -91,6 +94,7 @@ def test_the_time_of_the_caller_counts_too(tmp_path: Path, isolation: str) -> No
     assert shell.run("sleep 30").status == "timed_out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_a_cancelled_run_ends_within_a_second(tmp_path: Path, isolation: str) -> None:
     mark = f"986{os.getpid()}"
@@ -133,6 +137,7 @@ def test_a_run_can_end_before_its_process_has_the_uid() -> None:
     assert process.returncode is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_concurrent_runs_are_bounded_and_apart(tmp_path: Path, isolation: str) -> None:
     shell = Shell(tmp_path, isolation, server={"max_runs": 2})
@@ -154,6 +159,7 @@ def test_concurrent_runs_are_bounded_and_apart(tmp_path: Path, isolation: str) -
         assert len({uid for _, uid, _ in outputs}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_a_run_that_gets_no_slot(tmp_path: Path, isolation: str) -> None:
     shell = Shell(tmp_path, isolation, server={"max_runs": 1})
@@ -169,6 +175,7 @@ def test_a_run_that_gets_no_slot(tmp_path: Path, isolation: str) -> None:
     assert shell.run("true").status == "succeeded"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason=NEEDS_ROOT)
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_a_script_ends_with_a_server_that_is_killed(tmp_path: Path, isolation: str) -> None:
@@ -188,6 +195,7 @@ def test_a_script_ends_with_a_server_that_is_killed(tmp_path: Path, isolation: s
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason=NEEDS_ROOT)
 def test_a_dedicated_uid_runs_one_script_at_a_time(tmp_path: Path) -> None:
     user = 61_500 + os.getpid() % 400

@@ -29,6 +29,7 @@ def left_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], l
     return lambda: [path.name for path in tmp_path.glob("novaql-script-*")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_a_fork_bomb_ends(tmp_path: Path, isolation: str) -> None:
     limits = {"processes": 20, "timeout_s": 1.5, "cpu_s": 20}
@@ -124,6 +125,7 @@ def test_cpu_time_of_many_short_processes(tmp_path: Path, isolation: str) -> Non
     assert "(cpu_s)" in outcome.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_output_is_bounded(tmp_path: Path, isolation: str) -> None:
     shell = Shell(tmp_path, isolation, limits={"output_bytes": 1000, "timeout_s": 1})

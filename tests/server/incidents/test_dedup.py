@@ -6,6 +6,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from tests.server.incidents.conftest import Desk
 
 
@@ -51,6 +53,7 @@ def at_once(desk: Desk, path: str, bodies: list[Any]) -> list[Any]:
         return list(pool.map(send, bodies))
 
 
+@pytest.mark.slow
 def test_fifty_at_once_with_one_key_make_one_incident(desk: Desk) -> None:
     body = {"title": "errors", "severity": "sev2", "services": ["api"], "dedup_key": "storm"}
     answers = at_once(desk, "/incidents", [{**body, "title": f"{n}"} for n in range(50)])

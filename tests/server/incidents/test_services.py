@@ -78,6 +78,7 @@ def test_a_service_with_open_incidents_stays(desk: Desk) -> None:
     assert desk.refused("GET", "/services/api") == (404, "service_not_found")
 
 
+@pytest.mark.slow
 def test_a_service_that_goes_while_an_incident_begins(desk: Desk) -> None:
     """Either the incident is first, and the service stays; or the service goes, and it is a 422."""
     body = {"title": "errors", "severity": "sev2"}

@@ -105,6 +105,7 @@ def test_entries_of_another_incident_are_not_in_it(quick: Desk) -> None:
     assert entry[1]["type"] == "acknowledged"
 
 
+@pytest.mark.slow
 def test_comments_show_that_it_lives(quick: Desk) -> None:
     with stream(quick, quick.open(), after=1) as events:
         assert [events.next_comment() for _ in range(3)] == ["", "", ""]
@@ -163,6 +164,7 @@ def test_a_tenant_has_so_many_and_each_that_ends_makes_way() -> None:
     assert refused.headers["retry-after"] == "5"
 
 
+@pytest.mark.slow
 def test_a_backlog_is_not_sent_after_the_revocation(monkeypatch: pytest.MonkeyPatch) -> None:
     with small(stream_heartbeat_s=60.0) as desk:  # the revocation ends it, not the next heartbeat
         incident = desk.open()
@@ -185,6 +187,7 @@ def test_a_backlog_is_not_sent_after_the_revocation(monkeypatch: pytest.MonkeyPa
     assert events.comments[-1] == "the token is not valid any more"
 
 
+@pytest.mark.slow
 def test_it_is_one_request_of_the_quota() -> None:
     with small(rate_per_minute=50) as desk:
         incident = desk.open()

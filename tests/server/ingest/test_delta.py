@@ -267,6 +267,7 @@ def export(server: LocalServer, request: dict[str, Any]) -> httpx.Response:
     return server.client.post("/api/v1/otlp/v1/metrics", content=body, headers=headers)
 
 
+@pytest.mark.slow
 def test_a_request_that_is_sent_again_is_counted_once() -> None:
     """The store refuses the second request; the agent sends the same one again."""
     from novaql import tsdb  # noqa: PLC0415 - only here

@@ -165,6 +165,7 @@ def snappy(data: bytes) -> bytes:
     return bytes(cramjam.snappy.compress_raw(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "headers", "pack"),
     [

@@ -304,6 +304,7 @@ def metrics(draw: st.DrawFn) -> tuple[Message, Message, int]:
     return whole, whole | {kind: whole[kind] | {"dataPoints": rest}}, len(faults)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(metrics(), min_size=1, max_size=4, unique_by=lambda one: one[0]["name"]))
 def test_the_stored_samples_are_those_of_the_sound_points(

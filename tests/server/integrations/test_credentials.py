@@ -27,6 +27,7 @@ from tests.support.servers.integration_rig import START, IntegrationRig
 from tests.support.servers.state_databases import KINDS, another, state_database
 
 
+@pytest.mark.slow
 def test_ten_requests_with_an_expired_token_refresh_it_once(rig: IntegrationRig) -> None:
     rig.connect_oauth()
     rig.clock.step(timedelta(hours=2))
@@ -136,6 +137,7 @@ def scoped_to_first(context: ServerContext) -> ServerContext:
     return as_system(context, tenant, "test")
 
 
+@pytest.mark.slow
 def test_the_loser_of_a_race_uses_the_token_of_the_winner(rig: IntegrationRig) -> None:
     """Its lease expires while the provider answers; the token that another process has stored
     meanwhile stays."""

@@ -11,6 +11,8 @@ from tests.support.servers.at_once import beside_unit
 from tests.support.servers.integration_rig import integration_rig
 from tests.support.servers.state_databases import KINDS, state_database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_two_one_finds_the_connection(kind: str, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_every_provider_with_a_url_is_here() -> None:
     assert with_url == set(SETTINGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", SETTINGS)
 def test_reasons_of_the_network(provider: str) -> None:
     with (

@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from novaql.server.auth.bootstrap import add_tenant
@@ -81,6 +82,7 @@ def test_jobs_that_take_all_threads_leave_one_to_a_tenant_without_any(served: Lo
         runner.stop()
 
 
+@pytest.mark.slow
 def test_every_job_of_a_backlog_runs_once(served: LocalServer) -> None:
     tenants = [tenant(served, name) for name in ("a", "b", "c")]
     for number, tenant_id in enumerate(tenants):

@@ -72,6 +72,7 @@ def test_a_job_runs_at_its_time_and_is_gone(served: LocalServer, clock: SteppedC
     assert (counted(served), jobs(served)) == (1, [])
 
 
+@pytest.mark.slow
 def test_two_units_enqueue_a_job_with_one_key(served: LocalServer, clock: SteppedClock) -> None:
     """The second one begins before the first one commits."""
     soon = clock.now() + timedelta(seconds=10)
@@ -214,6 +215,7 @@ def test_many_workers_do_each_job_once(served: LocalServer) -> None:
     assert counted(served) == 40
 
 
+@pytest.mark.slow
 def test_a_runner_sleeps_until_a_job_is_due() -> None:
     """It looks once in an hour, and yet a job that it knows of runs at its time."""
     ran = threading.Event()

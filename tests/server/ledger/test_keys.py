@@ -196,6 +196,7 @@ def test_a_file_that_settings_name(tmp_path: Path) -> None:
         assert Checkpoint.parse(found[0].read_text()).signer(keys_of(rig)) is not None
 
 
+@pytest.mark.slow
 def test_the_command_rotates_and_a_backup_has_the_keys(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

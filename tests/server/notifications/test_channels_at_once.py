@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from novaql.server.alert_rules import service as rules
 from novaql.server.alert_rules.schema import RuleBody
 from tests.support.servers.alert_rig import AlertRig, down
 from tests.support.servers.at_once import beside_unit
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_channel_that_a_new_rule_names_is_not_deleted(rig: AlertRig) -> None:

@@ -127,6 +127,7 @@ def test_a_storm_is_one_notification(one: AlertRig) -> None:
     assert len(told["alerts"]) == 100
 
 
+@pytest.mark.slow
 def test_inhibition_and_mute_times(rig: AlertRig) -> None:
     rig.post("/v1/notification-channels", {"name": "log", "type": "sink"})
     routing: dict[str, Any] = {

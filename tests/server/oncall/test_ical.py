@@ -296,6 +296,7 @@ def test_the_time_zone_of_the_feed_is_the_zone_for_all_zones() -> None:
         check_feed(zone, text, spans)
 
 
+@pytest.mark.slow
 def test_every_name_of_a_zone_is_read_back() -> None:
     start = at("2026-10-01T00:00")
     shift = Shift("usr_1", "Ada", start, start + timedelta(hours=1))

@@ -36,6 +36,7 @@ print(held >> 20, psutil.Process().memory_info().rss >> 20)
 """
 
 
+@pytest.mark.slow
 def test_it_is_called_once_for_what_is_freed_together() -> None:
     called = threading.Semaphore(0)
     back = MemoryReturn(called.release)
@@ -59,6 +60,7 @@ def test_queries_note_what_they_release(monkeypatch: pytest.MonkeyPatch) -> None
     assert noted == [100 << 20]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it is for")
 def test_what_a_thread_freed_goes_back() -> None:
     done = subprocess.run(
@@ -142,6 +144,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it is for")
 def test_memory_of_large_arrays_returns_although_small_ones_are_between() -> None:
     left = {}

@@ -44,6 +44,7 @@ def test_a_tenant_alone_has_three_quarters_and_the_rest_is_for_others() -> None:
     assert (memory.used, dict(memory.held)) == (0, {})
 
 
+@pytest.mark.slow
 def test_one_that_has_half_gets_no_more_while_another_waits() -> None:
     memory = QueryMemory(1000)
     memory.reserve("a", 500)

@@ -59,6 +59,7 @@ def test_a_name_without_address() -> None:
     assert reason("http://shop.example/", dialer=Dialer(LOOPBACK, unknown)) == "dns"
 
 
+@pytest.mark.slow
 def test_a_resolver_that_does_not_answer_ends_within_the_timeout() -> None:
     asked = threading.Event()
 
@@ -150,6 +151,7 @@ def test_a_body_that_is_too_large() -> None:
         assert reason(f"{peer.url}/", timeout_s=5.0) == "body_too_large"
 
 
+@pytest.mark.slow
 def test_slow_answers() -> None:
     def silent(sock: socket.socket) -> None:
         head_of(sock)
@@ -196,6 +198,7 @@ def test_retries_end_with_the_first_success() -> None:
         assert (found.failure_reason, found.attempts) == ("assertion_status", 2)
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_ends_soon() -> None:
     over = threading.Event()
 
@@ -219,6 +222,7 @@ def test_a_cancelled_run_ends_soon() -> None:
         over.set()
 
 
+@pytest.mark.slow
 def test_tcp() -> None:
     def echo(sock: socket.socket) -> None:
         sock.sendall(b"220 ready\r\n")
@@ -326,6 +330,7 @@ def test_a_secret_is_masked_in_other_encodings() -> None:
     assert found.detail.startswith("X-Echo is 'a *** b'")
 
 
+@pytest.mark.slow
 def test_a_busy_resolver_says_nothing_about_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
 
@@ -341,6 +346,7 @@ def test_a_busy_resolver_says_nothing_about_the_target(monkeypatch: pytest.Monke
     assert (found.status, found.failure_reason) == ("unavailable", "runner_unavailable")
 
 
+@pytest.mark.slow
 def test_a_flow_that_gets_no_browser_says_nothing_about_the_target() -> None:
     with ExitStack() as others:
         for _ in range(MOST_BROWSERS):

@@ -81,6 +81,7 @@ def test_a_cancelled_request_does_not_end_the_build() -> None:
     assert asyncio.run(cancel_and_wait()) == "parts"
 
 
+@pytest.mark.slow
 def test_a_server_ends_if_it_cannot_be_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,7 @@ def test_an_offer_of_http_2_is_passed_over(server: LocalServer) -> None:
     assert answer_to(url(server), GET + offer).status == 200
 
 
+@pytest.mark.slow
 def test_a_slow_head_is_a_408(server: LocalServer) -> None:
     with connected(url(server)) as connection:
         connection.sendall(GET)
@@ -193,17 +194,20 @@ def test_a_slow_head_is_a_408(server: LocalServer) -> None:
     assert b"request_timeout" in answer
 
 
+@pytest.mark.slow
 def test_a_head_that_trickles_is_a_408(server: LocalServer) -> None:
     with connected(url(server)) as connection:
         connection.sendall(GET)
         assert is_closed_while_sending(connection, b"X: 1\r\n", pause_s=0.1)
 
 
+@pytest.mark.slow
 def test_a_connection_without_a_request_is_closed_in_silence(server: LocalServer) -> None:
     with connected(url(server)) as connection:
         assert until_closed(connection) == b""
 
 
+@pytest.mark.slow
 def test_an_idle_connection_is_closed_whatever_blank_lines_it_sends(server: LocalServer) -> None:
     with connected(url(server)) as connection:
         connection.sendall(GET + b"\r\n")
@@ -211,6 +215,7 @@ def test_an_idle_connection_is_closed_whatever_blank_lines_it_sends(server: Loca
         assert is_closed_while_sending(connection, b"\r\n", pause_s=0.1)
 
 
+@pytest.mark.slow
 def test_a_slow_body_is_a_408(server: LocalServer) -> None:
     head = POST + authorized(server) + b"Content-Length: 100000\r\n\r\n"
     with connected(url(server)) as connection:
@@ -220,6 +225,7 @@ def test_a_slow_body_is_a_408(server: LocalServer) -> None:
     assert b"request_timeout" in answer
 
 
+@pytest.mark.slow
 def test_a_body_may_take_its_time_if_it_keeps_the_rate(server: LocalServer) -> None:
     body = b'{"query": "1 + 1"}' + b" " * 200_000
     head = POST + authorized(server) + f"Content-Length: {len(body)}\r\n".encode() + CLOSE
@@ -240,6 +246,7 @@ def test_early_bytes_do_not_buy_a_long_wait(server: LocalServer) -> None:
         assert is_closed_while_sending(connection, b" ", pause_s=0.1)
 
 
+@pytest.mark.slow
 def test_a_body_that_is_not_read_ends_in_time(server: LocalServer) -> None:
     head = POST + b"Content-Length: 100000\r\n\r\n"  # without a token: answered at once
     with connected(url(server)) as connection:

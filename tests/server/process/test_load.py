@@ -45,6 +45,7 @@ def slow() -> Iterator[tuple[LocalServer, SlowStore]]:
         store.leave.set()
 
 
+@pytest.mark.slow
 def test_too_many_queries_are_refused_and_health_still_answers(
     slow: tuple[LocalServer, SlowStore],
 ) -> None:
@@ -135,6 +136,7 @@ class SlowBatches:
         return SeriesBatch.regular(np.array([row]), np.array([1000]), np.array([[1.0]]))
 
 
+@pytest.mark.slow
 def test_the_panels_of_several_dashboards_wait_for_each_other() -> None:
     """96 queries of one tenant at once are all answered with the default settings."""
     store = SlowStore()

@@ -62,6 +62,7 @@ def ask(server: LocalServer, form: int, queries: int, *, function: str = "") -> 
     )
 
 
+@pytest.mark.slow
 @FORMS
 def test_nothing_is_read_after_the_deadline(store: tsdb.Database, form: int) -> None:
     held = Held(store)

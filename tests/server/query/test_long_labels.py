@@ -63,6 +63,7 @@ def test_labels_are_reserved_until_the_client_leaves(server: LocalServer) -> Non
     assert memory.used == 0
 
 
+@pytest.mark.slow
 def test_an_answer_with_many_labels_arrives_though_the_client_pauses(server: LocalServer) -> None:
     """Its first piece has the labels, 38 MiB, of the 64 MiB that unread answers may have. The rest
     of the result does not have as much again."""

@@ -74,6 +74,7 @@ def test_a_message_of_an_interrupted_step_is_queued_once(rig: RunbookRig) -> Non
     assert len(rig.get(f"/v1/notification-channels/{channel}/messages")["data"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["cancel", "stop"])
 def test_a_request_that_waits_for_its_answer_is_cancelled(
     rig: RunbookRig, receiver: Receiver, act: str
@@ -222,6 +223,7 @@ class Unanswered:
         raise Unavailable("the database does not answer")
 
 
+@pytest.mark.slow
 def test_a_database_that_does_not_answer_ends_no_step() -> None:
     watch = CancelWatch(cast(JobRun, Unanswered()), "run_1")
     sleep(POLL_S)

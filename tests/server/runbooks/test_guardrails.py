@@ -160,6 +160,7 @@ def test_a_run_ends_after_its_time(rig: RunbookRig) -> None:
     assert (run["status"], statuses(run)) == ("timed_out", ["timed_out"])
 
 
+@pytest.mark.slow
 def test_a_step_ends_after_its_time(rig: RunbookRig, receiver: Receiver) -> None:
     receiver.hold.clear()
     stop = http(f"{receiver.url}/slow", timeout="300ms")

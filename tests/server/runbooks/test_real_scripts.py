@@ -124,6 +124,7 @@ def sleepers(mark: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_time_out_ends_all_processes(rig: RunbookRig) -> None:
     mark = "71733"
     code = f"echo begun; sleep {mark} & setsid sleep {mark} & nohup sleep {mark} & wait"
@@ -136,6 +137,7 @@ def test_a_time_out_ends_all_processes(rig: RunbookRig) -> None:
     assert sleepers(mark) == []
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_ends_all_processes(rig: RunbookRig) -> None:
     mark = "71734"
     step = script("shell", code=f"sleep {mark} & sleep {mark}")

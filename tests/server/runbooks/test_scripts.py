@@ -132,18 +132,21 @@ def cancelled_by(rig: RunbookRig, program: Program, act: Callable[[str], Any]) -
     return rig.look(run_id)
 
 
+@pytest.mark.slow
 def test_a_program_ends_when_its_run_is_cancelled(rig: RunbookRig, program: Program) -> None:
     run = cancelled_by(rig, program, lambda key: rig.post(f"/v1/runs/{key}/cancel", None, 200))
     assert (run["status"], statuses(run)) == ("cancelled", ["cancelled"])
     assert run["steps"][0]["output"] == "half"
 
 
+@pytest.mark.slow
 def test_a_program_ends_when_runbooks_are_stopped(rig: RunbookRig, program: Program) -> None:
     stop = {"reason": "no more"}
     run = cancelled_by(rig, program, lambda _: rig.post("/v1/runbooks/stop", stop, 200))
     assert (run["status"], statuses(run)) == ("cancelled", ["cancelled"])
 
 
+@pytest.mark.slow
 def test_a_program_ends_when_another_server_has_its_job(rig: RunbookRig, program: Program) -> None:
     """The other server decides what follows: this one stores nothing."""
 

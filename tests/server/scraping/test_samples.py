@@ -196,6 +196,7 @@ def test_a_target_that_was_not_scraped_has_no_series_to_end(tmp_path: Path) -> N
     assert set(named(plain(after.end(NOW + 1)))) == {"a", *REPORT}
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_does_not_end_the_scraping(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -83,6 +83,7 @@ def test_what_vanishes_is_marked_and_a_target_that_fails_is_down(tmp_path: Path)
     assert {(at - times[0]) % 100 for at in times} <= {*range(40), *range(60, 100)}
 
 
+@pytest.mark.slow
 def test_files_are_watched_and_targets_that_leave_end(tmp_path: Path) -> None:
     listed = tmp_path / "targets.yml"
     text = "scrape_configs: [{job_name: listed, file_sd_configs: [{files: [targets.yml]}]}]\n"
@@ -102,6 +103,7 @@ def test_files_are_watched_and_targets_that_leave_end(tmp_path: Path) -> None:
             assert labels["__meta_filepath"] == str(listed)
 
 
+@pytest.mark.slow
 def test_a_server_tells_of_targets(tmp_path: Path) -> None:
     with exposing() as target, exposing() as teller:
         teller.content_type = "application/json"
@@ -189,6 +191,7 @@ def test_a_body_above_its_limit_has_the_size_of_prometheus(tmp_path: Path) -> No
         eventually(lambda: manager.scrape_report().targets[0].error == "body size limit exceeded")
 
 
+@pytest.mark.slow
 def test_a_slow_target_times_out_and_others_do_not_wait(tmp_path: Path) -> None:
     with exposing() as slow, exposing() as quick:
         slow.delay = 0.5
@@ -247,6 +250,7 @@ def test_offsets_are_steady_and_spread(tmp_path: Path) -> None:
     assert 0 <= min(offsets) < 2 < 58 < max(offsets) < 60
 
 
+@pytest.mark.slow
 def test_the_server_scrapes_and_tells_of_it(tmp_path: Path) -> None:
     with exposing() as target:
         config = tmp_path / "scrape.yml"

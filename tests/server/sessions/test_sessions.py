@@ -283,6 +283,7 @@ def test_sessions_of_one_token_share_the_quota() -> None:
         assert codes == [200] * 4 + [429]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_ended_twice_at_once(kind: str, tmp_path: Path) -> None:
     with state_database(kind, tmp_path) as database, local_server(database=database) as server:

@@ -55,6 +55,7 @@ def events(lab: Lab, prefix: str = "synthetic.") -> list[str]:
         return [row.type for row in rows if row.type.startswith(prefix)]
 
 
+@pytest.mark.slow
 def test_two_of_three_regions_page_and_recovery_resolves_the_same_incident(lab: Lab) -> None:
     lab.post("/services", {"name": "shop", "owner": "o", "tier": "t"})
     admin = lab.get("/users")["data"][0]["id"]
@@ -104,6 +105,7 @@ def test_two_of_three_regions_page_and_recovery_resolves_the_same_incident(lab: 
     assert events(lab) == ["synthetic.created", "synthetic.failed", "synthetic.recovered"]
 
 
+@pytest.mark.slow
 def test_deleting_a_failing_check_clears_its_alert(lab: Lab) -> None:
     check = lab.check("http://127.0.0.1:1/", failure_threshold=1)
     lab.server.run_jobs()
@@ -234,6 +236,7 @@ def test_uptime_is_exact_at_the_edges_and_after_results_are_deleted() -> None:
         assert found == (expected("13:00:00", "16:00:00"), "13:00", "16:00")
 
 
+@pytest.mark.slow
 def test_a_window_begins_with_the_oldest_hour_whose_numbers_remain() -> None:
     clock = SteppedClock(NOW)
     options = {**OPEN, "synthetic_uptime_s": 7200.0}

@@ -66,6 +66,7 @@ def test_a_runner_claims_reports_once_and_the_time_is_the_servers(lab: Lab) -> N
     assert found["duration_ms"] == 6_000  # no more than the server has seen
 
 
+@pytest.mark.slow
 def test_two_runners_with_one_token_claim_at_once_for_the_first_time(lab: Lab) -> None:
     token = lab.probe_token()
     (id,) = (one["id"] for one in lab.get("/tokens?limit=200")["data"] if one["purpose"] == "probe")
@@ -138,6 +139,7 @@ def test_a_lease_belongs_to_one_runner_and_one_region(lab: Lab) -> None:
     assert report(lab, paris, run["lease"]).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_probe_token_opens_nothing_else(lab: Lab) -> None:
     token = lab.probe_token()
     for route in ROUTES:
@@ -293,6 +295,7 @@ def test_a_runner_gets_only_what_it_can_do_and_a_tenant_has_so_many_runs() -> No
         assert due(lab, token) == []
 
 
+@pytest.mark.slow
 def test_runners_have_a_quota_of_their_own() -> None:
     clock = SteppedClock(NOW)
     with local_server(

@@ -67,6 +67,7 @@ def test_no_burst_after_downtime(lab: Lab) -> None:
     assert len(lab.results(check)) == 3
 
 
+@pytest.mark.slow
 def test_checks_run_on_after_the_clock_was_set_back(lab: Lab) -> None:
     with probed(answering(http())) as peer:
         lab.check(peer.url)

@@ -30,6 +30,7 @@ def joined(served: LocalServer, email: str, role: str) -> dict[str, Any]:
     return accepted
 
 
+@pytest.mark.slow
 def test_administrators_that_deactivate_each_other(
     served: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +55,7 @@ def test_administrators_that_deactivate_each_other(
     assert [answer.status_code for answer in answers] == [204, 204]
 
 
+@pytest.mark.slow
 def test_a_token_for_a_user_that_is_being_deactivated(served: LocalServer) -> None:
     user = joined(served, "grace@example.com", "operator")["user"]
     body = {"name": "late", "role": "read_only", "owner_id": user["id"]}

@@ -202,6 +202,7 @@ def test_a_slow_endpoint_does_not_hold_up_others(
             runner.stop()
 
 
+@pytest.mark.slow
 def test_a_receiver_that_trickles_is_cut_off_in_time(
     database: StateDatabase,
 ) -> None:

@@ -16,6 +16,7 @@ from tests.support.servers.http_server import local_server
 PUBLIC, PRIVATE = "93.184.216.34", "127.0.0.1"
 
 
+@pytest.mark.slow
 def test_a_name_that_turns_private_is_not_dialed(receiver: Receiver) -> None:
     port = urlsplit(receiver.url).port
     answers = {"hooks.example": [[PUBLIC], [PRIVATE]]}

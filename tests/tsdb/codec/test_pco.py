@@ -22,6 +22,8 @@ import numba
 
 from novaql.tsdb.codec.numba import pco
 
+pytestmark = pytest.mark.slow
+
 KINDS: dict[str, tuple[int, Any]] = {
     "int32": (pco.I32, np.int32),
     "int64": (pco.I64, np.int64),
@@ -84,7 +86,6 @@ seeds, sizes = st.integers(0, 1 << 30), st.sampled_from([1, 2, 7, 255, 256, 257,
 kinds = st.sampled_from(["int32", "int64", "float64"])
 
 
-@pytest.mark.slow
 @settings(max_examples=300)
 @given(seeds, sizes, st.sampled_from(SHAPES), kinds, st.integers(0, 12))
 def test_whatever_pcodec_chooses(seed: int, size: int, shape: str, kind: str, level: int) -> None:
@@ -97,7 +98,6 @@ def test_whatever_pcodec_chooses(seed: int, size: int, shape: str, kind: str, le
         assert kind == "float64" or shape not in ("constant", "steps")
 
 
-@pytest.mark.slow
 @settings(max_examples=200)
 @given(seeds, sizes, st.sampled_from(SHAPES), kinds, st.integers(0, 7), st.integers(1, 9))
 def test_every_order_of_deltas(
@@ -112,7 +112,6 @@ def test_every_order_of_deltas(
     same(standalone.simple_compress(numbers, config), numbers)
 
 
-@pytest.mark.slow
 @settings(max_examples=100)
 @given(seeds, sizes, st.sampled_from(["int32", "int64"]), st.integers(2, 1 << 20))
 def test_multiples(seed: int, size: int, kind: str, base: int) -> None:
@@ -123,7 +122,6 @@ def test_multiples(seed: int, size: int, kind: str, base: int) -> None:
         same(standalone.simple_compress(numbers, config), numbers)
 
 
-@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_damage_is_refused_or_harmless(data: st.DataObject) -> None:

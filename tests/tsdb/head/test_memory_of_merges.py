@@ -44,6 +44,7 @@ def test_short_ranges_are_moved_without_the_positions_of_all_numbers() -> None:
     assert (out == expected).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 def test_timestamps_of_many_series_are_grouped_a_portion_at_a_time() -> None:
     """16 MiB of timestamps; what compares all of them at once takes several times as much."""

@@ -63,6 +63,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tsdb.Da
     on_disk.close()
 
 
+@pytest.mark.slow
 @given(matchers, st.booleans())
 @settings(max_examples=80, deadline=None)
 def test_index_agrees_with_rows(

@@ -242,6 +242,7 @@ def test_a_copy_that_fails_leaves_nothing_behind() -> None:
             assert len(read_all(kept)[(("__name__", "h"),)]) == 4
 
 
+@pytest.mark.slow
 def test_a_copy_names_the_file_that_cannot_be_read() -> None:
     disk = on_a_simulated_disk()
     target = STORE.parent / "new"

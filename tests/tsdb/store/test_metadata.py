@@ -15,6 +15,7 @@ PART = 8
 LONG = "h" * (MOST_METADATA_BYTES // PART - 1000)
 
 
+@pytest.mark.slow
 def test_metadata_beyond_the_limit_is_dropped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

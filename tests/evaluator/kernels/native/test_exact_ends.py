@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from tests.support.histograms.native_histograms import (
     singles,
     was_reset,
 )
+
+pytestmark = pytest.mark.slow
 
 Window = tuple[int, int, float, float]
 

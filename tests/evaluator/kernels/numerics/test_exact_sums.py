@@ -82,6 +82,7 @@ def test_no_order_and_no_split_changes_a_bit(op: str, data: st.DataObject) -> No
                 np.testing.assert_equal(float(first[number, step]), expected)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(cancelling, min_size=1, max_size=6), min_size=1, max_size=3))
 def test_compiled_folds_equal_numpy(columns: list[list[float]]) -> None:
     rows = np.array([column[0] for column in columns], np.float64)[:, None]
@@ -152,6 +153,7 @@ def test_variance_of_equal_values_is_zero(value: float) -> None:
     assert folded("stdvar", np.zeros(37, np.int64), column, [np.arange(37)], [False]).item() == 0.0
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.builds(

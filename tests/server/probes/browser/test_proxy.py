@@ -185,6 +185,7 @@ def test_a_run_has_a_bound_of_bytes(site: Site) -> None:
         assert made.exceeded
 
 
+@pytest.mark.slow
 def test_connections_are_bounded() -> None:
     with running(max_connections=3) as (_, send):
         held = [send(b"GET ") for _ in range(3)]
@@ -211,6 +212,7 @@ def test_everything_ends_with_the_run(site: Site) -> None:
     assert threading.active_count() <= before + 1  # the site's thread, which still waits
 
 
+@pytest.mark.slow
 def test_the_time_of_a_run_ends_its_connections(site: Site) -> None:
     site.pages["/a"] = Answer("late", delay_s=5)
     with running(seconds=0.5) as (_, send):
