@@ -154,6 +154,7 @@ def test_completion_scripts_call_novaql(shell: str, capsys: pytest.CaptureFixtur
     assert "_NOVAQL_COMPLETE" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "position", "offered"),
     [
@@ -228,6 +229,7 @@ def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.slow
 def test_the_process_itself() -> None:
     def novaql(*args: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "novaql", *args]

@@ -105,6 +105,7 @@ def test_a_range_that_ends_before_it_begins(command: list[str], page: str, capsy
     assert "--end is before --start" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_query_with_an_error_is_not_measured(page: str, capsys: Capture) -> None:
     assert run(["bench", page, "-q", "nope(", "--rounds", "1"]) == 1
     out, error = capsys.readouterr()
@@ -122,6 +123,7 @@ def test_check_of_no_folder(capsys: Capture) -> None:
     assert 'did you mean "rules"?' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_limits_and_tenants_of_no_server(tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "none"
     assert run(["admin", "limits", "--data", str(folder), "--set", "rate_per_minuet=1"]) == 2

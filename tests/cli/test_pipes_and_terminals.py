@@ -186,6 +186,7 @@ def test_standard_output_that_is_closed(command: str) -> None:
     assert (done.returncode, done.stderr) == (1, "error: standard output is closed\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["query 1", "export --format csv --data up.prom"])
 def test_standard_output_on_a_full_disk(command: str, tmp_path: Path) -> None:
     (tmp_path / "up.prom").write_text(METRICS)

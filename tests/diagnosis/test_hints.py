@@ -128,6 +128,7 @@ def test_other_answers_have_no_infos(data: Any, text: str) -> None:
     assert query(text, data, time=540).infos == ()
 
 
+@pytest.mark.slow
 def test_at_most_three_of_the_first_twenty_selectors_are_named() -> None:
     few = infos(" or ".join(f"nope_{n}" for n in range(5)), _store())
     late = infos(" or ".join([*["req_total > 100"] * 20, "nope"]), _store())

@@ -134,6 +134,7 @@ def test_settings_exist(tmp_path: Path) -> None:
         Settings.from_environment({}, config=path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     None in (shutil.which("promtool"), shutil.which("amtool")),
     reason="needs promtool and amtool: apt-get install prometheus prometheus-alertmanager",

@@ -34,6 +34,7 @@ def value(name: str, data: Any, **options: Any) -> Any:
     return rows(f"SELECT value FROM {name}", data, **options)
 
 
+@pytest.mark.slow
 def test_a_metric_is_found_by_its_exact_spelling_or_ignoring_case() -> None:
     both = metrics("Up", "up")
 

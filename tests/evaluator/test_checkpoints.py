@@ -115,6 +115,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         yield store
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LABELS_ONLY)
 def test_work_on_labels_alone_is_stopped(wide: Database, name: str) -> None:
     """Such work reads no samples, and a query of 100 000 words could go on for hours."""

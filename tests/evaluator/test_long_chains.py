@@ -76,6 +76,7 @@ def test_what_nests_deeply_is_evaluated(ones: TableSource, text: str) -> None:
     assert evaluate(text, ones, OPTIONS).values.tolist() == [[1.0] * 3]
 
 
+@pytest.mark.slow
 def test_names_removed_at_once_do_not_change_a_chain(ones: TableSource) -> None:
     options = query_options(start=0, end=60, step=30, name_removal="eager")
 
@@ -84,6 +85,7 @@ def test_names_removed_at_once_do_not_change_a_chain(ones: TableSource) -> None:
     assert answer_of_result(result) == {(): dict.fromkeys([0, 30_000, 60_000], LONG + 1.0)}
 
 
+@pytest.mark.slow
 def test_long_plans_compare_and_are_explained() -> None:
     def chain(last: float) -> BinaryOp:
         plan = BinaryOp("+", Constant(1), Constant(last))

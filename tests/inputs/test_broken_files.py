@@ -155,6 +155,7 @@ def test_broken_files_of_targets_are_refused_or_read(
     assert [*found[0].targets] == ["a:1", "b:2" if name == "a.json" else "b"]
 
 
+@pytest.mark.slow
 @FUZZED
 @given(data=st.data())
 def test_broken_configurations_are_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:

@@ -364,6 +364,7 @@ def test_a_field_given_twice_moves_no_values() -> None:
     assert values == {"m_a": 2.0, "m_b": 3.0, "m_c": 4.0}
 
 
+@pytest.mark.slow
 def test_two_threads_one_of_which_sends_nonsense() -> None:
     """Good messages of one thread are whole while another thread's are refused."""
     decoder = RemoteWriteDecoder()

@@ -70,6 +70,7 @@ def apart(source: TableSource) -> list[tuple[dict[str, str], int, FloatHistogram
     return out
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(st.floats(allow_nan=False) | any_histogram(), min_size=1, max_size=3),

@@ -92,6 +92,7 @@ def test_the_quick_way_means_what_the_slow_one_does(
         assert rows(parser.feed(block, default_time_ms=NOW, extra=extra)) == slowly(block, extra)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(blocks, st.data())
 def test_broken_lines_are_left_out_or_refused(block: bytes, data: st.DataObject) -> None:

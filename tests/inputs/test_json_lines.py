@@ -73,6 +73,7 @@ def text_of(some: list[dict[str, Any]], *, tight: bool) -> bytes:
     ).encode()
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(lines(), max_size=5), st.booleans())
 def test_lines_mean_what_they_say(some: list[dict[str, Any]], tight: bool) -> None:

@@ -50,6 +50,7 @@ def attempt(message: bytes) -> Batch | str:
         return str(problem)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(series_lists, min_size=1, max_size=4))
 def test_messages_mean_what_protobuf_wrote(messages: list[list[Series]]) -> None:

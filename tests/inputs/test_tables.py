@@ -102,6 +102,7 @@ def test_duckdb_relations(batch: Batch) -> None:
         assert read(connection.from_arrow(table)) == plain(batch)
 
 
+@pytest.mark.slow
 @on_disk
 @given(batch=batches(at=ms_times))
 def test_parquet_round_trip(batch: Batch, tmp_path: Path) -> None:
@@ -111,6 +112,7 @@ def test_parquet_round_trip(batch: Batch, tmp_path: Path) -> None:
     assert read(str(tmp_path / "map.parquet")) == plain(batch)
 
 
+@pytest.mark.slow
 @on_disk
 @given(batch=batches(values=finite, at=ms_times, text=tame))
 def test_csv_round_trip(batch: Batch, tmp_path: Path) -> None:

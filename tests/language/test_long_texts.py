@@ -42,6 +42,7 @@ def memory_of(text: str) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("name", TEXTS)
 def test_parse(name: str) -> None:
@@ -71,6 +72,7 @@ GROWING = {
 """Texts whose queries are long: the longest of them had four gigabytes."""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("name", GROWING)
 def test_names_put_in_have_bounds(name: str) -> None:
@@ -90,6 +92,7 @@ MULTIPLIED = {
 """Conditions beside alternatives in parentheses, which count for each of these."""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("name", MULTIPLIED)
 def test_conditions_of_alternatives_have_bounds(name: str) -> None:

@@ -33,6 +33,7 @@ def test_a_shared_part_is_one_node() -> None:
     assert sum(n.kind == "Select" for n in nodes) == 1
 
 
+@pytest.mark.slow
 def test_a_chain_of_thousands() -> None:
     nodes = explain_nodes(" + ".join(["up"] * 3000))
     assert len(nodes) > 3000

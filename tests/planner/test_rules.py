@@ -50,6 +50,7 @@ def test_the_planner_and_the_evaluator_speak_of_the_same_functions() -> None:
     assert {*FUNCTIONS, *PARTS, *BITWISE, *others} == CELL_BY_CELL
 
 
+@pytest.mark.slow
 def test_plans_that_double_at_every_level_stay_small() -> None:
     doubled = "a"
     for _ in range(12):

@@ -70,6 +70,7 @@ def assert_same(query: str, one: Answer | None, other: Answer | None) -> None:
     assert difference is None, f"{query}: {difference}"
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_a_range_query_is_instant_queries_side_by_side(seed: int) -> None:
     series, query, options = drawn(seed)

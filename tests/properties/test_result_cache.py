@@ -277,6 +277,7 @@ def test_two_who_look_at_one_panel_with_some_delay_share_what_is_known() -> None
     assert cache.stats().entries == 1
 
 
+@pytest.mark.slow
 def test_many_threads_refresh_one_panel() -> None:
     """All get the answer that they would have got alone, whoever adds the next column."""
     rng = random.Random(4)
@@ -324,6 +325,7 @@ def test_every_form_of_a_refreshed_answer() -> None:
     assert cache.steps_reused > 0
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_bounded_however_long_a_panel_goes_on() -> None:
     rng = random.Random(5)
     history = History(rng, random_fleet(rng, Fleet(instances=2, minutes=600, interval_s=60)), None)

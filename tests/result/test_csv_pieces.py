@@ -38,6 +38,7 @@ def test_a_writer_has_a_part_of_a_large_result_in_memory() -> None:
     assert held < 16 * MIB  # all times and rows of the million samples are 60 MiB
 
 
+@pytest.mark.slow
 def test_pieces_with_long_labels_are_small() -> None:
     result = result_of(40, 50, label="x" * 60_000)
     pieces = list(csv_pieces(result))

@@ -161,6 +161,7 @@ def test_json_as_prometheus_writes_it() -> None:
     assert b'{"metric":{},"histogram":[0,{"count":"0","sum":"0"}]}' in empty
 
 
+@pytest.mark.slow
 @given(mixed_rows())
 def test_a_result_without_histograms_is_written_as_ever(
     rows: list[tuple[dict[str, str], list[Cell]]],
@@ -205,6 +206,7 @@ def test_texts_as_prometheus_prints_them() -> None:
     assert histogram_texts(columns([])) == []
 
 
+@pytest.mark.slow
 @given(mixed_rows(), st.booleans())
 def test_csv_is_the_same_in_pieces_of_any_size(
     rows: list[tuple[dict[str, str], list[Cell]]], raw: bool

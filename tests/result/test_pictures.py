@@ -145,6 +145,7 @@ def test_thinning_keeps_every_cells_extremes_and_gaps() -> None:
     assert present.any()
 
 
+@pytest.mark.slow
 def test_matplotlib_draws_lines_and_bars() -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from novaql.export import labels_json
 from novaql.tsdb.model.labels import SeriesTable
 
+pytestmark = pytest.mark.slow
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 label_sets = st.lists(
     st.dictionaries(st.sampled_from(["A", "__name__", "job", "é"]), texts, max_size=4), max_size=6
 )
 
 
-@pytest.mark.slow
 @given(label_sets, st.booleans(), st.sampled_from([1, 700, 20_000, labels_json.AT_ONCE]))
 def test_like_a_list_of_dicts(some: list[dict[str, str]], named: bool, at_once: int) -> None:
     sets = [labels | ({"__name__": ',},{"x":'} if named else {}) for labels in some] * 60

@@ -247,6 +247,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         scalar(1).pandas()
 
 
+@pytest.mark.slow
 def test_arrow_and_csv_do_not_load_pandas() -> None:
     program = (
         "import sys, numpy as np\n"

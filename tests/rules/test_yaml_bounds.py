@@ -144,6 +144,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert len(said) < 2_000
 
 
+@pytest.mark.slow
 def test_no_other_module_constructs_values_of_yaml() -> None:
     """PyYAML's own loaders have no bounds."""
     root = Path(__file__).parents[2]

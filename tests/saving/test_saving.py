@@ -74,6 +74,7 @@ def bits_of_a_nan(found: Plain) -> Plain:
     }
 
 
+@pytest.mark.slow
 @QUICK
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv", "a.jsonl", "a.om", "a.prom"])
 @given(batch=batches(text=UTF8_TEXTS), cut=st.integers(1, 9))
@@ -235,6 +236,7 @@ def test_promtool_makes_blocks_of_openmetrics(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_victoria_metrics_takes_and_gives_json_lines(tmp_path: Path) -> None:
     folder = tmp_path
     table = SeriesTable.from_dicts([{"__name__": "m", "n": str(n)} for n in range(5)])

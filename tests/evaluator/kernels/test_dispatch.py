@@ -100,6 +100,7 @@ def test_the_cache_goes_where_it_can_be_written(tmp_path: Path) -> None:
     assert count == len(list(tmp_path.rglob("*.nbi"))) > 0
 
 
+@pytest.mark.slow
 def test_numba_that_cannot_be_used_is_done_without() -> None:
     code = (
         "sys.modules['numba'] = None\ncompiled.available = lambda: True\n"

@@ -141,6 +141,7 @@ class Breaking:
         return self._source.select(matchers, start_ms, end_ms, hints)
 
 
+@pytest.mark.slow
 def test_an_interrupted_copy_goes_on(prometheus: str, tmp_path: Path) -> None:
     server, folder = at(prometheus), tmp_path / "copy"
     end = START + 10 * HOUR

@@ -38,6 +38,8 @@ from tests.support.programs.prometheus_data import (
 from tests.support.servers.http_server import WRITE_HEADERS
 from tests.support.store.stored_histograms import Native, histograms_of, simple
 
+pytestmark = pytest.mark.slow
+
 START_S = 1_700_000_000
 EVER = (0, 2**60)
 QUERIES = (
@@ -89,7 +91,6 @@ def samples_of(source: tsdb.Source) -> int:
     return source.select([], *EVER).samples
 
 
-@pytest.mark.slow
 def test_blocks_answer_as_the_prometheus_that_has_them(tmp_path: Path) -> None:
     folder = blocks_from(lines(), tmp_path / "data")
     at = START_S + 30 * 650 + 7
@@ -178,7 +179,6 @@ def stale_histogram() -> Native:
     return Native(0, 0, (0, STALE_BITS, 0, 0))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["snappy", "zstd", "none"])
 def test_the_head_of_a_killed_prometheus_is_read_from_its_logs(
     tmp_path: Path, packing: str
@@ -223,7 +223,6 @@ def test_the_head_of_a_killed_prometheus_is_read_from_its_logs(
     assert float(by_labels(expected[0])['{"i": "7", "job": "j1"}'][1]) < 600
 
 
-@pytest.mark.slow
 def test_records_of_samples_are_decoded_alike_with_and_without_numba(tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="numba is not installed: novaql[fast] has it")
     with CHUNKS.forced(Mode.ON):
@@ -254,7 +253,6 @@ def flipped(path: Path, at: int) -> None:
     path.write_bytes(bytes(data))
 
 
-@pytest.mark.slow
 def test_a_damaged_chunk_is_named_and_the_rest_is_answered(tmp_path: Path) -> None:
     folder = blocks_from(lines(), tmp_path / "data")
     whole = samples_of(DataDirectory(folder))
@@ -301,7 +299,6 @@ def test_every_flipped_byte_of_a_small_block_is_found_or_harmless(tmp_path: Path
     assert outcomes["found"] > 10 * outcomes["harmless"] or outcomes["harmless"] < 10
 
 
-@pytest.mark.slow
 def test_series_without_a_readable_chunk_are_reported(tmp_path: Path) -> None:
     some = [f'm{{i="{i}"}} {i * k} {START_S + 60 * k}' for i in range(2) for k in range(16)]
     folder = blocks_from(["# TYPE m gauge", *some], tmp_path / "data")

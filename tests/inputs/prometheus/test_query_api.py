@@ -165,6 +165,7 @@ def address_of(server: LocalServer) -> str:
     return f"{server.client.base_url}".rstrip("/")
 
 
+@pytest.mark.slow
 def test_another_novaql_is_recognised_and_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOVA_TOKEN", raising=False)
     with filled_server() as server:

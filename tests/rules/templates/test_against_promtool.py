@@ -8,9 +8,13 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from novaql.rules.templates import TemplateProblem, expand_alert_template, parse_alert_template
 from tests.support.generators.random_templates import broken_template, working_template
 from tests.support.programs.prometheus_programs import program
+
+pytestmark = pytest.mark.slow
 
 JOB = "a.b:1"
 VALUE = 1234.5

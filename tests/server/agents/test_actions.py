@@ -192,6 +192,7 @@ def test_new_content_needs_all_approvals_anew(rig: AgentRig) -> None:
     assert rig.decide(revised, by="bob").json()["status"] == "approved"
 
 
+@pytest.mark.slow
 def test_approvals_of_several(rig: AgentRig) -> None:
     agent = rig.agent(policy={"approvals": 2})
     action = rig.proposal(agent)

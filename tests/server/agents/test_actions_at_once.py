@@ -15,6 +15,8 @@ from tests.support.servers.agent_rig import NOW, AgentRig, code_of
 from tests.support.servers.http_server import local_server
 from tests.support.servers.state_databases import KINDS, state_database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=KINDS)
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AgentRig]:
@@ -32,7 +34,6 @@ def status(rig: AgentRig, action: Any) -> str:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("decisions", [("approve", "approve"), ("approve", "reject")])
 def test_of_two_approvers_at_once_one_decides(either: AgentRig, decisions: tuple[str, ...]) -> None:
     agent = either.agent()
@@ -60,7 +61,6 @@ def test_of_two_revisions_at_once_one_is_a_conflict(either: AgentRig) -> None:
         assert sorted(one.status_code for one in answers) == [200, 409]
 
 
-@pytest.mark.slow
 def test_the_expiry_and_a_withdrawal_at_once_wait_for_nothing_for_ever(either: AgentRig) -> None:
     agent = either.agent(policy={"expires_after": "1s"})
     for _ in range(10):

@@ -119,6 +119,7 @@ def test_the_stop_switch_voids_what_was_queued(rig: AgentRig) -> None:
     assert "agent.resumed" in rig.kinds(agent)
 
 
+@pytest.mark.slow
 def test_the_trust_score_can_be_recomputed_and_decays(rig: AgentRig) -> None:
     agent = rig.agent()
     for number in range(6):

@@ -94,6 +94,7 @@ def test_what_is_not_reported_in_time_is_abandoned(rig: AgentRig) -> None:
     assert [one["id"] for one in rig.get(path)["data"]] == [action["id"]]
 
 
+@pytest.mark.slow
 def test_only_the_first_request_starts_an_action(rig: AgentRig) -> None:
     action = approved(rig)
     with ThreadPoolExecutor(8) as pool:

@@ -109,6 +109,7 @@ def test_changes_need_the_version(rig: AlertRig) -> None:
     assert (without["severity"], without["version"]) == (None, 3)
 
 
+@pytest.mark.slow
 def test_a_rule_file_comes_in_and_goes_out(rig: AlertRig) -> None:
     done = rig.post("/v1/alert-rules/import", {"file": "node.yml", "document": FILE}, 200)
     assert done["created"] == ["node/instance:up:max", "node/InstanceDown", "other/TooMany"]
@@ -142,6 +143,7 @@ def test_a_rule_file_comes_in_and_goes_out(rig: AlertRig) -> None:
     assert rig.alert()["state"] == "firing"
 
 
+@pytest.mark.slow
 def test_a_group_without_rules_goes_with_its_file(one: AlertRig) -> None:
     def bring(document: str) -> None:
         one.post("/v1/alert-rules/import", {"file": "a.yml", "document": document}, 200)

@@ -7,10 +7,11 @@ import pytest
 from novaql.server.clock import rfc3339
 from tests.support.servers.alert_rig import AlertRig
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("jumps", [(-HOUR,), (HOUR, -HOUR), (-86_400,), (-30,)])
 def test_rules_are_evaluated_and_alerts_come_and_go(rig: AlertRig, jumps: tuple[int, ...]) -> None:
     rig.route_to_log(group_interval="15s", repeat_interval="1m")

@@ -23,6 +23,7 @@ def assert_lists_answer(rig: AlertRig) -> None:
         rig.get(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "template",
     [

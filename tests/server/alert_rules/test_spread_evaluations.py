@@ -61,6 +61,7 @@ def evaluated(rig: AlertRig) -> tuple[str, datetime | None]:
     return group.id, group.evaluated_at
 
 
+@pytest.mark.slow
 def test_a_rule_is_evaluated_at_once_and_then_at_its_moment(spread: AlertRig) -> None:
     spread.rule(**{"for": "60s"})
     spread.now(a=0.0)

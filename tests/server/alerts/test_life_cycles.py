@@ -122,6 +122,7 @@ def test_an_error_may_be_an_alert(one: AlertRig) -> None:
     assert "many" in alert["annotations"]["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "after"),
     [
@@ -299,6 +300,7 @@ def test_alerts_of_a_rule_that_goes_resolve_and_their_series_end(rig: AlertRig) 
     assert rig.ask("DELETE", f"/v1/alert-rules/{rule['id']}").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_paused_rule_raises_and_writes_nothing(rig: AlertRig) -> None:
     rig.route_to_log(group_interval="15s")
     rule = rig.rule()

@@ -26,6 +26,7 @@ def test_the_page_and_all_it_names_come_without_a_token(demo: LocalServer) -> No
         assert "immutable" in answer.headers["cache-control"]
 
 
+@pytest.mark.slow
 def test_scripts_and_styles_from_elsewhere_or_inline_are_forbidden(demo: LocalServer) -> None:
     page = demo.client.get("/")
     policy = page.headers["content-security-policy"]

@@ -42,6 +42,7 @@ def test_a_refused_attempt_is_recorded(two: TwoTenants, endpoint: Row) -> None:
         assert entry.actor_name == "ada@example.com"
 
 
+@pytest.mark.slow
 def test_what_is_made_is_recorded_once_with_the_id_of_the_request(two: TwoTenants) -> None:
     examples: dict[str, Any] = {e.path: e for e in creating()}
     for path, endpoint in examples.items():

@@ -301,6 +301,7 @@ def test_14_cursors_are_signed_and_bound(server: LocalServer, tenant: str) -> No
         assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_cursor"), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_15_the_101st_request_waits_and_the_day_is_the_tenants(
     kind: str, tmp_path_factory: pytest.TempPathFactory

@@ -33,6 +33,7 @@ def test_every_route_refuses_a_missing_and_a_wrong_token(
         assert shown["status"] == "401" if "scim" in path else "error" in shown
 
 
+@pytest.mark.slow
 def test_every_route_refuses_a_weaker_role(server: LocalServer) -> None:
     tried = []
     for method, endpoint in GUARDED:

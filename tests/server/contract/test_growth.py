@@ -61,6 +61,7 @@ def test_every_table_is_listed_with_its_bound() -> None:
     assert all(added.strip() and bound.strip() for _, added, bound in listed)
 
 
+@pytest.mark.slow
 def test_an_alert_without_an_incident_is_told_and_says_why(rig: AlertRig) -> None:
     limit(rig, max_open_incidents=1)
     rig.post("/v1/notification-channels", {"name": "ops", "type": "sink"})
@@ -113,6 +114,7 @@ def test_a_message_that_may_not_wait_is_a_dead_letter_that_can_be_replayed(rig: 
         assert rig.get(f"{log}/{dead[0]['id']}")["status"] == "delivered"
 
 
+@pytest.mark.slow
 def test_what_cannot_wait_is_told_at_the_next_flush(rig: AlertRig) -> None:
     with receiving() as receiver:
         receiver.say(500)
@@ -135,6 +137,7 @@ def test_what_cannot_wait_is_told_at_the_next_flush(rig: AlertRig) -> None:
         assert [n["firing"] for n in told] == [1]
 
 
+@pytest.mark.slow
 def test_deactivated_users_have_a_limit_and_are_always_deactivated(rig: AlertRig) -> None:
     limit(rig, max_former_users=2)
     for number in range(2):
@@ -235,6 +238,7 @@ def test_of_what_has_ended_the_newest_are_kept_whole(rig: AlertRig) -> None:
     assert len(rig.get(f"/v1/incidents/{ids[2]}/timeline")["data"]) == 2
 
 
+@pytest.mark.slow
 def test_many_rows_are_deleted_with_their_parts(rig: AlertRig) -> None:
     webhook = rig.post("/v1/webhooks", {"url": "http://127.0.0.1:9/", "events": ["*"]})["id"]
     context = rig.server.context

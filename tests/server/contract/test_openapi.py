@@ -34,6 +34,7 @@ def test_first_requests_at_the_same_time_receive_the_same_document(server: Local
     assert len({answer.content for answer in answers}) == 1
 
 
+@pytest.mark.slow
 def test_every_documented_route_is_there_with_its_errors(server: LocalServer) -> None:
     paths = server.client.get("/v1/openapi.json").json()["paths"]
 

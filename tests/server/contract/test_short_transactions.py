@@ -212,6 +212,7 @@ def test_scim_parses_validates_and_answers_outside_of_transactions(
     ask("DELETE", group, status=204)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", [Tuning(export_at_once=0)], ids=[""])
 def test_a_large_export_is_written_outside_of_transactions(
     alarms: Alarms, server: LocalServer

@@ -306,6 +306,7 @@ def test_only_whitespace_of_json_is_an_empty_body(sent: bytes) -> None:
         assert server.client.post(replay, content=sent, headers=headers).status_code == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/services", "/v1/novaql"])
 def test_a_body_has_a_limited_number_of_values(walk: Walk, path: str) -> None:
     """An error for each would take a gigabyte for eight requests."""

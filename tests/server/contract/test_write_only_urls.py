@@ -138,6 +138,7 @@ def test_urls_are_nowhere_in_clear_and_stay_when_none_is_given(
         assert {"op": "replace", "path": "/secret_url", "value": "[hidden, changed]"} in diff
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_urls_of_an_earlier_version_are_sealed_at_the_start(kind: str, tmp_path: Path) -> None:
     """A database of the schema before, with URLs in clear."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from novaql.server.auth.roles import Role
@@ -30,6 +31,7 @@ def open_url(server: LocalServer, url: str) -> httpx.Response:
     return server.client.get(url)
 
 
+@pytest.mark.slow
 def test_a_url_opens_its_panel_and_no_other(served: LocalServer, clock: SteppedClock) -> None:
     made = save(served, panel("up", title="<b>Up</b>"), panel("lost", title="L", grid=RIGHT))
     first, second = (found["id"] for found in made["panels"])

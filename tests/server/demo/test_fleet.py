@@ -40,6 +40,7 @@ def rows_of(batch: Batch, **labels: str) -> list[int]:
     return [row for row, found in enumerate(batch.series) if wanted <= found.items()]
 
 
+@pytest.mark.slow
 def test_a_day_is_there_up_to_now_on_the_grid_of_scrapes(day: Batch) -> None:
     times = np.unique(day.timestamps)
     assert len(times) == DAY_S // INTERVAL_S + 1
@@ -84,6 +85,7 @@ def test_another_seed_is_another_fleet(seeds: list[int]) -> None:
     assert len(one) != len(other) or not np.array_equal(one.values, other.values)
 
 
+@pytest.mark.slow
 def test_counters_fall_only_where_the_instance_restarts(day: Batch) -> None:
     for row, labels in enumerate(day.series):
         if not labels["__name__"].endswith(("_total", "_bucket", "_sum", "_count")):

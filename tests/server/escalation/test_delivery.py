@@ -6,6 +6,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from novaql.server.crypto.redaction import without_secrets
 from novaql.server.history import RETENTIONS
 from novaql.server.jobs.housekeeping import forget
@@ -13,6 +15,7 @@ from tests.server.escalation.conftest import Watch, step
 from tests.support.peers.mail_server import mail_server
 
 
+@pytest.mark.slow
 def test_a_webhook_with_the_id_of_the_page(watch: Watch) -> None:
     watch.user("fay", method=None)
     hook = {"url": f"{watch.receiver.url}/fay", "bearer_token": "s3cret"}
@@ -156,6 +159,7 @@ def test_a_contact_method_that_was_deleted_meanwhile(watch: Watch) -> None:
     assert (page["status"], page["reason"]) == ("failed", "the contact method was deleted")
 
 
+@pytest.mark.slow
 def test_pages_are_deleted_after_their_retention(watch: Watch) -> None:
     incident = watch.open(watch.policy(step(watch.target("ada"))))
     context = watch.server.context

@@ -34,6 +34,7 @@ def delayed(watch: Watch, name: str, delay: str = "3m") -> None:
     watch.post(f"/users/{watch.users[name]}/notification-rules", rule)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(minutes=2)])
 def test_a_clock_that_is_set_back_delays_no_step(watch: Watch, back: timedelta) -> None:
     ada, bob = watch.target("ada"), watch.target("bob")
@@ -83,6 +84,7 @@ def test_after_an_outage_each_escalation_runs_one_step(watch: Watch) -> None:
         assert watch.paged(incident) == ["0.0 ada", "0.1 bob", "1.0 ada"]
 
 
+@pytest.mark.slow
 def test_a_partial_acknowledgement_after_the_last_cycle_expires(watch: Watch) -> None:
     targets = [watch.target("ada"), watch.target("bob")]
     incident = watch.open(watch.policy(step(*targets, mode="multi_ack"), ack_timeout="1h"))

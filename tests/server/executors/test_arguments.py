@@ -91,6 +91,7 @@ def test_a_value_is_one_argument_and_stdin(value: str) -> None:
     assert stdin_of(config_of(ANY), {"value": value}) == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_hostile_values_arrive_as_they_are(tmp_path: Path, isolation: str) -> None:
     executor = executor_of(

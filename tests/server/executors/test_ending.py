@@ -55,6 +55,7 @@ def test_exit_codes(tmp_path: Path, isolation: str) -> None:
     assert "signal 15" in signalled.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 @pytest.mark.parametrize("end", ["exit 0", "exec sleep 98765", "kill -9 $$"])
 def test_daemons_end_with_the_run(tmp_path: Path, isolation: str, end: str) -> None:

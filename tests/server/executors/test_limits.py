@@ -73,6 +73,7 @@ def test_filling_the_disk_is_bounded_and_cleaned(
     assert left_over() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_many_and_deep_folders_are_bounded_and_cleaned(
     tmp_path: Path, isolation: str, left_over: Callable[[], list[str]]

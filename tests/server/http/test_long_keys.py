@@ -36,6 +36,7 @@ def test_a_key_is_too_long() -> None:
     assert peak < 8 << 20
 
 
+@pytest.mark.slow
 def test_keys_up_to_the_limit() -> None:
     body = {"query": "1", "params": {"k" * MOST_KEY: [1.5] * ITEMS}}
     error, _ = refused(lambda: validate(NovaqlRequest, body))

@@ -17,6 +17,8 @@ from novaql.server.http.strict_json import parse_json, validate
 from novaql.server.query.schema import NovaqlRequest
 from tests.support.servers.http_server import LocalServer
 
+pytestmark = pytest.mark.slow
+
 MANY = 40_000
 BODIES: dict[str, dict[str, Any]] = {
     "values": {"query": "1", "params": {f"a{n}": None for n in range(MANY)}},

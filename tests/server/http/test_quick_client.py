@@ -100,6 +100,7 @@ def test_both_clients_have_the_same_answer(url: str, given: dict[str, Any]) -> N
             assert found.raise_for_status() is found
 
 
+@pytest.mark.slow
 def test_problems_are_those_of_httpx(url: str) -> None:
     absent = QuickClient(base_url="http://127.0.0.1:1", timeout=1)
     with absent as client, pytest.raises(httpx.ConnectError):

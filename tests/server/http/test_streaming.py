@@ -62,6 +62,7 @@ def raw(server: LocalServer, encoding: str, **body: Any) -> tuple[httpx.Headers,
         return answer.headers, b"".join(answer.iter_raw())
 
 
+@pytest.mark.slow
 def test_the_whole_is_what_one_piece_would_be(server: LocalServer) -> None:
     whole: list[bytes] = []
     for at_once in (1 << 30, 1 << 16):
@@ -239,6 +240,7 @@ def test_nothing_is_made_for_a_client_that_left() -> None:
     assert len(made) < 10
 
 
+@pytest.mark.slow
 def test_refreshed_panels_over_http_are_answers_without_the_cache(server: LocalServer) -> None:
     pytest.importorskip("numba", reason="needs compiled texts: pip install 'novaql[fast]'")
     TEXTS.prepare()

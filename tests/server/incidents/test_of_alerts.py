@@ -134,6 +134,7 @@ def test_what_comes_again_is_a_related_incident(rig: AlertRig) -> None:
     assert [one["status"] for one in incidents(rig)] == ["resolved", "resolved"]
 
 
+@pytest.mark.slow
 def test_alerts_of_a_rule_share_an_incident_that_ends_with_the_last(rig: AlertRig) -> None:
     auto(rig)
     rig.now(a=0.0, b=1.0)
@@ -188,6 +189,7 @@ def test_a_pending_alert_opens_none(one: AlertRig) -> None:
     assert incident(one)["alerts"] == [one.alert()["id"]]
 
 
+@pytest.mark.slow
 def test_what_is_muted_when_it_begins_opens_none(one: AlertRig) -> None:
     auto(one)
     matchers = [{"name": "instance", "value": "a"}]
@@ -257,6 +259,7 @@ def test_what_goes_back_to_pending_fires_no_longer(one: AlertRig) -> None:
     assert types(one, incident(one)) == ["triggered", "alerts_ended", "resolved"]
 
 
+@pytest.mark.slow
 def test_who_resolves_by_hand_is_not_asked_again(rig: AlertRig) -> None:
     auto(rig)
     rig.now(a=0.0, b=1.0)

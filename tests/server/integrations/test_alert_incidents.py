@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.servers.integration_rig import IntegrationRig, integration_rig
 
 STATUS = {"versionInfo": {"version": "0.28.1"}, "cluster": {"status": "ready"}}
@@ -47,6 +49,7 @@ def test_alerts_open_no_incidents_without_the_setting(rig: IntegrationRig) -> No
     assert incidents(rig) == []
 
 
+@pytest.mark.slow
 def test_an_alert_opens_one_incident_and_resolves_it(rig: IntegrationRig) -> None:
     service = {"name": "shop", "owner": "web", "tier": "tier1"}
     rig.server.client.post("/v1/services", json=service, headers=rig.server.bearer())
@@ -86,6 +89,7 @@ def test_an_incident_that_people_resolve_is_not_opened_again(rig: IntegrationRig
     assert statuses(rig) == ["resolved"]
 
 
+@pytest.mark.slow
 def test_an_alert_that_was_missing_for_a_while_opens_an_incident_again(rig: IntegrationRig) -> None:
     """An Alertmanager that restarts lists no alerts, until Prometheus sends them again."""
     connected(rig, alert("Slow"), open_incidents=True)

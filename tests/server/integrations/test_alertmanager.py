@@ -39,6 +39,7 @@ def alerts(rig: IntegrationRig, query: str = "") -> dict[str, Any]:
     return {one["name"]: one for one in found}
 
 
+@pytest.mark.slow
 def test_alerts_are_imported_and_vanish_when_they_end(
     rig: IntegrationRig, real: Alertmanager
 ) -> None:

@@ -281,6 +281,7 @@ def test_a_device_flow_obeys_the_interval_and_slow_down(rig: IntegrationRig) -> 
     assert rig.post("/fake/test")["ok"] is True
 
 
+@pytest.mark.slow
 def test_a_device_flow_that_is_not_finished_expires(rig: IntegrationRig) -> None:
     rig.fake.device_expires_s = 60
     rig.fake.device_answers = ["authorization_pending"] * 100

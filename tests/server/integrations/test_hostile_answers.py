@@ -34,6 +34,7 @@ def test_a_compressed_answer_is_read() -> None:
     assert got(answer(gzip.compress(b'{"a": 1}'), "gzip")) == {"a": 1}
 
 
+@pytest.mark.slow
 def test_a_compressed_answer_is_bounded_before_it_is_decompressed() -> None:
     bomb = answer(gzip.compress(bytes(64 << 20)), "gzip")
     tracemalloc.start()

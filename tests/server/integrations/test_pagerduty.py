@@ -134,6 +134,7 @@ def test_every_list_is_imported(rig: IntegrationRig, peer: JsonPeer) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_lists_are_read_in_pages(
     rig: IntegrationRig, peer: JsonPeer, account: PagerDutyPeer
 ) -> None:
@@ -169,6 +170,7 @@ def test_without_the_setting_a_schedule_says_what_would_be_created(
     assert plan(rig)["not_imported"] == ["members without a user here: PU2"]
 
 
+@pytest.mark.slow
 def test_a_schedule_is_created_once_all_members_are_known(
     rig: IntegrationRig, peer: JsonPeer
 ) -> None:
@@ -326,6 +328,7 @@ def test_reasons(
     assert KEY not in (rig.row().credentials or "")
 
 
+@pytest.mark.slow
 def test_services_are_added_to_the_catalog_with_their_descriptions(
     rig: IntegrationRig, peer: JsonPeer, account: PagerDutyPeer
 ) -> None:

@@ -58,6 +58,7 @@ def listener(*, answers: bytes | None) -> Iterator[tuple[int, list[int]]]:
         one.close()
 
 
+@pytest.mark.slow
 def test_unknown_names_timeouts_and_bad_certificates() -> None:
     def unknown(host: str, port: int) -> Sequence[str]:  # noqa: ARG001
         raise Unreachable("dns", f"{host} has no address")

@@ -239,6 +239,7 @@ def test_resources_that_return_count_towards_the_limit() -> None:
         assert left == {"s-c", "s-d"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["2099-01-01T00:00:00Z", None])
 def test_of_deploys_the_newest_are_retained_whatever_their_time(at: str | None) -> None:
     with integration_rig(max_history=2) as rig:

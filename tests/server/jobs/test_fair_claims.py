@@ -57,6 +57,7 @@ def test_a_backlog_does_not_hide_the_job_of_another_tenant(served: LocalServer) 
         assert FairClaims().next(session, due, {noisy: 1})[0] == wanted
 
 
+@pytest.mark.slow
 def test_jobs_that_take_all_threads_leave_one_to_a_tenant_without_any(served: LocalServer) -> None:
     noisy, quiet = tenant(served, "noisy"), tenant(served, "quiet")
     add_jobs(served, noisy, 300, late_s=60)

@@ -197,6 +197,7 @@ def test_a_cancelled_job_changes_nothing(served: LocalServer) -> None:
     assert (counted(served), jobs(served)) == (0, [])
 
 
+@pytest.mark.slow
 def test_many_workers_do_each_job_once(served: LocalServer) -> None:
     for _ in range(40):
         in_unit(served, lambda unit: unit.enqueue("count"))

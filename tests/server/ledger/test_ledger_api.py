@@ -276,6 +276,7 @@ def test_secrets_and_long_texts_are_not_in_entries() -> None:
     assert large["too_large"] > LONGEST_LEAF
 
 
+@pytest.mark.slow
 def test_checkpoints_leave_the_server_when_a_log_grew(rig: AgentRig) -> None:
     with receiving() as receiver:
         rig.post("/v1/webhooks", {"url": receiver.url, "events": ["ledger.checkpoint"]})

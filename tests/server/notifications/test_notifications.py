@@ -42,6 +42,7 @@ def test_alerts_that_come_together_are_told_together(rig: AlertRig) -> None:
     assert len(rig.log()) == 4
 
 
+@pytest.mark.slow
 def test_it_is_repeated_after_the_repeat_interval(one: AlertRig) -> None:
     one.route_to_log(group_interval="30s", repeat_interval="2m")
     one.rule()
@@ -52,6 +53,7 @@ def test_it_is_repeated_after_the_repeat_interval(one: AlertRig) -> None:
     assert one.log() == [("new_alerts", 1, 0), ("repeat", 1, 0)]
 
 
+@pytest.mark.slow
 def test_what_is_over_before_it_was_told_stays_untold(one: AlertRig) -> None:
     one.route_to_log(group_wait="30s")
     one.rule()
@@ -72,6 +74,7 @@ def test_without_routing_nobody_is_told(one: AlertRig) -> None:
     assert one.get("/v1/alert-routing")["version"] == 0
 
 
+@pytest.mark.slow
 def test_by_hand(rig: AlertRig) -> None:
     rig.route_to_log()
     rig.post("/v1/notification-channels", {"name": "other", "type": "sink"})
@@ -175,6 +178,7 @@ def test_inhibition_and_mute_times(rig: AlertRig) -> None:
     assert told() == ["Down", "Quiet"]
 
 
+@pytest.mark.slow
 def test_a_new_tree_loses_no_end_of_an_alert(one: AlertRig) -> None:
     one.route_to_log(group_interval="1m", repeat_interval="1h")
     one.rule()
@@ -191,6 +195,7 @@ def test_a_new_tree_loses_no_end_of_an_alert(one: AlertRig) -> None:
     assert one.log() == [("new_alerts", 2, 0), ("some_resolved", 1, 1), ("all_resolved", 0, 1)]
 
 
+@pytest.mark.slow
 def test_an_alert_that_fires_again_leaves_the_group_of_the_former_tree(one: AlertRig) -> None:
     one.route_to_log(group_interval="1m", repeat_interval="1h")
     one.rule()
@@ -207,6 +212,7 @@ def test_an_alert_that_fires_again_leaves_the_group_of_the_former_tree(one: Aler
     assert one.log() == [("new_alerts", 1, 0), ("new_alerts", 1, 0), ("all_resolved", 0, 1)]
 
 
+@pytest.mark.slow
 def test_a_new_tree_moves_what_fires(one: AlertRig) -> None:
     one.route_to_log()
     one.rule(severity="page")

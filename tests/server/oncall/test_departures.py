@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from novaql.server.db.tables import Event, User
@@ -29,6 +30,7 @@ def test_the_hole_is_published(rota: Rota) -> None:
     assert published(rota) == [(member["id"], "Bob"), (covers["id"], "Bob")]
 
 
+@pytest.mark.slow
 def test_a_user_who_returns_and_leaves_again(rota: Rota) -> None:
     bob = rota.user("bob")
     made = rota.schedule(bob)

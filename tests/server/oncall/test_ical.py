@@ -108,6 +108,7 @@ def test_ids_remain_after_an_unrelated_edit(rota: Rota) -> None:
     assert len(set(after)) == len(after)
 
 
+@pytest.mark.slow
 def test_a_large_feed_is_shortened_on_both_sides_and_says_so(rota: Rota) -> None:
     ada, bob = rota.user("ada"), rota.user("bob")
     hourly = {"type": "custom", "hand_off": "00:00", "length": "1h"}

@@ -136,6 +136,7 @@ STARTS = st.datetimes(datetime(2005, 1, 1), datetime(2060, 1, 1)).map(  # noqa: 
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(ZONES), ROTATIONS, STARTS)
 def test_every_instant_of_400_days_has_one_member(
     zone: str, rotation: Rotation, start: datetime
@@ -305,6 +306,7 @@ def test_the_whole_shift_at_an_instant() -> None:
     assert (gap.gap, gap.end, begins, ends) == ("not_started", start, False, True)
 
 
+@pytest.mark.slow
 @given(
     ROTATIONS,
     st.lists(

@@ -314,6 +314,7 @@ def test_lengths_of_turns(shared: Rota) -> None:
         assert spans[0]["until"] == until, rotation
 
 
+@pytest.mark.slow
 def test_a_change_leaves_the_past_as_it_was(rota: Rota) -> None:
     ada, bob = rota.user("ada"), rota.user("bob")
     made = rota.schedule(ada)

@@ -106,6 +106,7 @@ libc.fclose(file)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it is for")
 def test_threads_configure_allocator(tmp_path: Path) -> None:
     arenas = {}

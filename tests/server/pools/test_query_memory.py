@@ -59,6 +59,7 @@ def test_one_that_has_half_gets_no_more_while_another_waits() -> None:
     memory.reserve("a", 50)  # nobody waits any more
 
 
+@pytest.mark.slow
 def test_tenants_are_served_in_turn() -> None:
     memory = QueryMemory(1000)
     memory.reserve("a", 700)

@@ -140,6 +140,7 @@ def test_work_without_checkpoints_cannot_keep_every_place() -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 def test_a_tenant_alone_has_no_places_beyond_the_others() -> None:
     async def look() -> None:
         pool, end, begun = Pool(2, "look"), threading.Event(), []
@@ -181,6 +182,7 @@ def test_a_full_queue_refuses_the_tenant_that_fills_it() -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 def test_what_is_cancelled_while_it_waits_for_its_place_ends_at_once() -> None:
     async def look() -> None:
         pool, end = Pool(1, "look"), threading.Event()
@@ -207,6 +209,7 @@ def test_what_is_cancelled_while_it_waits_for_its_place_ends_at_once() -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forget", [True, False])
 def test_closing_lets_what_was_paused_come_to_its_end(forget: bool) -> None:
     async def look() -> None:

@@ -88,6 +88,7 @@ def saturated(rig: AlertRig, value: float) -> None:
     assert rig.server.write([(labels, [(to_ms(rig.clock.now()), value)])]).status_code == 204
 
 
+@pytest.mark.slow
 def test_a_draft_of_an_alert(rig: AlertRig) -> None:
     incident = disturbed(rig)
     before = postmortem(rig, incident)
@@ -131,6 +132,7 @@ def ids_in(found: dict[str, Any]) -> set[str]:
     return {item["id"] for name in lists for item in found[name]}
 
 
+@pytest.mark.slow
 def test_its_queries_can_be_repeated(one: AlertRig) -> None:
     found = postmortem(one, disturbed(one))
     query = found["queries"][4]
@@ -277,6 +279,7 @@ def test_the_expression_is_that_of_the_time_of_the_alert(rig: AlertRig) -> None:
     assert (query["subject"], query["query"]) == ("Expression of alert Down", rule["expr"])
 
 
+@pytest.mark.slow
 def test_an_expression_that_is_not_recorded_is_called_the_current_one(one: AlertRig) -> None:
     incident = disturbed(one)
     path = "/v1/alert-rules/" + postmortem(one, incident)["alerts"][0]["rule_id"]

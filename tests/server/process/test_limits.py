@@ -68,6 +68,7 @@ def test_a_head_of_64_kb_is_answered_and_a_longer_one_is_not(server: LocalServer
     assert (answer.status, code(answer)) == (431, "head_too_large")
 
 
+@pytest.mark.slow
 def test_a_long_header_is_refused_though_it_comes_in_pieces(server: LocalServer) -> None:
     with connected(url(server)) as connection:
         connection.sendall(GET + b"X: ")

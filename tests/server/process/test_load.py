@@ -152,6 +152,7 @@ def test_the_panels_of_several_dashboards_wait_for_each_other() -> None:
         assert {one.result().status_code for one in waiting} == {200}
 
 
+@pytest.mark.slow
 def test_a_query_stops_when_its_client_leaves() -> None:
     store = SlowBatches()
     with local_server(store, query_threads=1, query_queue=0) as server:  # type: ignore[arg-type]

@@ -36,6 +36,7 @@ from tests.support.servers.http_server import (
 VERSION_2 = "io.prometheus.write.v2.Request"
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(-(2**62), 2**62) | st.integers(0, 300), st.floats(allow_nan=False)),

@@ -167,6 +167,7 @@ def with_quotas() -> Iterator[LocalServer]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_dashboard_of_twelve_panels_is_not_too_much(with_quotas: LocalServer) -> None:
     """Five refreshes of twelve panels of three queries each, within a minute."""
     grafana = Grafana(with_quotas)

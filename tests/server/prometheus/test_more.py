@@ -288,6 +288,7 @@ def admin(server: LocalServer, path: str, **parameters: str) -> httpx.Response:
     return server.client.post(url, params=parameters, headers=server.bearer(Role.ADMIN))
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_a_store_of_its_own(tmp_path: Path) -> None:
     with local_server(tsdb.open(tmp_path / "data")) as server:
         server.write([({"__name__": "m"}, [(1_000, 1.0)])])

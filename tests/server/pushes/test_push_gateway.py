@@ -162,6 +162,7 @@ def test_a_metric_that_is_pushed_with_its_type_and_without_it_is_in_its_group_on
         assert len(decoded([content]).values) == 3
 
 
+@pytest.mark.slow
 def test_samples_continue_at_intervals_until_the_group_is_deleted(
     server: LocalServer, clock: SteppedClock
 ) -> None:

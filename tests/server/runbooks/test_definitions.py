@@ -40,6 +40,7 @@ def test_a_runbook_is_created_replaced_and_deleted(either: RunbookRig) -> None:
     assert rig.ask("GET", f"{path}/runs").status_code == 404
 
 
+@pytest.mark.slow
 def test_the_history_of_a_runbook(rig: RunbookRig) -> None:
     runbook = rig.runbook(query("vector(1)"))
     runs = [rig.run(runbook, by="bob") for _ in range(3)]

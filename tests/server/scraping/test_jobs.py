@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.server.scraping.test_scraper import eventually, job, samples_of, scraping
 from tests.support.peers.exposer import exposing
 
 
+@pytest.mark.slow
 def test_a_reload_ends_what_it_removes_and_continues_the_rest(tmp_path: Path) -> None:
     def say(*jobs: str) -> None:
         head = "global: {scrape_interval: 100ms, scrape_timeout: 90ms}\nscrape_configs:\n"

@@ -13,6 +13,8 @@ import pytest
 from novaql.server.scraping import loop as loops
 from novaql.server.scraping.loop import ScrapeLoop
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
 def test_the_clock_jumps_between_two_scrapes(

@@ -63,6 +63,7 @@ scrape_configs:
 {more}"""
 
 
+@pytest.mark.slow
 def test_what_vanishes_is_marked_and_a_target_that_fails_is_down(tmp_path: Path) -> None:
     with exposing() as target:
         target.body = b"a 1\nb 2\n"
@@ -285,6 +286,7 @@ def test_the_server_scrapes_and_tells_of_it(tmp_path: Path) -> None:
     assert steps[0]["keep"] is False
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -310,6 +312,7 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(
             manager.stop()
 
 
+@pytest.mark.slow
 def test_each_tenant_has_its_own_targets(tmp_path: Path) -> None:
     """A folder of configurations; nobody sees what is scraped for somebody else."""
     folder = tmp_path / "scrape"

@@ -182,6 +182,7 @@ def test_only_silences_of_the_alert_are_lifted(one: AlertRig) -> None:
     assert [s["state"] for s in one.get("/v1/silences")["data"]] == ["expired", "expired"]
 
 
+@pytest.mark.slow
 def test_until_resolved(rig: AlertRig) -> None:
     alert_id = fired(rig)
     path = f"/v1/alerts/{alert_id}/silence"

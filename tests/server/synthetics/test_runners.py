@@ -185,6 +185,7 @@ def test_another_tenant_gets_no_runs(lab: Lab) -> None:
     assert report(lab, theirs, run["lease"]).json()["error"]["code"] == "lease_over"
 
 
+@pytest.mark.slow
 def test_a_runner_that_is_gone_loses_its_run(lab: Lab) -> None:
     token = lab.probe_token()
     check = lab.check("http://127.0.0.1:1/", regions=["paris"], interval="5m")

@@ -104,6 +104,7 @@ def test_a_message_that_fails_after_its_endpoint_was_disabled_is_not_sent_again(
     assert (delivery["attempts"], delivery["next_at"]) == (1, None)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_hears_nothing_is_given_up(
     served: LocalServer, receiver: Receiver, clock: SteppedClock
 ) -> None:
@@ -126,6 +127,7 @@ def test_an_endpoint_that_hears_nothing_is_given_up(
     assert b"webhook.disabled" in receiver.of("/owner")[-1].body
 
 
+@pytest.mark.slow
 def test_one_bad_message_does_not_disable_who_hears_others(
     served: LocalServer, receiver: Receiver, clock: SteppedClock
 ) -> None:

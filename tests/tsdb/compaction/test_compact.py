@@ -136,6 +136,7 @@ def fleet(count: int, first: int, steps: int) -> Batch:
     return Batch(table, rows, np.tile(times, count), values.ravel())
 
 
+@pytest.mark.slow
 def test_levels_grow_by_themselves(tmp_path: Path) -> None:
     with tsdb.open(tmp_path, block_ms=10 * MINUTE, sync="os") as database:
         for hour in range(20):

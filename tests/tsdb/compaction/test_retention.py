@@ -98,6 +98,7 @@ def test_in_the_background(tmp_path: Path) -> None:
         assert left(database) == [8, 9]
 
 
+@pytest.mark.slow
 def test_compacted_blocks_are_narrower_than_retention(tmp_path: Path) -> None:
     with tsdb.open(tmp_path, block_ms=HOUR, retention_ms=60 * HOUR) as database:
         for hour in range(30):

@@ -75,6 +75,7 @@ def test_scrapes_keep_one_grid(widths: list[int], series: int) -> None:
     assert merged.samples == series * now
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["joined", "_order", "timestamp_groups", "merge_mixed"])
 @pytest.mark.parametrize("large", [False, True])
 def test_a_sort_without_memory_loses_nothing(step: str, large: bool) -> None:

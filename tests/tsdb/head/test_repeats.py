@@ -36,6 +36,7 @@ def histograms(value: float) -> Batch:
     return Batch(SERIES, NOTHING, NOTHING, np.zeros(0), native)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_floats(tmp_path: Path, on_disk: bool) -> None:
     store = tsdb.open(tmp_path, sync="os") if on_disk else tsdb.memory()

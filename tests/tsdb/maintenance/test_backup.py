@@ -37,6 +37,7 @@ def filled(path: Path) -> tsdb.Database:
     return database
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_a_store_as_of_then(tmp_path: Path) -> None:
     with filled(tmp_path / "store") as database:
         expected = read_all(database)

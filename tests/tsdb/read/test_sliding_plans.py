@@ -88,6 +88,7 @@ def write(database: tsdb.Database, rng: random.Random, minutes: int) -> None:
         database.append(Batch(table, np.full(len(times), i), times, values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(STORES))
 def test_ranges_that_move_find_what_others_find(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)

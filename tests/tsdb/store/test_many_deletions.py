@@ -48,6 +48,7 @@ def manifest_bytes(database: tsdb.Database) -> int:
     return (database.path / "MANIFEST").stat().st_size
 
 
+@pytest.mark.slow
 def test_the_manifest_stays_small(database: tsdb.Database) -> None:
     """Those that no longer fit make the store apply the earlier ones."""
     for number in range(COUNT - 1):
@@ -57,6 +58,7 @@ def test_the_manifest_stays_small(database: tsdb.Database) -> None:
     assert database.check() == []
 
 
+@pytest.mark.slow
 def test_it_is_refused_while_blocks_are_rewritten_elsewhere(database: tsdb.Database) -> None:
     with database._state.compact_lock:
         for number in range(9):

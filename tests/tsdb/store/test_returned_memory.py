@@ -4,6 +4,7 @@ after a sort of very many samples at once."""
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from novaql.tsdb.head.head import Head
 from novaql.tsdb.model.labels import SeriesTable
@@ -66,6 +67,7 @@ def test_memory_is_not_returned_between_appends_nor_after_few() -> None:
     assert few.returns == 0
 
 
+@pytest.mark.slow
 def test_memory_is_returned_after_a_large_sort() -> None:
     """In memory a writer sorts itself before each append, so what waits is one append."""
     store = Store()

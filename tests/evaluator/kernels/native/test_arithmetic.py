@@ -32,6 +32,7 @@ def subtract_as_sum(a: Histograms, b: Histograms) -> Combined:
     return subtract(a, b, gauge=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "single"), [(add, plain.add), (subtract_as_sum, plain.subtract)]
 )
@@ -70,6 +71,7 @@ def test_division_by_a_power_of_two_is_multiplication(
     assert singles(divide(columns(h), divisor)) == singles(scale(columns(h), 1 / divisor))
 
 
+@pytest.mark.slow
 @given(PAIRS)
 def test_equality_ignores_hints_only(pairs: Pairs) -> None:
     a, b = [p[0] for p in pairs], [p[1] for p in pairs]

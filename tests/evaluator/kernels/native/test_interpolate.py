@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from novaql.evaluator.kernels.native.interpolate import between
 from novaql.model import float_histogram as plain
 from novaql.model.float_histogram import FloatHistogram
 from tests.support.histograms.native_histograms import any_histogram, columns, singles, was_reset
+
+pytestmark = pytest.mark.slow
 
 
 @given(

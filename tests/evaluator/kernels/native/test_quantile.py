@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def test_quantiles_equal_a_search_through_the_buckets(
     assert found.skewed.tolist() == [note == "skewed" for _, note in expected]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(observed(), CUTS, CUTS), max_size=8))
 def test_fractions_equal_a_walk_through_the_buckets(
     asked: list[tuple[FloatHistogram, float, float]],

@@ -8,6 +8,7 @@ from functools import reduce
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def hint_of(run: list[FloatHistogram]) -> ResetHint:
     return reduce(plain.combined_hint, [one.hint for one in run])
 
 
+@pytest.mark.slow
 @given(RUNS)
 def test_sums_are_those_of_one_after_the_other(runs: list[list[FloatHistogram]]) -> None:
     got = run_sums(columns([one for run in runs for one in run]), starts_of(runs))
@@ -56,6 +58,7 @@ def test_sums_are_those_of_one_after_the_other(runs: list[list[FloatHistogram]])
         assert singles(got.histograms)[row] == expected.compacted()
 
 
+@pytest.mark.slow
 @given(RUNS)
 def test_means_are_sums_divided_once(runs: list[list[FloatHistogram]]) -> None:
     h, starts = columns([one for run in runs for one in run]), starts_of(runs)
@@ -83,6 +86,7 @@ def test_folding_compensates(runs: list[list[float]]) -> None:
     np.testing.assert_allclose(total + lost, expected, rtol=1e-13, atol=1e-20)
 
 
+@pytest.mark.slow
 @given(st.lists(exponential(), min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_no_order_of_the_series_changes_a_bit(run: list[FloatHistogram], dice: Random) -> None:
     run = [replace(one, zero_threshold=0.0, sum=one.sum / 3, hint=ResetHint.GAUGE) for one in run]

@@ -198,6 +198,7 @@ def test_connections_are_bounded() -> None:
         assert len(held) == 3
 
 
+@pytest.mark.slow
 def test_everything_ends_with_the_run(site: Site) -> None:
     site.pages["/a"] = Answer("late", delay_s=5)
     before = threading.active_count()
