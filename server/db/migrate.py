@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from novaql.lazy_exports import lazy_module
 from novaql.server.db.engine import StateDatabase
+from novaql.server.db.new_database import create_tables
 
 if TYPE_CHECKING:
     from alembic import command, config, script
@@ -49,19 +50,28 @@ def migrate_engine(engine: Engine) -> None:
     """Do as `migrate`, before a `StateDatabase` uses the engine."""
     with _exclusive(engine) as connection:
         here = _revisions_in(connection)
-        if here == latest():
+        newest = latest()
+        if here == newest:
             return
-        every = scripts()
-        known = {each.revision for each in every.walk_revisions()}
-        if here - known:
-            raise NewerDatabase(
-                f"the database has migrations unknown to this version: "
-                f"{', '.join(sorted(here - known))}; start the newer version that made them"
-            )
-        chosen = configuration()
-        chosen.attributes["connection"] = connection
-        command.upgrade(chosen, "heads")
-        log.info("the database was migrated", extra={"revisions": sorted(every.get_heads())})
+        if not create_tables(connection, newest):
+            upgrade(connection, here)
+        log.info("the database was migrated", extra={"revisions": sorted(newest)})
+
+
+def upgrade(connection: Connection, here: set[str]) -> None:
+    """Run the migrations that a database with the revisions `here` has not had.
+
+    Raises `NewerDatabase` before any change.
+    """
+    unknown = here - {each.revision for each in scripts().walk_revisions()}
+    if unknown:
+        raise NewerDatabase(
+            f"the database has migrations unknown to this version: "
+            f"{', '.join(sorted(unknown))}; start the newer version that made them"
+        )
+    chosen = configuration()
+    chosen.attributes["connection"] = connection
+    command.upgrade(chosen, "heads")
 
 
 def latest() -> set[str]:

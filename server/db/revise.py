@@ -4,7 +4,9 @@
 
 Alembic compares the tables in the code with those that all migrations create. The difference in the
 domain's tables becomes `server/DOMAIN/migrations/rNNNN_….py`, by `migrations/script.py.mako`.
-Read and format that file before you commit it.
+Read and format that file before you commit it. Then write the tables of a new database again:
+
+`python -m novaql.server.db.revise`
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from alembic.script import Script
 
 from novaql.server.db.columns import Text
 from novaql.server.db.engine import StateDatabase
-from novaql.server.db.migrate import configuration, load_tables, migrate
+from novaql.server.db.migrate import configuration, load_tables, migrate, upgrade
+from novaql.server.db.new_database import FILE, script_of
 from novaql.server.db.rows import Base
 
 _SERVER = Path(__file__).parents[1]
@@ -75,6 +78,17 @@ def revise(domain: str, message: str) -> Path:
     return Path(script.path)
 
 
+def new_database() -> str:
+    """Return the contents of `new_database.sql`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        database = StateDatabase(f"sqlite:///{scratch}/state.db")
+        with database.engine.begin() as connection:
+            upgrade(connection, set())
+            script = script_of(connection)
+        database.close()
+    return script
+
+
 def _tables_of(domain: str) -> set[str]:
     folders = _FOLDERS.get(domain, (domain,))
     return {
@@ -100,4 +114,7 @@ def _render(kind: str, found: Any, _context: object) -> str | Literal[False]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{revise(sys.argv[1], sys.argv[2])}\n")
+    if sys.argv[1:]:
+        sys.stdout.write(f"{revise(sys.argv[1], sys.argv[2])}\n")
+    else:
+        FILE.write_text(new_database(), encoding="utf-8")
