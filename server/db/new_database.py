@@ -1,7 +1,8 @@
 """Creates the tables of a new SQLite database from a file of statements.
 
-`new_database.sql` has what all migrations create. Alembic takes a quarter of the first start of a
-server for the same. `python -m novaql.server.db.revise` without arguments writes the file.
+The statements of `new_database.sql` create the same tables and indexes as all migrations. Running
+the migrations by Alembic takes a quarter of a server's first start.
+`python -m novaql.server.db.revise` without arguments writes the file.
 """
 
 from __future__ import annotations

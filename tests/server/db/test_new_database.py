@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from novaql.server.db import migrate as migrations
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import latest, migrate, upgrade
-from novaql.server.db.new_database import FILE, create_tables, script_of
+from novaql.server.db.new_database import FILE, create_tables, script_of, statements_of
 from novaql.server.db.revise import new_database
 
 
@@ -40,6 +41,24 @@ def test_a_file_of_other_revisions_is_not_used(database: StateDatabase) -> None:
         assert not create_tables(connection, {*latest(), "later_0001"})
         assert not create_tables(connection, latest() - {max(latest())})
         assert create_tables(connection, latest())
+    database.close()
+
+
+def test_a_start_that_fails_halfway_creates_nothing(database: StateDatabase) -> None:
+    def fail(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if "'slo_" in statement:
+            raise OSError("the disk is full")
+
+    event.listen(database.engine, "before_cursor_execute", fail)
+    with pytest.raises(OSError, match="full"):
+        migrate(database)
+    event.remove(database.engine, "before_cursor_execute", fail)
+
+    with database.engine.connect() as connection:
+        assert statements_of(connection) == []
+    migrate(database)
+    with database.engine.connect() as connection:
+        assert script_of(connection) == FILE.read_text("utf-8")
     database.close()
 
 
