@@ -13,7 +13,7 @@ from tests.support.peers.exposer import exposing
 @pytest.mark.slow
 def test_a_reload_ends_what_it_removes_and_continues_the_rest(tmp_path: Path) -> None:
     def say(*jobs: str) -> None:
-        head = "global: {scrape_interval: 100ms, scrape_timeout: 90ms}\nscrape_configs:\n"
+        head = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
         (tmp_path / "scrape.yml").write_text(head + "".join(f"  - {text}\n" for text in jobs))
 
     def one(*targets: str, drop: str = "none") -> str:
@@ -41,6 +41,8 @@ def test_a_reload_ends_what_it_removes_and_continues_the_rest(tmp_path: Path) ->
             here = {"job": "one", "instance": target.address}
             for labels in (*gone, here):
                 wait_for_sample("up", labels)
+            for labels in gone:
+                wait_for_sample("up_time", labels)
             say(one(target.address, drop="b"))
             manager.reload()
             for labels in gone:

@@ -75,9 +75,8 @@ def test_what_vanishes_is_marked_and_a_target_that_fails_is_down(tmp_path: Path)
             eventually(lambda: samples_of(store, __name__="a")[-1][2])
             assert samples_of(store, __name__="up")[-1][1] == 0.0
             # The report follows what is stored.
-            eventually(lambda: manager.scrape_report().targets[0].error)
-            (view,) = manager.scrape_report().targets
-            assert view.error == "server returned HTTP status 500 Internal Server Error"
+            error = "server returned HTTP status 500 Internal Server Error"
+            eventually(lambda: manager.scrape_report().targets[0].error == error)
             target.status = 200
             eventually(lambda: samples_of(store, __name__="up")[-1][1] == 1.0)
             times = [at for at, _, _ in samples_of(store, __name__="up")]
