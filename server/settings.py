@@ -340,22 +340,30 @@ class Settings(OperationSettings):
         config  a TOML file of settings; None: the one that `NOVAQL_CONFIG` names
         """
         file = config or (Path(environ["NOVAQL_CONFIG"]) if environ.get("NOVAQL_CONFIG") else None)
-        hints, names = get_type_hints(cls), SettingNames()
-        chosen = {} if file is None else of_file(file, hints, names)
-        given = environment_texts(environ, (*hints, *names.former))
+        names = SettingNames()
+        chosen = {} if file is None else of_file(file, _TYPES, names)
+        given = environment_texts(environ, (*_TYPES, *names.former))
         for name, text in given.items():
             current = names.current(name, f"NOVAQL_{name.upper()}")
             if current is not None:
-                chosen[current] = of_environment(name, text, hints[current])
+                chosen[current] = of_environment(name, text, _TYPES[current])
         chosen.update({name: value for name, value in arguments.items() if value is not None})
         return cls(**chosen)
+
+
+_HINTS = get_type_hints(Settings, include_extras=True)
+_TYPES = {
+    name: hint.__origin__ if hasattr(hint, "__metadata__") else hint
+    for name, hint in _HINTS.items()
+}
+"""Names of the settings, and their types without the annotations of `Annotated`."""
 
 
 def _notes(kind: type[Note]) -> list[tuple[str, Note]]:
     """Return the annotations of one kind, with the names of their settings."""
     return [
         (name, note)
-        for name, hint in get_type_hints(Settings, include_extras=True).items()
+        for name, hint in _HINTS.items()
         for note in getattr(hint, "__metadata__", ())
         if isinstance(note, kind)
     ]
@@ -364,7 +372,7 @@ def _notes(kind: type[Note]) -> list[tuple[str, Note]]:
 _RULES = _notes(Rule)
 _PER_TENANT = dict(_notes(PerTenant))
 TENANT_LIMITS: Mapping[str, type] = {
-    name: hint for name, hint in get_type_hints(Settings).items() if name in _PER_TENANT
+    name: hint for name, hint in _TYPES.items() if name in _PER_TENANT
 }
 """Settings that `novaql admin limits` can override for a tenant, and their types."""
 RESOURCES = {name: note.resources for name, note in _PER_TENANT.items() if note.resources}

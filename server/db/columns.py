@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import JSON, BigInteger, Dialect, TypeDecorator
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import TypeEngine
 
+from novaql.lazy_exports import lazy_module
 from novaql.server.clock import from_ms, to_ms
 from novaql.server.db.texts import restored, storable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:
+    postgresql = lazy_module("sqlalchemy.dialects.postgresql")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -74,8 +81,26 @@ def sealed_for(place: str, *, was_plain: bool = False) -> dict[str, str | bool]:
 Id = String(64)
 """`prefix_` and a ULID, or an id that a domain derives."""
 
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-"""Any JSON value; None is NULL. The engine's serializer escapes its texts (`texts.py`)."""
+
+class Json(TypeDecorator[Any]):
+    """Any JSON value; None is NULL. The engine's serializer escapes its texts (`texts.py`).
+
+    PostgreSQL stores it as JSONB.
+    """
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(none_as_null=True)
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.JSONB(none_as_null=True))
+        return dialect.type_descriptor(self.impl_instance)
+
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
+        return self.impl_instance.coerce_compared_value(op, value)
 
 
 @compiles(sqlalchemy.String, "postgresql")

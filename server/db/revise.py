@@ -106,7 +106,7 @@ def _render(kind: str, found: Any, _context: object) -> str | Literal[False]:
     if kind == "type":
         if type(found).__name__ == "Instant":
             return "Instant()"
-        if type(found).__name__ == "JSON":
+        if type(found).__name__ in ("Json", "JSON"):
             return "Json"
         if isinstance(found, Text):  # a migration creates only the column
             return f"sa.{found.impl!r}"

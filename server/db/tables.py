@@ -126,8 +126,8 @@ class Event(TenantRow, Base):
             "tenant_id",
             "next_at",
             "id",
+            # PostgreSQL's condition is in the migration: here it would load that dialect.
             sqlite_where=text("relayed_at IS NULL"),
-            postgresql_where=text("relayed_at IS NULL"),
         ),
     )
 

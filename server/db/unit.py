@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from novaql.fast_dataclass import dataclass
+from novaql.lazy_exports import lazy_module
 from novaql.server.clock import Clock, rfc3339
 from novaql.server.crypto.redaction import Snapshot, hidden, patch, shown_url
 from novaql.server.crypto.sealing import CannotUnseal, SealingKeys, is_sealed
@@ -26,6 +27,11 @@ from novaql.server.db.tenant_scope import by_id
 from novaql.server.errors import VersionConflict, not_found
 from novaql.server.ids import new_id
 from novaql.server.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:
+    postgresql = lazy_module("sqlalchemy.dialects.postgresql")
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -279,7 +285,7 @@ class Unit:
             for key, at in sorted(times.items())
         ]
         on_postgresql = self.session.get_bind().dialect.name == "postgresql"
-        statement = (postgresql.insert if on_postgresql else sqlite.insert)(Job)
+        statement = postgresql.insert(Job) if on_postgresql else sqlite.insert(Job)
         changed = ("run_at", "set_at", "payload", "attempts")
         upsert = statement.on_conflict_do_update(
             index_elements=["tenant_id", "kind", "key"],

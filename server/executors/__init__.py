@@ -6,7 +6,17 @@ files; after a run, none of its processes and files exist.
 
 from __future__ import annotations
 
-from novaql.server.executors.executors import NO_EXECUTORS, Executor, Executors
-from novaql.server.executors.outcome import Outcome
+from typing import TYPE_CHECKING
 
-__all__ = ["NO_EXECUTORS", "Executor", "Executors", "Outcome"]
+from novaql.lazy_exports import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {"executor": "Executor", "executors": "NO_EXECUTORS Executors", "outcome": "Outcome"},
+)
+
+if TYPE_CHECKING:
+    from novaql.server.executors.executor import Executor as Executor
+    from novaql.server.executors.executors import NO_EXECUTORS as NO_EXECUTORS
+    from novaql.server.executors.executors import Executors as Executors
+    from novaql.server.executors.outcome import Outcome as Outcome

@@ -1,91 +1,20 @@
-"""The executors of a server, and their runs."""
+"""The executors of a server."""
 
 from __future__ import annotations
 
-import logging
-import os
-import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from novaql.fast_dataclass import dataclass
-from novaql.server.executors.arguments import check_values, command_of, stdin_of
-from novaql.server.executors.choice import Choice, choose
-from novaql.server.executors.config import ExecutorConfig, load
-from novaql.server.executors.isolation import Program, runs_as_root
-from novaql.server.executors.outcome import Outcome, refused
-from novaql.server.executors.slots import NoSlot, Slots, claimed
-from novaql.server.executors.supervise import supervise
-from novaql.server.executors.visible import check_account, check_visible
+from novaql.lazy_exports import lazy_module
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Executor:
-    """A program of the configuration that runbooks can run."""
-
-    name: str
-    config: ExecutorConfig
-    _choice: Choice
-    _slots: Slots
-
-    @property
-    def unavailable(self) -> str:
-        """Why every run is rejected; "": runs are possible."""
-        return self._choice.reason(network=self.config.network)
-
-    def allows(self, tenant_name: str) -> bool:
-        """Whether a tenant may use it."""
-        return tenant_name in self.config.tenants or "*" in self.config.tenants
-
-    def check(self, parameters: Mapping[str, str]) -> None:
-        """Raise `ArgumentError` with the name of the first parameter that is invalid."""
-        check_values(self.config, parameters)
-
-    def run(
-        self, parameters: Mapping[str, str], *, timeout_s: float, cancelled: Callable[[], bool]
-    ) -> Outcome:
-        """Run it in the thread of the caller; afterwards none of its processes and files exist.
-
-        timeout_s  of the wait for a slot and the run together; the run has at most the time of the
-                   configuration
-        cancelled  called twenty times a second
-
-        Raises `ArgumentError` for invalid parameters.
-        """
-        self.check(parameters)
-        isolation = self._choice.isolation
-        if isolation is None or self.unavailable:
-            return refused(self.unavailable)
-        latest = time.monotonic() + timeout_s
-        with ExitStack() as stack:
-            try:
-                slot = self._slots.slot(latest, cancelled)
-                uid = stack.enter_context(slot)
-                if self.config.user is not None and uid is not None:
-                    uid = self.config.user
-                    stack.enter_context(claimed(uid))
-            except NoSlot:
-                if cancelled():
-                    return Outcome("cancelled", None, "", False, "the run was cancelled")
-                return refused("other scripts run; none of them has ended in time (max_runs)")
-            except OSError:
-                return refused(f"another script runs as uid {self.config.user}")
-            program = self._program(parameters, uid)
-            session = stack.enter_context(isolation.session(program))
-            limits = self.config.limits
-            deadline = min(latest, time.monotonic() + limits.timeout_s)
-            stdin = stdin_of(self.config, parameters)
-            return supervise(session, limits, stdin, deadline=deadline, cancelled=cancelled)
-
-    def _program(self, parameters: Mapping[str, str], uid: int | None) -> Program:
-        config = self.config
-        read = [config.command[0], *config.read]
-        command = command_of(config, parameters)
-        return Program(command, read, config.network, config.limits, uid)
+if TYPE_CHECKING:
+    from novaql.server.executors import configured
+    from novaql.server.executors.executor import Executor
+else:
+    configured = lazy_module("novaql.server.executors.configured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +48,7 @@ class Executors:
         """
         if path is None:
             return NO_EXECUTORS
-        owners = {0, os.geteuid()}
-        config = load(path, owners)
-        hidden = [*private, path]
-        for name, executor in config.executors.items():
-            check_visible(f"{path}: executors.{name}", executor, hidden, owners)
-        first = config.first_uid if runs_as_root() else None
-        if first is not None:
-            uids = [*range(first, first + config.max_runs)]
-            uids += [e.user for e in config.executors.values() if e.user is not None]
-            check_account(f"{path}: first_uid", uids)
-        slots = Slots(config.max_runs, first)
-        choice = choose(config.isolation, slots) if config.executors else Choice(None, "off", {})
-        level = logging.WARNING if config.executors and choice.isolation is None else logging.INFO
-        extra = {"count": len(config.executors), "isolation": choice.line}
-        log.log(level, "executors", extra=extra)
-        return cls(
-            {name: Executor(name, e, choice, slots) for name, e in config.executors.items()},
-            choice.line,
-        )
+        return cls(*configured.configured(path, private))
 
 
 NO_EXECUTORS = Executors({}, "off")

@@ -86,8 +86,7 @@ class Incident(Row, Base):
         Index(
             *("uq_incidents_open_key", "tenant_id", "dedup_key"),
             unique=True,
-            sqlite_where=_OPEN,
-            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,  # PostgreSQL's is in the migration: here it would load that dialect
         ),
         Index("ix_incidents_key", "tenant_id", "dedup_key", "created_at"),
         Index("ix_incidents_time", "tenant_id", "created_at", "id"),

@@ -21,6 +21,12 @@ Parameters = Annotated[
 ]
 
 
+class _Answer(BaseModel):
+    """The shape of an answer. Only the OpenAPI document needs it, so pydantic builds it late."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 class NovaqlRequest(BaseModel):
     """A query at one `time`, or at `start`, `start + step`, … up to `end`.
 
@@ -68,7 +74,7 @@ class NovaqlRequest(BaseModel):
     )
 
 
-class QueryStatsOut(BaseModel):
+class QueryStatsOut(_Answer):
     """Costs of the query."""
 
     series: int
@@ -77,7 +83,7 @@ class QueryStatsOut(BaseModel):
     ms: dict[str, float] = Field(description="milliseconds by stage")
 
 
-class WindowOut(BaseModel):
+class WindowOut(_Answer):
     """The times of the query, in seconds. `step` is 0 for an instant query."""
 
     start: float
@@ -86,7 +92,7 @@ class WindowOut(BaseModel):
     lookback: float
 
 
-class HistogramOut(BaseModel):
+class HistogramOut(_Answer):
     """A native histogram."""
 
     count: Number
@@ -98,7 +104,7 @@ class HistogramOut(BaseModel):
     )
 
 
-class SeriesOut(BaseModel):
+class SeriesOut(_Answer):
     """One series: `values` in a matrix, `value` in a vector; `histograms`, `histogram` likewise."""
 
     metric: dict[str, str]
@@ -108,7 +114,7 @@ class SeriesOut(BaseModel):
     histogram: tuple[float, HistogramOut] | None = None
 
 
-class NovaqlAnswer(BaseModel):
+class NovaqlAnswer(_Answer):
     """The JSON answer to a query."""
 
     result_type: Literal["matrix", "vector", "scalar", "string"]
@@ -164,7 +170,7 @@ class CompleteQuery(QueryText):
     limit: int = Field(50, ge=1, le=500)
 
 
-class SelectorOut(BaseModel):
+class SelectorOut(_Answer):
     """A selector of a query, and its position."""
 
     text: str
@@ -174,7 +180,7 @@ class SelectorOut(BaseModel):
     length: int
 
 
-class ParsedOut(BaseModel):
+class ParsedOut(_Answer):
     """Syntax tree, type, selectors and functions of a query."""
 
     type: Literal["scalar", "vector", "matrix", "string"]
@@ -186,13 +192,13 @@ class ParsedOut(BaseModel):
     functions: list[str] = Field(description="functions and aggregations in it, sorted")
 
 
-class FormattedOut(BaseModel):
+class FormattedOut(_Answer):
     """The query in its canonical form."""
 
     query: str
 
 
-class PlanNodeOut(BaseModel):
+class PlanNodeOut(_Answer):
     """A node of a plan, and the characters of the query that it comes from."""
 
     number: int = Field(description="its place in the list; the root is 0")
@@ -205,14 +211,14 @@ class PlanNodeOut(BaseModel):
     children: list[int] = Field(description="numbers of the nodes below")
 
 
-class ExplainedOut(BaseModel):
+class ExplainedOut(_Answer):
     """The plan of a query."""
 
     plan: str = Field(description="after each rule, the first first")
     nodes: list[PlanNodeOut] = Field(description="of the plan after all rules, parents first")
 
 
-class CauseOut(BaseModel):
+class CauseOut(_Answer):
     """A part of a query without data, and why."""
 
     reason: Literal[
@@ -234,7 +240,7 @@ class CauseOut(BaseModel):
     right: list[dict[str, str]]
 
 
-class WhyEmptyOut(BaseModel):
+class WhyEmptyOut(_Answer):
     """Why a query has no result."""
 
     empty: bool = Field(description="false: the query has a result")
@@ -242,7 +248,7 @@ class WhyEmptyOut(BaseModel):
     complete: bool = Field(description="false: the query has more parts than were evaluated")
 
 
-class ParameterOut(BaseModel):
+class ParameterOut(_Answer):
     """A parameter of a function."""
 
     name: str
@@ -252,7 +258,7 @@ class ParameterOut(BaseModel):
     repeated: bool = Field(description="it may occur several times")
 
 
-class FunctionOut(BaseModel):
+class FunctionOut(_Answer):
     """A function or an aggregator."""
 
     name: str
@@ -269,13 +275,13 @@ class FunctionOut(BaseModel):
     experimental: bool = Field(description="Prometheus hides it behind a feature flag")
 
 
-class FunctionsOut(BaseModel):
+class FunctionsOut(_Answer):
     """All functions and aggregators of the language, by name."""
 
     functions: list[FunctionOut]
 
 
-class FindingOut(BaseModel):
+class FindingOut(_Answer):
     """A probable mistake, and its position."""
 
     rule: str
@@ -287,13 +293,13 @@ class FindingOut(BaseModel):
     length: int
 
 
-class LintedOut(BaseModel):
+class LintedOut(_Answer):
     """Probable mistakes in a query; may be empty."""
 
     findings: list[FindingOut]
 
 
-class CompletionOut(BaseModel):
+class CompletionOut(_Answer):
     """A completion, which replaces the characters from `start` to `end`."""
 
     kind: Literal[
@@ -314,7 +320,7 @@ class CompletionOut(BaseModel):
     doc: str
 
 
-class CompletedOut(BaseModel):
+class CompletedOut(_Answer):
     """Completions, the best first."""
 
     completions: list[CompletionOut]

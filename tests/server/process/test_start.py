@@ -23,6 +23,7 @@ CONTROL = {
     *("fastapi", "email_validator", "scim2_server", "httpx", "httpcore", "dns", "yaml", "rich"),
     *("alembic", "mako", "pygments", "google.protobuf", "opentelemetry", "novaql.rules.reading"),
     *("novaql.server.routes", "novaql.server.wiring", "novaql.server.scraping"),
+    *("novaql.server.executors.config", "sqlalchemy.dialects.postgresql"),
 }
 """What only the control plane needs, migrations, or a request of a rare kind."""
 
