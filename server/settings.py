@@ -59,9 +59,8 @@ class Settings(OperationSettings):
     retention_bytes     size of the store above which the oldest samples are deleted; 0: no limit
     rollups             resolutions of rollups, such as `5m,1h`; "": none
     rollup_retention    age at which rollups are deleted, such as `2y`; "": with their samples
-    store_cache_bytes   memory of the cache of decoded samples of one tenant's store; 0: no cache.
-                        Repeated queries read no files if their samples fit in three quarters of
-                        it, with 8 bytes a sample
+    store_cache_bytes   memory of the caches of one tenant's store; 0: none. Repeated queries read
+                        no files if their samples fit in three quarters of it, with 8 bytes a sample
     total_store_cache_bytes  memory of the caches of all tenants' stores; 0: a quarter of the memory
                         of the machine or control group, or `store_cache_bytes` if that is more.
                         Where they would take more, the tenant with the largest cache loses what it

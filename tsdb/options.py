@@ -43,7 +43,8 @@ class StoreOptions:
     close_flush_samples      `close()` flushes a head of at least this many samples; a smaller one
                              stays in the log
     max_exemplars            the newest exemplars in memory; 0 for none
-    cache_bytes              cache of decoded pages and samples; 0 for none
+    cache_bytes              cache of what queries read: decoded pages and samples, plans, series;
+                             0 for none
     cache_budget             a limit that the caches of several stores share
     out_of_order_ms          samples that are older than the newest one by more than this are
                              rejected; None: none are
@@ -209,6 +210,7 @@ class StoreStats:
     head_bytes    memory that these samples take
     duplicates    samples replaced by a later one of the same series and time
     conflicts     those of them that had another value
+    cache         hits, misses and entries of decoded pages and samples; bytes of all that is cached
     """
 
     version: int = 0

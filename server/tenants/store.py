@@ -11,7 +11,7 @@ Store = Database
 
 
 def numeric_stats(store: Store) -> dict[str, float]:
-    """Return the numeric statistics of a store, by name; those of its cache of pages and batches
+    """Return the numeric statistics of a store, by name; those of its caches
     are `cache_hits`, `cache_bytes` and so on."""
     found = asdict(store.stats())
     found |= {f"cache_{name}": value for name, value in found.pop("cache").items()}

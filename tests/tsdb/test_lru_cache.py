@@ -27,12 +27,17 @@ ACTIONS = st.one_of(
 )
 
 
-@given(st.integers(1, 20), st.lists(st.tuples(st.booleans(), ACTIONS), max_size=60))
+@given(
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.lists(st.tuples(st.booleans(), ACTIONS), max_size=60),
+)
 def test_caches_that_share_a_limit_are_one_list_ordered_by_use(
-    limit: int, actions: list[tuple[bool, tuple[Any, ...]]]
+    limit: int, own: int, actions: list[tuple[bool, tuple[Any, ...]]]
 ) -> None:
-    """The model: (cache, key, size), the least recently used first."""
-    caches = {which: ByteCache[int](limit, lambda size: size) for which in (False, True)}
+    """The model: (cache, key, size), the least recently used first. One has a limit of its own."""
+    limits = {False: limit, True: min(own, limit)}
+    caches = {which: ByteCache[int](most, lambda size: size) for which, most in limits.items()}
     SharedLimit(limit, *caches.values())
     model: list[tuple[bool, int, int]] = []
     for which, (action, key, *rest) in actions:
@@ -47,7 +52,10 @@ def test_caches_that_share_a_limit_are_one_list_ordered_by_use(
             model = [one for one in model if one[0] != which or one[1] > key]
         else:
             cache.put(key, more[0])
-            model = others if more[0] > limit // 2 else [*others, (which, key, more[0])]
+            fits = more[0] <= limits[which] // 2
+            model = [*others, (which, key, more[0])] if fits else others
+            while sum(size for of, _, size in model if of == which) > limits[which]:
+                model.remove(next(one for one in model if one[0] == which))
             while sum(size for *_, size in model) > limit:
                 model = model[1:]
         for each_of, one in caches.items():

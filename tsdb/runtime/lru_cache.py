@@ -71,7 +71,7 @@ class ByteCache(Generic[Value]):
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = self._calls = 0
         self.shared: SharedLimit | None = None
-        """The limit of this cache and others together, in place of its own."""
+        """The limit of this cache and others together, beside its own."""
         self.stored: Callable[[int], None] = _ignored
         """Called with the size of each value after it was stored."""
 
@@ -124,7 +124,7 @@ class ByteCache(Generic[Value]):
                 return
             self._entries[key] = _Entry(value, size, self._calls, next(_USES))
             self._bytes += size
-            while self.shared is None and self._bytes > self.limit:
+            while self._bytes > self.limit:
                 self._evict_oldest()
         if self.shared is not None:
             self.shared.enforce()

@@ -44,7 +44,6 @@ class Reader:
             ByteCache(UNION_CACHE_BYTES, union_bytes),
             SeriesKeys(min(KEY_CACHE_BYTES, options.cache_bytes // 8)),
         )
-        SharedLimit(options.cache_bytes, state.pages, self.caches.batches)
         self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
         caches = self.caches
         self._by_parts: tuple[ByteCache[Any], ...] = (
@@ -56,6 +55,7 @@ class Reader:
             self.lookups,
         )
         """All of them: the keys name the parts that an entry was made from."""
+        SharedLimit(options.cache_bytes, *self._by_parts)
         if options.cache_budget is not None:
             options.cache_budget.share(self._by_parts)
 
@@ -109,6 +109,7 @@ class Reader:
         heads = [head.part() for head in current.heads]
         runs = [run for part in heads for run in part.runs]
         pages, batches = state.pages.stats(), self.caches.batches.stats()
+        cached = sum(cache.nbytes for cache in self._by_parts)
         return StoreStats(
             version=state.version,
             blocks=len(current.blocks),
@@ -122,7 +123,7 @@ class Reader:
             first_ms=None if span is None else span[0],
             last_ms=None if span is None else span[1],
             log_segment=0 if state.log is None else state.log.next_segment - 1,
-            cache=replace(pages + batches, limit=state.options.cache_bytes),
+            cache=replace(pages + batches, bytes=cached, limit=state.options.cache_bytes),
         )
 
     def check(self) -> list[Violation]:

@@ -41,7 +41,7 @@ def test_a_range_that_moved_on_finds_what_the_one_before_read(tmp_path: Path) ->
 
     assert first == second
     assert after.misses == before.misses
-    assert after.bytes == before.bytes
+    assert after.entries == before.entries
 
 
 def test_pages_of_which_most_is_in_a_batch_are_not_kept_twice(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_forgetting_pages_leaves_what_was_found(tmp_path: Path) -> None:
     with stored(tmp_path / "store", 64 << 20) as database:
         expected = load(database.select(UP, 0, SAMPLES * 15_000))
         database.clear_pages()
-        assert database.stats().cache.bytes == 0
+        assert database.stats().cache.entries == 0
         assert load(database.select(UP, 0, SAMPLES * 15_000)) == expected
 
 
@@ -91,3 +91,15 @@ def test_nothing_is_cached_of_blocks_that_were_merged(tmp_path: Path) -> None:
         assert database.compact().blocks_read > 1
         assert list(map(len, caches)) == [0] * len(caches)
         assert load(database.select(UP, 0, 20 * 15_000)) == expected
+
+
+def test_plans_and_answers_to_searches_are_within_the_limit_of_the_cache(tmp_path: Path) -> None:
+    limit = 64 << 10
+    with stored(tmp_path / "store", limit) as database:
+        most = 0
+        for first in range(0, 200 * 15_000, 15_000):
+            load(database.select(UP, first, first + 60_000))
+            database.series([UP], first, first + 60_000)
+            most = max(most, database.stats().cache.bytes)
+
+    assert limit // 2 < most <= limit
