@@ -15,9 +15,9 @@ rises and falls with the head, so only whole cycles are comparable:
 
     {"from":31,"to":60,"rss_mib":747.1,"cache_mib":140.2,"without_cache_mib":606.9}
 
-`anonymous_mib` is the part of `rss_mib` that is not mapped from files; `cache_mib` is what
-the store caches, and `head_mib` the samples in its head. `failed` counts requests
-without a 2xx status. Decides the bounds of caches in docs/design/resources.md.
+`anonymous_mib` is the part of `rss_mib` that is not mapped from files; `cache_mib` is what the
+store caches, and `head_mib` the samples in its head. `failed` counts requests without a 2xx
+status. Decides the bounds of caches in docs/design/resources.md.
 """
 
 from __future__ import annotations

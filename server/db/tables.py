@@ -126,7 +126,7 @@ class Event(TenantRow, Base):
             "tenant_id",
             "next_at",
             "id",
-            # PostgreSQL's condition is in the migration: here it would load that dialect.
+            # The migration adds `postgresql_where`, which would load that dialect at every start.
             sqlite_where=text("relayed_at IS NULL"),
         ),
     )

@@ -11,10 +11,10 @@ from novaql.fast_dataclass import dataclass
 from novaql.lazy_exports import lazy_module
 
 if TYPE_CHECKING:
-    from novaql.server.executors import configured
+    from novaql.server.executors import loading
     from novaql.server.executors.executor import Executor
 else:
-    configured = lazy_module("novaql.server.executors.configured")
+    loading = lazy_module("novaql.server.executors.loading")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Executors:
         """
         if path is None:
             return NO_EXECUTORS
-        return cls(*configured.configured(path, private))
+        return cls(*loading.load_executors(path, private))
 
 
 NO_EXECUTORS = Executors({}, "off")

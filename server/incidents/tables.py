@@ -86,7 +86,8 @@ class Incident(Row, Base):
         Index(
             *("uq_incidents_open_key", "tenant_id", "dedup_key"),
             unique=True,
-            sqlite_where=_OPEN,  # PostgreSQL's is in the migration: here it would load that dialect
+            # The migration adds `postgresql_where`, which would load that dialect at every start.
+            sqlite_where=_OPEN,
         ),
         Index("ix_incidents_key", "tenant_id", "dedup_key", "created_at"),
         Index("ix_incidents_time", "tenant_id", "created_at", "id"),

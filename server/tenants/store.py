@@ -11,8 +11,8 @@ Store = Database
 
 
 def numeric_stats(store: Store) -> dict[str, float]:
-    """Return the numeric statistics of a store, by name; those of its caches
-    are `cache_hits`, `cache_bytes` and so on."""
+    """Return the numeric statistics of a store, by name; those of its caches are
+    `cache_hits`, `cache_bytes` and so on."""
     found = asdict(store.stats())
     found |= {f"cache_{name}": value for name, value in found.pop("cache").items()}
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}

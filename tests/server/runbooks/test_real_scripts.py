@@ -243,7 +243,7 @@ def test_the_executors_of_a_tenant(rig: RunbookRig) -> None:
 def test_a_server_without_isolation_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     why = "no isolation is possible (namespaces: this machine forbids them)"
     monkeypatch.setattr(
-        "novaql.server.executors.configured.choose",
+        "novaql.server.executors.loading.choose",
         lambda wanted, slots: Choice(None, why, {}),
     )
     with opened({"executors": CONFIG}) as rig:

@@ -1,4 +1,4 @@
-"""The executors that a configuration file describes."""
+"""Loads the executors that a configuration file describes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from novaql.server.executors.visible import check_account, check_visible
 log = logging.getLogger(__name__)
 
 
-def configured(path: Path, private: Iterable[Path]) -> tuple[dict[str, Executor], str]:
-    """Load the file, and choose the isolation. Return the executors by name, and one line about
-    the isolation.
+def load_executors(path: Path, private: Iterable[Path]) -> tuple[dict[str, Executor], str]:
+    """Load the file, and choose how scripts are isolated. Return the executors by name, and one
+    line about the isolation.
 
     private  files and folders of the server that no script may read
 
