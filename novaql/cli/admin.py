@@ -116,10 +116,10 @@ def limits(data: Path | None, tenant: str | None, changes: tuple[str, ...]) -> N
     \b
     novaql admin limits --tenant acme --set rate_per_minute=1000 --set query_timeout_s=5
     """
-    with _database(data) as (database, clock):
+    wanted = _read_limits(changes)
+    with _database(data, create=False) as (database, clock):
         tenant_id = _tenant_id(database, clock, tenant)
-        settings = _settings(data)
-        found = set_limits(database, tenant_id, _read_limits(changes), settings)
+        found = set_limits(database, tenant_id, wanted, _settings(data))
     for name, value in found:
         click.echo(f"{name}\t{value:g}")
 
@@ -154,12 +154,17 @@ def _read_limits(changes: tuple[str, ...]) -> dict[str, float | None]:
 def token(data: Path | None, tenant: str | None, email: str, name: str, role: str) -> None:
     """Issue a token for a user and print it. It is not shown again.
 
-    Like `bootstrap`, the command creates the first tenant if there is none, and the user if
-    missing: the default one as an administrator, another one with the role of the token.
+    Like `bootstrap`, the command creates the database if there is none, with the first tenant, and
+    the user if missing: the default one as an administrator, another one with the role of the
+    token.
     """
-    with _database(data) as (database, clock):
+    settings = _settings(data)
+    is_new = not _has_state(settings)
+    with _database(data, create=tenant is None) as (database, clock):
         tenant_id = _tenant_id(database, clock, tenant)
         made = add_admin(database, clock, tenant_id, email=email, called=name, role=Role(role))
+    if is_new:
+        click.echo(f"info: created the database of a new server in {settings.data}", err=True)
     click.echo(made.secret)
 
 
@@ -209,7 +214,7 @@ def rotate_key(data: Path | None) -> None:
     restart the server, which encrypts every secret with it. Then remove the old key.
     """
     settings = _settings(data)
-    with _database(data) as (database, _), open_store(settings):
+    with _database(data, create=False) as (database, _), open_store(settings):
         count = rotate_key_file(settings, database)
     click.echo(f"the master key has changed; secrets that were sealed again: {count}")
 
@@ -223,7 +228,7 @@ def rotate_ledger_key(data: Path | None) -> None:
     key, which `/v1/ledger/keys` still lists. The old private key is deleted.
     """
     settings = _settings(data)
-    with _database(data) as (database, clock):
+    with _database(data, create=False) as (database, clock):
         key = rotate_keys(settings, database, clock.now())
     click.echo(key.text)
 
@@ -260,8 +265,7 @@ def _settings(data: Path | None) -> Settings:
 @contextmanager
 def _database(data: Path | None, *, create: bool = True) -> Iterator[tuple[StateDatabase, Clock]]:
     settings = _settings(data)
-    empty = not settings.data.exists() or not any(settings.data.iterdir())
-    if empty and not create:
+    if not create and not _has_state(settings):
         made = "`novaql serve` and `novaql admin bootstrap` make one"
         raise click.ClickException(f"{settings.data} has no database of a server; {made}")
     if create and not is_database(settings.data):
@@ -274,6 +278,11 @@ def _database(data: Path | None, *, create: bool = True) -> Iterator[tuple[State
         raise click.ClickException(refused.message) from None
     finally:
         database.close()
+
+
+def _has_state(settings: Settings) -> bool:
+    """Whether there is a database of a server, also a lost or damaged one."""
+    return bool(settings.database_url) or (settings.data / "server").is_dir()
 
 
 def _tenant_id(database: StateDatabase, clock: Clock, name: str | None) -> str:

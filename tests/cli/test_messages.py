@@ -128,9 +128,37 @@ def test_limits_and_tenants_of_no_server(tmp_path: Path, capsys: Capture) -> Non
     folder = tmp_path / "none"
     assert run(["admin", "limits", "--data", str(folder), "--set", "rate_per_minuet=1"]) == 2
     assert 'rate_per_minuet is no limit, did you mean "rate_per_minute"?' in capsys.readouterr().err
-    assert run(["admin", "tenants", "--data", str(folder / "a")]) == 1
-    assert f"{folder}/a has no database of a server" in capsys.readouterr().err
-    assert not (folder / "a").exists()
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["tenants", "limits", "rotate-key", "rotate-ledger-key", "token --tenant acme"]
+)
+def test_a_mistyped_folder_gets_no_database(
+    name: str, page: str, tmp_path: Path, capsys: Capture
+) -> None:
+    missing, store = tmp_path / "missing", tmp_path / "store"
+    assert run(["import", page, "--data", str(store)]) == 0
+    files = sorted(store.rglob("*"))
+    command = ["admin", *name.split()]
+    for folder in (missing, store):
+        capsys.readouterr()
+        assert run([*command, "--data", str(folder)]) == 1
+        assert f"{folder} has no database of a server" in capsys.readouterr().err
+    assert not missing.exists()
+    assert sorted(store.rglob("*")) == files
+
+
+@pytest.mark.slow
+def test_a_token_of_a_new_database_says_so(tmp_path: Path, capsys: Capture) -> None:
+    command = ["admin", "token", "--data", str(tmp_path / "new")]
+    assert run(command) == 0
+    out, error = capsys.readouterr()
+    assert out.startswith("nova_")
+    assert error == f"info: created the database of a new server in {tmp_path}/new\n"
+    assert run(command) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow

@@ -170,15 +170,16 @@ class Reader:
             command = f'{command} && printf %s "${exported[1]}"'
         run = subprocess.run(
             command, shell=True, env=environment, text=True, check=False, timeout=300,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if exported else subprocess.STDOUT,
         )  # fmt: skip
+        shown = run.stderr if exported else run.stdout
         if "error" not in expected:
-            assert run.returncode == 0, f"line {line}: {command}\n{run.stdout}"
+            assert run.returncode == 0, f"line {line}: {command}\n{shown}"
         self.servers += [int(pid) for pid in SERVER.findall(run.stdout)]
         if exported:
             os.environ[exported[1]] = self.exported[exported[1]] = run.stdout
-            return
-        self._expect(expected, run.stdout, line, command)
+        self._expect(expected, shown, line, command)
 
     def _expect(self, expected: str, actual: str, line: int, what: str = "") -> None:
         if expected.strip() and not same(expected, actual):
