@@ -17,7 +17,7 @@ from novaql.server.db.engine import StateDatabase
 def admin(*arguments: str) -> str:
     run = CliRunner().invoke(cli, ["admin", *arguments], catch_exceptions=False)
     assert run.exit_code == 0, run.output
-    return run.output.strip()
+    return run.stdout.strip()
 
 
 def principal(data: Path, secret: str) -> Principal | None:
