@@ -266,8 +266,8 @@ def _settings(data: Path | None) -> Settings:
 def _database(data: Path | None, *, create: bool = True) -> Iterator[tuple[StateDatabase, Clock]]:
     settings = _settings(data)
     if not create and not _has_state(settings):
-        made = "`novaql serve` and `novaql admin bootstrap` make one"
-        raise click.ClickException(f"{settings.data} has no database of a server; {made}")
+        remedy = "`novaql serve` and `novaql admin bootstrap` create one"
+        raise click.ClickException(f"{settings.data} has no database of a server; {remedy}")
     if create and not is_database(settings.data):
         # As the server would: a directory with a store in it, but none with other files.
         open_store(settings).close()
