@@ -43,8 +43,8 @@ class StoreOptions:
     close_flush_samples      `close()` flushes a head of at least this many samples; a smaller one
                              stays in the log
     max_exemplars            the newest exemplars in memory; 0 for none
-    cache_bytes              cache of what queries read: decoded pages and samples, plans, series;
-                             0 for none
+    cache_bytes              cache of what queries read: decoded pages and samples, indexes of
+                             blocks, plans, series; 0 for none
     cache_budget             a limit that the caches of several stores share
     out_of_order_ms          samples that are older than the newest one by more than this are
                              rejected; None: none are

@@ -23,6 +23,7 @@ KEYS = st.integers(0, 9)
 ACTIONS = st.one_of(
     st.tuples(st.just("get"), KEYS),
     st.tuples(st.just("put"), KEYS, st.integers(0, 12)),
+    st.tuples(st.just("grow"), KEYS, st.integers(0, 12)),
     st.tuples(st.just("remove"), KEYS),
 )
 
@@ -40,20 +41,26 @@ def test_caches_that_share_a_limit_are_one_list_ordered_by_use(
     caches = {which: ByteCache[int](most, lambda size: size) for which, most in limits.items()}
     SharedLimit(limit, *caches.values())
     model: list[tuple[bool, int, int]] = []
+    values: dict[tuple[bool, int], int] = {}
     for which, (action, key, *rest) in actions:
         cache, more = caches[which], list[int](rest)
         found = [one for one in model if one[:2] == (which, key)]
         others = [one for one in model if one[:2] != (which, key)]
         if action == "get":
-            assert cache.get(key) == (found[0][2] if found else None)
+            assert cache.get(key) == (values[which, key] if found else None)
             model = [*others, *found]
         elif action == "remove":
             cache.remove(partial(operator.ge, key))
             model = [one for one in model if one[0] != which or one[1] > key]
         else:
-            cache.put(key, more[0])
-            fits = more[0] <= limits[which] // 2
-            model = [*others, (which, key, more[0])] if fits else others
+            if action == "put":
+                cache.put(key, more[0])
+                values[which, key] = more[0]
+                fits = more[0] <= limits[which] // 2
+                model = [*others, (which, key, more[0])] if fits else others
+            else:
+                cache.grow(key, more[0])
+                model = [(*one[:2], one[2] + more[0] * (one in found)) for one in model]
             while sum(size for of, _, size in model if of == which) > limits[which]:
                 model.remove(next(one for one in model if one[0] == which))
             while sum(size for *_, size in model) > limit:
@@ -68,19 +75,26 @@ def test_caches_that_share_a_limit_are_one_list_ordered_by_use(
 def test_it_is_a_list_ordered_by_use(limit: int, actions: list[tuple[Any, ...]]) -> None:
     """The model: (key, size) pairs, the least recently used first."""
     cache, model = ByteCache[int](limit, lambda size: size), list[tuple[int, int]]()
+    values: dict[int, int] = {}
     for action, key, *rest in actions:
         more: list[int] = rest
         known = dict(model).get(key)
         others = [pair for pair in model if pair[0] != key]
         if action == "get":
-            assert cache.get(key) == (known if limit else None)
+            assert cache.get(key) == (None if known is None else values[key])
             model = model if known is None else [*others, (key, known)]
         elif action == "remove":
             cache.remove(partial(operator.ge, key))
             model = [pair for pair in model if pair[0] > key]
         else:
-            cache.put(key, more[0])
-            model = others if more[0] > limit // 2 else [*others, (key, more[0])]
+            if action == "put":
+                cache.put(key, more[0])
+                values[key] = more[0]
+                fits = limit > 0 and more[0] <= limit // 2
+                model = [*others, (key, more[0])] if fits else others
+            else:
+                cache.grow(key, more[0])
+                model = [(at, size + more[0] * (at == key)) for at, size in model]
             while sum(size for _, size in model) > limit:
                 model = model[1:]
         assert len(cache) == cache.stats().entries == len(model)

@@ -70,6 +70,7 @@ class Directories:
     name           of the block, in the identities of its runs
     identity       of the block, as in its file
     rows, samples  of the block
+    grew           called with the bytes that each read adds to what is held of the index
     """
 
     file: BlockFile
@@ -79,10 +80,11 @@ class Directories:
     rows: int
     samples: int
     cache: PageCache
+    grew: Callable[[int], None]
 
     @property
     def sections(self) -> Sections:
-        return Sections(self.file.opened, self.path, self.identity)
+        return Sections(self.file.opened, self.path, self.identity, self.grew)
 
     def layers(self, description: Description) -> tuple[list[Layer], Rollups]:
         """Return the directories of floats and histograms, and the rollups."""
@@ -165,14 +167,16 @@ class Directories:
             "grid_last": self.sections.pieced(
                 sections.grid_last, np.int64, f"last times of {what}"
             ),
-            "value_start": running(grid_of, of_series, sections.value_bases, most),
-            "grid_start": running(grid_length, grid_length.__getitem__, sections.grid_bases, most),
+            "value_start": running(grid_of, of_series, sections.value_bases, most, grew=self.grew),
+            "grid_start": running(
+                grid_length, grid_length.__getitem__, sections.grid_bases, most, grew=self.grew
+            ),
         }
 
     def _read_rollup(self, number: int, sections: RollupSections, *, grid_of: Pieces) -> Rollup:
         lengths = self.sections.pieced(sections.lengths, np.uint32, "cells of grids")
         times = PagedStream(**self._pages(sections.times, cell_page(number, "times")))
-        begins = running(lengths, lambda some: lengths[some], sections.time_bases)
+        begins = running(lengths, lambda some: lengths[some], sections.time_bases, grew=self.grew)
 
         def bound(of_grids: Callable[[Ints, Ints], Ints]) -> Pieces:
             def make(piece: int) -> Ints:
@@ -180,12 +184,17 @@ class Directories:
                 at = of_grids(begins[some], lengths[some])
                 return times.ints(at, np.ones(len(at), np.int64))
 
-            return Pieces(len(lengths), lengths.each, make)
+            return Pieces(len(lengths), lengths.each, make, grew=self.grew)
 
         grids = RunDirectory(
             identity=(self.name, "rollup", number),
             grid_of=grid_of,
-            value_start=running(grid_of, lambda some: lengths[grid_of[some]], sections.value_bases),
+            value_start=running(
+                grid_of,
+                lambda some: lengths[grid_of[some]],
+                sections.value_bases,
+                grew=self.grew,
+            ),
             grid_start=begins,
             grid_length=lengths,
             grid_first=bound(lambda begins, _: begins),
@@ -218,6 +227,7 @@ class Directories:
         name = kind.decode()
         counts = self.sections.numbers(pages.counts, np.uint32, f"counts of {name} pages")
         lengths = self.sections.numbers(pages.lengths, np.uint32, f"lengths of {name} pages")
+        self.grew(3 * counts.nbytes)
         return {
             "file": self.file,
             "path": self.path,
@@ -253,5 +263,9 @@ class Directories:
 
         firsts = [text.encode() for text in sections.firsts] or [b""]
         return BlockColumn(
-            self.rows, codes, starts, PiecedTexts(texts.count, texts.each, firsts, read)
+            self.rows,
+            codes,
+            starts,
+            PiecedTexts(texts.count, texts.each, firsts, read, self.grew),
+            self.grew,
         )

@@ -22,10 +22,16 @@ class PiecedTexts:
     """Texts in byte order, in pieces that are read on demand and then cached."""
 
     def __init__(
-        self, count: int, each: int, firsts: Sequence[bytes], read: Callable[[int], TextColumn]
+        self,
+        count: int,
+        each: int,
+        firsts: Sequence[bytes],
+        read: Callable[[int], TextColumn],
+        grew: Callable[[int], None],
     ) -> None:
-        """firsts: the first text of each piece."""
+        """firsts: the first text of each piece; grew: called with the bytes of each piece."""
         self._count, self._each, self._firsts, self._read = count, each, firsts, read
+        self._grew = grew
         self._pieces: dict[int, TextColumn] = {}
 
     def __len__(self) -> int:
@@ -35,6 +41,7 @@ class PiecedTexts:
         found = self._pieces.get(number)
         if found is None:  # two threads may read the same piece; both results are equal
             found = self._pieces[number] = self._read(number)
+            self._grew(found.nbytes)
         return found
 
     def raw(self, place: int) -> bytes:
@@ -73,12 +80,20 @@ class PiecedTexts:
 class BlockColumn:
     """The `IndexedColumn` of a block. Texts are in byte order, so look-ups bisect."""
 
-    def __init__(self, rows: int, codes: Pieces | None, starts: Pieces | None, texts: PiecedTexts):
+    def __init__(
+        self,
+        rows: int,
+        codes: Pieces | None,
+        starts: Pieces | None,
+        texts: PiecedTexts,
+        grew: Callable[[int], None],
+    ) -> None:
         """codes: [rows] of each series; or starts: [distinct + 1] where the rows of each code
-        begin."""
+        begin; grew: called with the bytes of what is computed from them."""
         self._rows, self._pieces, self._starts = rows, codes, starts
         self.distinct = len(texts) + 1
         self._texts = texts
+        self._grew = grew
         self._whole: NDArray[Any] | None = None
         self._postings: Postings | None = None
         self._scans = 0
@@ -97,6 +112,7 @@ class BlockColumn:
                 every = np.arange(self.distinct)
                 narrow = every.astype(narrowest(self.distinct, np.dtype(np.int32)))
                 self._whole = np.repeat(narrow, np.diff(self._starts[:]))
+                self._grew(self._whole.nbytes)
         return self._whole
 
     def codes_of(self, rows: Ints) -> Codes:
@@ -146,6 +162,7 @@ class BlockColumn:
             if self._scans <= SCANS:
                 return np.flatnonzero(self._stored() == code)
             self._postings = Postings.build(self.codes, self.distinct)
+            self._grew(self._postings.nbytes)
         return self._postings.rows_of(code)
 
     @property

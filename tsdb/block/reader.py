@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from novaql.fast_dataclass import dataclass
-from novaql.tsdb.block.directories import Directories, Rollups
-from novaql.tsdb.block.format import (
-    Description,
-    LabelSections,
-    read_description,
-)
+from novaql.tsdb.block.block_index import BlockIndex, IndexCache, growth
+from novaql.tsdb.block.directories import Directories
+from novaql.tsdb.block.format import Description, read_description
 from novaql.tsdb.block.label_columns import BlockColumn
 from novaql.tsdb.block.open_files import BlockFile
 from novaql.tsdb.block.pages import PageCache
@@ -20,7 +19,11 @@ from novaql.tsdb.disk.vfs import Disk
 from novaql.tsdb.errors import Corrupted, Unreadable
 from novaql.tsdb.parts.lazy_ints import whole
 from novaql.tsdb.parts.part import Layer, Rollup
-from novaql.tsdb.parts.time_index import ActiveRows, SeriesTimeIndex
+from novaql.tsdb.parts.time_index import ActiveRows
+from novaql.tsdb.runtime.lru_cache import ByteCache
+
+_NUMBERS = itertools.count()
+"""Numbers the indexes of all blocks: bytes of an evicted one do not count for its successor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,15 @@ def entry_of(
 class Block:
     """A `Part` over a block file, with its own `LabelIndex`."""
 
-    def __init__(self, disk: Disk, folder: Path, entry: BlockEntry, cache: PageCache) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        folder: Path,
+        entry: BlockEntry,
+        cache: PageCache,
+        indexes: IndexCache | None = None,
+    ) -> None:
+        """indexes: caches what is read of the index; None: it is held as long as the block."""
         self.entry = entry
         self.identity: Hashable = ("block", entry.identity)
         self.origin = self.identity
@@ -74,16 +85,11 @@ class Block:
         self._id = bytes.fromhex(entry.identity)
         self.cache_names: frozenset[Hashable] = frozenset((self.identity, self._id))
         """One of them is in each key of what is cached of the block."""
-        self._read = Directories(
-            self.file, self.path, self.identity, self._id, entry.series, entry.samples, cache
-        )
+        self._pages = cache
+        self._indexes: IndexCache = ByteCache(sys.maxsize) if indexes is None else indexes
+        self._key: Hashable = (self.identity, "no index")
         self._lock = threading.RLock()
         self._description: Description | None = None
-        self._columns: dict[str, BlockColumn] = {}
-        self._sections: dict[str, LabelSections] = {}
-        self._layers: list[Layer] | None = None
-        self._rollups: Rollups | None = None
-        self._time_index: SeriesTimeIndex | None = None
 
     @property
     def has_histograms(self) -> bool:
@@ -95,41 +101,47 @@ class Block:
 
     @property
     def label_names(self) -> Sequence[str]:
-        self.describe()
-        return list(self._sections)
+        return [label.name for label in self.describe().labels]
 
     def column(self, name: str) -> BlockColumn | None:
-        self.describe()
-        sections = self._sections.get(name)
-        if sections is None:
-            return None
-        with self._lock:
-            column = self._columns.get(name)
-            if column is None:
-                column = self._columns[name] = self._read.column(sections)
-            return column
+        return self._index().column(name)
 
     def layers(self) -> Sequence[Layer]:
         """Return the directories of the floats, and of the histograms if there are any."""
-        description = self.describe()
-        with self._lock:
-            if self._layers is None:
-                self._layers, self._rollups = self._read.layers(description)
-            return self._layers
+        return self._index().layers()
 
     def rollups(self) -> Sequence[Rollup]:
         """See `Part`."""
-        self.layers()
-        assert self._rollups is not None
-        return self._rollups.read()
+        return self._index().rollups()
 
     def active_rows(self, start_ms: int, end_ms: int) -> ActiveRows | None:
         """See `Part`."""
-        time_index = self._time_index
-        if time_index is None:
-            time_index = SeriesTimeIndex(self.first_ms, self.last_ms, self.layers())
-            self._time_index = time_index
-        return time_index.active_rows(start_ms, end_ms)
+        return self._index().active_rows(start_ms, end_ms)
+
+    def _index(self) -> BlockIndex:
+        found = self._indexes.get(self._key)
+        if found is None:
+            description = self.describe()
+            with self._lock:
+                found = self._indexes.get(self._key)
+                if found is None:
+                    key = (self.identity, next(_NUMBERS))
+                    found = BlockIndex(self._directories(key), description)
+                    self._indexes.put(key, found)
+                    self._key = key
+        return found
+
+    def _directories(self, key: Hashable) -> Directories:
+        return Directories(
+            self.file,
+            self.path,
+            self.identity,
+            self._id,
+            self.entry.series,
+            self.entry.samples,
+            self._pages,
+            growth(self._indexes, key),
+        )
 
     def verify_index(self) -> None:
         """See `Part`."""
@@ -150,9 +162,7 @@ class Block:
         if self._description is None:
             with self._lock:
                 if self._description is None:
-                    description = self._read_description()
-                    self._sections = {label.name: label for label in description.labels}
-                    self._description = description
+                    self._description = self._read_description()
         return self._description
 
     def _read_description(self) -> Description:
@@ -176,4 +186,4 @@ class Block:
         """Close the file. The caller ensures that no selection reads it any more."""
         with self._lock:
             self.file.close()
-            self._layers = self._rollups = self._time_index = None
+            self._indexes.discard(self._key)

@@ -25,11 +25,13 @@ class Sections:
 
     opened    returns the file, which is opened at first use
     identity  of the block; part of all checksums
+    grew      called with the bytes that each read of a `Pieces` adds to it
     """
 
     opened: Callable[[], ReadFile]
     path: Path
     identity: bytes
+    grew: Callable[[int], None]
 
     def pieced(
         self,
@@ -51,7 +53,7 @@ class Sections:
                 raise Corrupted(self.path, place, f"a number is not below {below}")
             return numbers
 
-        return Pieces(sections.count, sections.each, make, below, given)
+        return Pieces(sections.count, sections.each, make, below, given, grew=self.grew)
 
     def piece(self, sections: PieceSections, piece: int, place: str) -> bytes:
         """Return the bytes of one piece."""

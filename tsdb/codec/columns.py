@@ -107,6 +107,10 @@ class TextColumn:
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
+    @property
+    def nbytes(self) -> int:
+        return self._offsets.nbytes + len(self._bytes)
+
     def raw(self, number: int) -> bytes:
         return self._bytes[self._offsets[number] : self._offsets[number + 1]]
 

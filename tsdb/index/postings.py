@@ -35,6 +35,10 @@ class Postings:
         np.cumsum(np.bincount(codes, minlength=distinct), out=starts[1:])
         return cls(order, starts)
 
+    @property
+    def nbytes(self) -> int:
+        return self.order.nbytes + self.starts.nbytes
+
     def rows_of(self, code: int) -> Ints:
         return self.order[self.starts[code] : self.starts[code + 1]].astype(np.int64)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.runtime.lru_cache import ignored
 
 
 class Directory(Protocol):
@@ -41,11 +42,14 @@ class Pieces:
         make: Callable[[int], NDArray[Any]],
         below: int | None = None,
         dtype: type[np.integer[Any]] = np.int64,
+        *,
+        grew: Callable[[int], None] = ignored,
     ) -> None:
         """make: returns the numbers of a piece, given its index; each: numbers in a piece, except
         for the last, which may be shorter; below: all numbers are in [0, below), None: unknown;
-        dtype: type of the numbers that are returned."""
+        dtype: type of the numbers that are returned; grew: called with the bytes of each piece."""
         self.each = each
+        self._grew = grew
         self._make = make
         self._dtype = np.dtype(dtype)
         self._numbers: NDArray[Any] = np.empty(count, narrowest(below, self._dtype))
@@ -83,8 +87,10 @@ class Pieces:
             wanted[pieces] = True
         for number in (wanted & self._missing).nonzero()[0].tolist():
             # Two threads may compute the same piece; both write the same numbers.
-            self._numbers[self.of_piece(number)] = self._make(number)
+            of_piece = self._numbers[self.of_piece(number)]
+            of_piece[:] = self._make(number)
             self._missing[number] = False
+            self._grew(of_piece.nbytes)
         self._complete = not self._missing.any()
 
 
@@ -101,11 +107,14 @@ def running(
     lengths: Callable[[slice], Ints],
     bases: tuple[int, ...],
     total: int | None = None,
+    *,
+    grew: Callable[[int], None] = ignored,
 ) -> Pieces:
     """Return the position at which each of many adjacent ranges begins, computed piece by piece.
 
     lengths: returns the lengths of the ranges at these positions of `directory`; bases: where the
-    first range of each piece begins; total: where the last one ends, if that is known.
+    first range of each piece begins; total: where the last one ends, if that is known; grew: as of
+    `Pieces`.
     """
 
     def make(number: int) -> Ints:
@@ -113,4 +122,5 @@ def running(
         begins: Ints = np.cumsum(sizes) - sizes + bases[number]
         return begins
 
-    return Pieces(len(directory), directory.each, make, None if total is None else total + 1)
+    below = None if total is None else total + 1
+    return Pieces(len(directory), directory.each, make, below, grew=grew)

@@ -9,7 +9,7 @@ same series, and results cached for these series apply.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -43,6 +43,11 @@ class ActiveRows:
     grids: Sequence[Bools]
     _all: Ints | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """The size, as if all series were active."""
+        return sum(map(len, self.grids)) + 4 * sum(len(one.run.grid_of) for one in self.layers)
+
     def among(self, rows: Ints) -> Ints:
         """Return the active ones of these index rows, which increase."""
         active = np.zeros(len(rows), np.bool_)
@@ -61,11 +66,19 @@ class ActiveRows:
 class SeriesTimeIndex:
     """The time index of one part. Safe to use from several threads."""
 
-    def __init__(self, first_ms: int, last_ms: int, layers: Sequence[Layer]) -> None:
+    def __init__(
+        self,
+        first_ms: int,
+        last_ms: int,
+        layers: Sequence[Layer],
+        grew: Callable[[int], None],
+    ) -> None:
+        """grew: called with the bytes of each range, until as many are cached as can be."""
         self._first_ms, self._last_ms = first_ms, last_ms
         self._few = sum(len(layer.run.grid_of) for layer in layers) <= FEW_SERIES
         self._width_ms = -(-(last_ms - first_ms + 1) // SLICES)
         self._layers = layers
+        self._grew = grew
         self._known: ByteCache[tuple[ActiveRows | None]] = ByteCache(CACHED_RANGES, each)
 
     def active_rows(self, start_ms: int, end_ms: int) -> ActiveRows | None:
@@ -82,7 +95,10 @@ class SeriesTimeIndex:
         known = self._known.get(slices)
         if known is None:
             known = (self._find(slices),)
+            more = len(self._known) < CACHED_RANGES
             self._known.put(slices, known)
+            if more and known[0] is not None:
+                self._grew(known[0].nbytes)
         return known[0]
 
     def _find(self, slices: tuple[int, int]) -> ActiveRows | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import astuple
@@ -72,7 +73,7 @@ class ByteCache(Generic[Value]):
         self._bytes = self._hits = self._misses = self._calls = 0
         self.shared: SharedLimit | None = None
         """The limit of this cache and others together, beside its own."""
-        self.stored: Callable[[int], None] = _ignored
+        self.stored: Callable[[int], None] = ignored
         """Called with the size of each value after it was stored."""
 
     @property
@@ -113,10 +114,10 @@ class ByteCache(Generic[Value]):
 
     def accepts(self, size: int) -> bool:
         """Return whether `put` stores a value of this size."""
-        return size <= self.limit // 2
+        return self.limit > 0 and size <= self.limit // 2
 
     def put(self, key: Hashable, value: Value) -> None:
-        """Store a value, in place of an earlier one. It must not grow afterwards."""
+        """Store a value, in place of an earlier one. If it grows afterwards, call `grow`."""
         size = self._size_of(value)
         with self._lock:
             self._discard(key)
@@ -126,6 +127,21 @@ class ByteCache(Generic[Value]):
             self._bytes += size
             while self._bytes > self.limit:
                 self._evict_oldest()
+        self._share(size)
+
+    def grow(self, key: Hashable, size: int) -> None:
+        """Add bytes to the size of a value, if it is still cached. It may be evicted itself."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return
+            entry.size += size
+            self._bytes += size
+            while self._bytes > self.limit:
+                self._evict_oldest()
+        self._share(size)
+
+    def _share(self, size: int) -> None:
         if self.shared is not None:
             self.shared.enforce()
         self.stored(size)
@@ -196,18 +212,21 @@ class SharedLimit:
 
     def __init__(self, limit: int, *caches: ByteCache[Any]) -> None:
         self.limit = limit
-        self._caches = caches
+        # The caches refer to this object. A cycle would hold them, and through an index the open
+        # files of a store that was not closed, until a collection of garbage.
+        self._caches = [weakref.ref(cache) for cache in caches]
         for cache in caches:
             cache.shared = self
 
     def enforce(self) -> None:
         """Evict until the values of all caches fit."""
-        while sum(cache.nbytes for cache in self._caches) > self.limit:
-            uses = [(cache.oldest_use(), n) for n, cache in enumerate(self._caches)]
+        caches = [cache for held in self._caches if (cache := held()) is not None]
+        while sum(cache.nbytes for cache in caches) > self.limit:
+            uses = [(cache.oldest_use(), n) for n, cache in enumerate(caches)]
             filled = [(use, n) for use, n in uses if use is not None]
             if not filled:
                 return
-            self._caches[min(filled)[1]].evict_oldest()
+            caches[min(filled)[1]].evict_oldest()
 
 
 def mentions(key: Hashable, names: Set[Hashable]) -> bool:
@@ -217,8 +236,8 @@ def mentions(key: Hashable, names: Set[Hashable]) -> bool:
     return isinstance(key, tuple) and any(mentions(part, names) for part in key)
 
 
-def _ignored(_: int) -> None:
-    """Do nothing: for a cache that shares no budget."""
+def ignored(_: int) -> None:
+    """Do nothing with a size: for a cache that shares no budget, or a value that is in no cache."""
 
 
 def each(_: object) -> int:

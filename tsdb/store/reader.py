@@ -48,6 +48,7 @@ class Reader:
         caches = self.caches
         self._by_parts: tuple[ByteCache[Any], ...] = (
             state.pages,
+            state.indexes,
             caches.batches,
             caches.unions,
             caches.keys.cache,

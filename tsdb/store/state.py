@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 
 from novaql.fast_dataclass import dataclass
+from novaql.tsdb.block.block_index import IndexCache
 from novaql.tsdb.block.pages import PageCache
 from novaql.tsdb.block.reader import Block, BlockEntry
 from novaql.tsdb.directory.store_directory import Files
@@ -79,6 +80,7 @@ class StoreState:
         self.closed = False
         self._opened_by = os.getpid()
         self.pages: PageCache = ByteCache(options.cache_bytes)
+        self.indexes: IndexCache = ByteCache(options.cache_bytes)
         blocks: tuple[Block, ...] = ()
         tombstones: tuple[Tombstone, ...] = ()
         self.exemplars = ExemplarRing(options.max_exemplars)
@@ -110,7 +112,8 @@ class StoreState:
     def block(self, entry: BlockEntry) -> Block:
         """Return a block of the directory; its file is opened at the first read."""
         assert self.files is not None
-        return Block(self.files.disk, self.files.blocks_path, entry, self.pages)
+        files = self.files
+        return Block(files.disk, files.blocks_path, entry, self.pages, self.indexes)
 
     def hold_blocks(self) -> bool:
         held = True

@@ -12,38 +12,14 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
-from novaql.tsdb.codec.numba.compiled import MARGIN
 from novaql.tsdb.model.labels import Ints
 
 if find_spec("numba") is None:
     pytest.skip("numba is an extra", allow_module_level=True)
 
-import numba
-
-from novaql.tsdb.codec.numba import pco
+from tests.support.store.pco_files import KINDS, decoded
 
 pytestmark = pytest.mark.slow
-
-KINDS: dict[str, tuple[int, Any]] = {
-    "int32": (pco.I32, np.int32),
-    "int64": (pco.I64, np.int64),
-    "float64": (pco.F64, np.int64),
-}
-
-
-@numba.njit
-def _decode(data: Any, at: Any, size: Any, kind: Any, out: Any) -> Any:
-    return pco.decode(data, at, size, kind, out, pco.workspace())
-
-
-def decoded(file: bytes, kind: str, count: int, *, before: bytes = b"") -> NDArray[Any] | None:
-    """The first numbers of a file as bit patterns; None: it is left to pcodec."""
-    number, dtype = KINDS[kind]
-    out = np.zeros(count, dtype)
-    data = np.frombuffer(before + file + bytes(MARGIN), np.uint8)
-    done = _decode(data, len(before), len(file), number, out)
-    assert done in (-1, count)
-    return out if done == count else None
 
 
 def same(file: bytes, numbers: NDArray[Any]) -> None:

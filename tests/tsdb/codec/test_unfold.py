@@ -30,7 +30,7 @@ def compiled_code() -> Iterator[None]:
 
 def is_left_to_pcodec(page: bytes, count: int) -> bool:
     """Whether something in a page of rows is what `pco` does not decode."""
-    from tests.tsdb.codec.test_pco import decoded  # noqa: PLC0415 - it needs numba
+    from tests.support.store.pco_files import decoded  # noqa: PLC0415 - it needs numba
 
     heads = read_heads(page, 1, count)
     if b"pco!" in page[: heads.source.at]:  # a list

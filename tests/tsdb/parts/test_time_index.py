@@ -14,6 +14,7 @@ from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
 from novaql.tsdb.block.reader import Block
 from novaql.tsdb.index.match import match_rows
 from novaql.tsdb.parts.time_index import CACHED_RANGES, SeriesTimeIndex
+from novaql.tsdb.runtime.lru_cache import ignored
 from tests.support.store.model import Sample, batch_of, key_of, read_all
 from tests.support.store.stored_histograms import simple
 
@@ -125,13 +126,13 @@ def test_long_ranges_and_short_blocks_are_looked_at_whole(
     assert block_of(stores[1]).active_rows(0, SPAN_MS) is None
     with tsdb.memory() as memory:
         memory.append(floats(0))
-        few = SeriesTimeIndex(0, SPAN_MS, next(iter(memory._state.parts())).layers())
+        few = SeriesTimeIndex(0, SPAN_MS, next(iter(memory._state.parts())).layers(), ignored)
     assert few.active_rows(0, 1) is None
 
 
 def test_ranges_of_long_ago_are_forgotten(stores: tuple[tsdb.Database, ...]) -> None:
     block = block_of(stores[1])
-    time_index = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers())
+    time_index = SeriesTimeIndex(block.first_ms, block.last_ms, block.layers(), ignored)
     oldest = time_index.active_rows(0, 1)
     for number in range(1, CACHED_RANGES + 1):
         time_index.active_rows(number * HOUR_MS, number * HOUR_MS + 1)
