@@ -22,6 +22,7 @@ def test_a_cycle_is_from_a_flush_to_the_next() -> None:
     assert (first["from"], first["to"], first["rss_mib"]) == (1, 3, 200)
     assert second == {
         "from": 4, "to": 6, "rss_mib": 500, "cache_mib": 5, "without_cache_mib": 495,
+        "least_mib": 396,
     }  # fmt: skip
     assert cycles(minutes[:3]) == []
 
