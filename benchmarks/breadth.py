@@ -1,7 +1,7 @@
 """Every function, aggregator and operator once: NovaQL beside both peers, which answer over HTTP.
 
     python -m benchmarks.breadth                          all, some minutes; needs both peers
-    python -m benchmarks.breadth --http                   NovaQL as a server, too
+    python -m benchmarks.breadth --http                   and NovaQL as a server
     python -m benchmarks.breadth --http --plain           with the time to write 1 000 series
     python -m benchmarks.breadth --no-peers --only rate   entries whose names contain a text
     python -m benchmarks.breadth --json breadth.json
@@ -9,7 +9,8 @@
 Each query runs under `sum`, so that no peer spends its time on writing JSON, and once as it is to
 compare the answers where their meanings agree (`breadth_entries`). In each round every system runs
 the query in turn; the figures are medians. The exit code is 1 if an answer differs or a query
-fails. Decides which kernels are worth compiling.
+fails. Decides which kernels are worth compiling. The part `breadth` of the suite is the same with
+`--http`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,7 +51,8 @@ from tests.support.programs.query_answers import (
 )
 from tests.support.programs.victoria_program import running_victoria, show_samples
 
-NOVAQL = "novaql"
+NOVAQL, SERVED = "novaql", "novaql json"
+COLUMNS = (NOVAQL, SERVED, PROMETHEUS, VICTORIA)
 
 
 @dataclass(slots=True)
@@ -67,13 +70,17 @@ class Row:
         return self.ms.get(NOVAQL, float("nan")) / self.ms.get(VICTORIA, float("nan"))
 
     def line(self) -> str:
-        shown = (
-            f"{self.ms[s]:10.2f}" if s in self.ms else f"{'-':>10}"
-            for s in (NOVAQL, PROMETHEUS, VICTORIA)
-        )
+        shown = (f"{self.ms[s]:12.2f}" if s in self.ms else f"{'-':>12}" for s in COLUMNS)
         ratio = f"{self.ratio:8.2f}" if VICTORIA in self.ms else f"{'':8}"
         said = "; ".join(f"{system}: {text}" for system, text in self.problems.items())
         return f"{self.name:30}{''.join(shown)}{ratio}  {said}".rstrip()
+
+    def result(self) -> dict[str, Any]:
+        """The row as a result of the suite."""
+        found: dict[str, dict[str, Any]] = {s: {"median_ms": ms} for s, ms in self.ms.items()}
+        for system, problem in self.problems.items():
+            found.setdefault(system, {})["error"] = problem
+        return {"query": self.name, "group": "breadth", "expr": self.query, "systems": found}
 
 
 class Timed(Protocol):
@@ -136,10 +143,10 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Systems:
-    """library answers what peers' answers are compared with; timed: what NovaQL's times are of."""
+    """library: answers what the answers of peers are compared with; timed: all, by name."""
 
     library: Library
-    timed: Timed
+    timed: Mapping[str, Timed]
     peers: Mapping[str, Remote]
 
 
@@ -158,9 +165,11 @@ def systems(data: Breadth, *, peers: bool, http: bool) -> Iterator[Systems]:
             copy = shutil.copytree(store, folder / "served")
             served = stack.enter_context(_served(copy, folder / "served.log"))
         library = Library(data, stack.enter_context(tsdb.open(store)))
-        timed = library if served is None else Remote(data, served)
+        ours: dict[str, Timed] = {NOVAQL: library}
+        if served is not None:
+            ours[SERVED] = Remote(data, served)
         if not peers:
-            yield Systems(library, timed, {})
+            yield Systems(library, ours, {})
             return
         flag = "--enable-feature=promql-experimental-functions"
         prometheus = stack.enter_context(prometheus_with_data(folder / PROMETHEUS, flag))
@@ -173,7 +182,7 @@ def systems(data: Breadth, *, peers: bool, http: bool) -> Iterator[Systems]:
             send(list(data.messages()), port, connections=1)
         show_samples(victoria)
         remotes = {name: Remote(data, port) for name, port in ports.items()}
-        yield Systems(library, timed, remotes)
+        yield Systems(library, {**ours, **remotes}, remotes)
 
 
 @contextmanager
@@ -188,19 +197,16 @@ def _served(folder: Path, log: Path) -> Iterator[int]:
 
 def measured(entry: Entry, all_systems: Systems, rounds: int, *, plain: bool) -> Row:
     """The times of an entry on all systems that have it."""
-    row, peers = Row(entry.name, entry.query), all_systems.peers
-    asked: dict[str, tuple[Callable[[str], float], str]] = {
-        NOVAQL: (all_systems.timed.seconds, entry.query),
-        **{name: (peers[name].seconds, text) for name, text in entry.peers.items()
-           if name in peers},
-    }  # fmt: skip
+    row, peers, timed = Row(entry.name, entry.query), all_systems.peers, all_systems.timed
+    texts = {NOVAQL: entry.query, SERVED: entry.query, **entry.peers}
+    asked = {name: text for name, text in texts.items() if name in timed}
     summed = not plain and type_of(parse(entry.query)) is not ValueType.SCALAR
     times: dict[str, list[float]] = {}
     for _ in range(rounds + 1):  # the first is not counted
         for system in asked.keys() - row.problems.keys():
-            seconds, text = asked[system]
+            text = asked[system]
             try:
-                took = seconds(f"sum({text})" if summed else text)
+                took = timed[system].seconds(f"sum({text})" if summed else text)
                 times.setdefault(system, []).append(took)
             except Exception as problem:  # noqa: BLE001 - the other entries go on
                 row.problems[system] = f"{type(problem).__name__}: {problem}"[:200]
@@ -238,19 +244,33 @@ def _compared(answer: Answer, *, names: bool) -> Answer:
 def _summary(rows: Sequence[Row]) -> str:
     """Geometric means of the peers' times to NovaQL's."""
     said = []
-    for system in (PROMETHEUS, VICTORIA):
-        ratios = [
-            row.ms[system] / row.ms[NOVAQL] for row in rows if {system, NOVAQL} <= row.ms.keys()
-        ]
+    for ours, system in product((NOVAQL, SERVED), (PROMETHEUS, VICTORIA)):
+        ratios = [row.ms[system] / row.ms[ours] for row in rows if {system, ours} <= row.ms.keys()]
         if ratios:
             mean = statistics.geometric_mean(ratios)
-            said.append(f"{mean:.1f} x {system} ({len(ratios)} queries)")
+            said.append(f"{ours} {mean:.1f} x {system} ({len(ratios)} queries)")
     return "as fast as peers, geometric means: " + (", ".join(said) or "no peers")
+
+
+def measure(
+    data: Breadth,
+    rounds: int,
+    *,
+    peers: bool,
+    http: bool,
+    plain: bool = False,
+    only: Sequence[str] = ("",),
+) -> Iterator[Row]:
+    """Measure the entries whose names contain one of these texts, one after the other."""
+    with systems(data, peers=peers, http=http) as all_systems:
+        for entry in ENTRIES:
+            if any(text in entry.name for text in only):
+                yield measured(entry, all_systems, rounds, plain=plain)
 
 
 @click.command()
 @click.option("--no-peers", is_flag=True, help="NovaQL alone.")
-@click.option("--http", is_flag=True, help="NovaQL as a server.")
+@click.option("--http", is_flag=True, help="NovaQL as a server, too.")
 @click.option("--plain", is_flag=True, help="Queries without `sum`.")
 @click.option("--only", multiple=True, help="Entries whose names contain this; may be repeated.")
 @click.option("--rounds", default=5, show_default=True)
@@ -269,13 +289,13 @@ def main(
 ) -> None:
     """Measure, print a table, and write it as JSON."""
     rows: list[Row] = []
-    click.echo(f"{'ms':30}{NOVAQL:>10}{PROMETHEUS[:9]:>10}{'victoria':>10}{'/victoria':>10}")
-    with systems(breadth(series, steps), peers=not no_peers, http=http) as all_systems:
-        for entry in ENTRIES:
-            if only and not any(text in entry.name for text in only):
-                continue
-            rows.append(measured(entry, all_systems, rounds, plain=plain))
-            click.echo(rows[-1].line())
+    click.echo(f"{'ms':30}{''.join(f'{name[:11]:>12}' for name in COLUMNS)}{'/victoria':>10}")
+    data = breadth(series, steps)
+    for row in measure(
+        data, rounds, peers=not no_peers, http=http, plain=plain, only=only or ("",)
+    ):
+        rows.append(row)
+        click.echo(row.line())
     if target is not None:
         content = {"machine": machine_facts(), "rows": [asdict(row) for row in rows]}
         target.write_text(json.dumps(content, indent=1))

@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from benchmarks import query_memory
+from benchmarks import breadth, breadth_data, query_memory
 from benchmarks.suite import chart, clients, growth, panel, report
 from benchmarks.suite.facts import machine_facts
 from benchmarks.suite.measuring import OverHttp, System, measure_queries, novaql_systems
 from benchmarks.suite.peers import PeerBench
 from benchmarks.suite.systems import Effort, InProcess, Server, open_dataset
 
-PARTS = ("queries", "panel", "clients", "memory", "growth")
+PARTS = ("queries", "breadth", "panel", "clients", "memory", "growth")
 CLIENTS = (1, 2, 4, 8, 16)
 FEW_CLIENTS = (1, 4, 16)
 SECONDS = 6.0
@@ -121,6 +121,9 @@ def main(
         open_dataset(bench.dataset).close()
         with _servers(bench, store, recorder, peers=peers) as systems:
             _measure(bench, store, systems, recorder, effort, wanted, only, quick=quick)
+    if "breadth" in wanted:
+        with recorder.part("breadth"):
+            _breadth(recorder.list("breadth"), peers=peers, quick=quick)
     if "memory" in wanted:
         with recorder.part("memory"):
             _memory(data.resolve(), min(1.0, scale), recorder)
@@ -132,6 +135,15 @@ def main(
     recorder.put("ended", machine_facts())
     (out / "README.md").write_text(report.page(recorder.found, chart.draw(recorder.found, out)))
     say(f"written to {out}")
+
+
+def _breadth(add: Callable[[dict[str, Any]], None], *, peers: bool, quick: bool) -> None:
+    """Every function, over data of its own."""
+    size = (100, 10) if quick else (1000, 90)
+    rounds = 1 if quick else 7
+    for row in breadth.measure(breadth_data.breadth(*size), rounds, peers=peers, http=True):
+        add(row.result())
+        say(row.line())
 
 
 def _memory(data: Path, scale: float, recorder: Recorder) -> None:

@@ -16,11 +16,17 @@ def geometric_mean(values: Iterable[float]) -> float:
 
 
 def ratios(
-    results: Results, ours: str, peer: str, figure: str, *, metadata: bool
+    results: Results,
+    ours: str,
+    peer: str,
+    figure: str,
+    *,
+    metadata: bool = False,
+    part: str = "queries",
 ) -> dict[str, float]:
-    """Query → the peer's figure divided by ours, where both have one."""
+    """Query of a part → the peer's figure divided by ours, where both have one."""
     found = {}
-    for row in results.get("queries", []):
+    for row in results.get(part, []):
         both = row["systems"].get(ours, {}), row["systems"].get(peer, {})
         if (row["group"] == "metadata") is metadata and all(figure in one for one in both):
             found[row["query"]] = both[1][figure] / max(both[0][figure], 1e-6)

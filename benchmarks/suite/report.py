@@ -120,6 +120,35 @@ def _figures(found: dict[str, Any]) -> str:
     return f"{number(found['median_ms'])} / {number(found['cpu_ms'])}"
 
 
+def _breadth(results: Results) -> str:
+    rows = results.get("breadth", [])
+    if not rows:
+        return ""
+    lines = [
+        "## Every function",
+        "Every function, aggregator and operator in one query over 1 000 series × 90 steps "
+        "(`benchmarks/breadth_entries.py`), under `sum`, so that no system spends its time on "
+        "writing JSON: median milliseconds. Systems that lack a function have no figure.",
+        "",
+        "| | faster than Prometheus | than VictoriaMetrics |",
+        "| --- | ---: | ---: |",
+    ]
+    for ours in ("novaql", "novaql json"):
+        cells = [_mean_cell(ratios(results, ours, p, "median_ms", part="breadth")) for p in PEERS]
+        lines.append(f"| {TITLES[ours]} | {' | '.join(cells)} |")
+    names = [name for name in ORDER if any(name in row["systems"] for row in rows)]
+    lines += [
+        "",
+        "| | " + " | ".join(TITLES[name] for name in names) + " |",
+        "| --- |" + " ---: |" * len(names),
+    ]
+    for row in rows:
+        found = [row["systems"].get(name, {}) for name in names]
+        cells = [number(one["median_ms"]) if "median_ms" in one else "" for one in found]
+        lines.append(f"| `{row['query']}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _answers(results: Results) -> str:
     lines = ["## Answers", "Compared with Prometheus's answers before the queries were timed.", ""]
     for name in ORDER[1:]:
@@ -256,6 +285,7 @@ SECTIONS: tuple[Callable[[Results], str], ...] = (
     _summary,
     _queries,
     _answers,
+    _breadth,
     _memory,
     _panel,
     _clients,
