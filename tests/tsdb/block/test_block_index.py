@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,17 @@ def test_indexes_of_many_blocks_stay_below_the_limit(folder: Path) -> None:
                 held.append(len(database._state.indexes))
         assert max(held) < BLOCKS
         assert read_all(database) == BLOCKS * SERIES
+
+
+def test_threads_evict_the_indexes_that_others_read(folder: Path) -> None:
+    with tsdb.open(folder, read_only=True, cache_bytes=100_000) as database:
+
+        def run(number: int) -> set[int]:
+            return {read_some(database, (number + day) % BLOCKS) for day in range(5 * BLOCKS)}
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(run, range(4))) == 4 * [{SERIES // 10}]
+        assert database.stats().cache.bytes <= 100_000
 
 
 @pytest.mark.parametrize("limit", [0, 1, 1000])
