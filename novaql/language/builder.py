@@ -49,7 +49,7 @@ from novaql.language.selector_parts import (
     all_of,
     any_of,
     condition,
-    label_name,
+    listed_label,
     metric_name,
     named_conditions,
     selector_of,
@@ -135,7 +135,7 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
         return condition(*children)
 
     def labels(self, children: Children) -> Labels:
-        names = tuple(label_name(t) for t in children if t.type in ("LABEL", "STRING"))
+        names = tuple(listed_label(t) for t in children if t.type in ("LABEL", "STRING"))
         return Labels(names, between(children[0], children[-1]))
 
     # --- calls ---

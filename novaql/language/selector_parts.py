@@ -10,7 +10,7 @@ from novaql.language.ast import Template, VectorSelector
 from novaql.language.checked_matchers import check_alternatives, checked_matcher
 from novaql.language.fault import Fault
 from novaql.language.literals import unescaped_name, unquote
-from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
+from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, QUOTED_IN_LISTS, named_twice
 from novaql.language.parsed import (
     NOTED,
     Braces,
@@ -52,6 +52,13 @@ def label_name(token: Token) -> str:
     if not name:
         raise Fault("a label name cannot be empty", span_of(token))
     return name
+
+
+def listed_label(token: Token) -> str:
+    """Return the name of a label in `by (…)`, `on (…)` and their like."""
+    if token.type != "STRING" and token.lower() in QUOTED_IN_LISTS:
+        NOTED.note("a word of the language in a list of labels", span_of(token))
+    return label_name(token)
 
 
 def metric_name(token: Token) -> Condition:
