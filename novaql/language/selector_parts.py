@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lark import Token
 
-from novaql.language.ast import Template, VectorSelector
+from novaql.language.ast import Expr, Template, VectorSelector
 from novaql.language.checked_matchers import check_alternatives, checked_matcher
 from novaql.language.fault import Fault
 from novaql.language.literals import unescaped_name, unquote
@@ -67,6 +68,17 @@ def metric_name(token: Token) -> Condition:
     if not name:
         raise Fault("a metric name cannot be empty", span_of(token))
     return Condition(Matcher(METRIC_NAME, MatchOp.EQUAL, name), True, span_of(token))
+
+
+def nameless(expr: Expr) -> Expr:
+    """Return a selector with its name as a matcher, as the second argument of `info` must have it.
+
+    Other expressions are returned as they are.
+    """
+    if not isinstance(expr, VectorSelector) or expr.name is None:
+        return expr
+    name = Matcher(METRIC_NAME, MatchOp.EQUAL, expr.name)
+    return replace(expr, name=None, matchers=(name, *expr.matchers))
 
 
 def condition(name: Token, op: Token, *pieces: Token) -> Condition | Template:

@@ -112,6 +112,8 @@ ACCEPTED = [
      'sum by ("Inf", a) (x)', ""),
     ("a word of the language in a list of labels", "x + on (nan=a) group_left (without) y",
      'x + on ("nan"=a) group_left ("without") y', ""),
+    ("a metric name before the braces in info()", 'info(x, build_info{y="z"})',
+     'info(x, {__name__="build_info",y="z"})', ""),
     ("an escaped name", "a\\-b + 1", '{"a-b"} + 1', ""),
     ("a letter beyond ASCII in a name", "größe", '{"größe"}', ""),
     ("the order of units in a duration", "m[5m1h]", "m[1h5m]", ""),
@@ -278,6 +280,13 @@ def test_plain_promql_is_not_expanded() -> None:
     text = "sum by (job) (rate(m[5m])) / on (job) group_left () b @ end() > 1"
 
     assert parse_core(text) is parse(text)
+
+
+def test_info_metric_is_printed_as_prometheus_reads_it() -> None:
+    tree = parse('info(x, {"build_info", y="z"})', strict_promql=True)
+
+    assert format_expr(tree) == 'info(x, {__name__="build_info",y="z"})'
+    assert tree == parse(format_expr(tree), strict_promql=True)
 
 
 @pytest.mark.parametrize(
