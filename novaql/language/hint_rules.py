@@ -173,8 +173,8 @@ def in_braces(place: Place) -> Fault | None:
         return None
     if place.word == "==":
         return place.fault("== is for comparing vectors", 'match a label with =: {label="…"}')
-    if place.previous in ("=", "!=", "=~", "!~") and not place.at_end:
-        if place.word in OPENING or place.word == ",":
+    if place.previous in ("=", "!=", "=~", "!~") and place.word not in ("", *_LOOKALIKES):
+        if place.word in "()[]{},":
             return place.fault(
                 f"a quoted value must follow {place.previous}", 'as in {label="value"}'
             )

@@ -32,6 +32,8 @@ SYNTAX = [
     ("foo[999999999y]", "999999999y", "longer than 292 years"),
     ("foo[1m atan2 2]", "atan2", "not for durations"),
     ("foo{a=b}", "b", 'must be quoted, got "b", write ="b"'),
+    ("foo{a=“b”}", "“", 'unexpected “ (left double quotation mark), write "'),
+    ('foo{a=["b", "c"]}', "[", 'a quoted value must follow =, as in {label="value"}'),
     ('foo{a=="b"}', "==", "match a label with ="),
     ('foo{a>"b"}', ">", "labels are texts"),
     ('foo{a.b="c"}', "a.b", 'write "a.b"'),
