@@ -192,7 +192,7 @@ REFUSED = [
     ("let f(x) = x in f + 1", "f", "is a function here"),
     ("let x = 1 in x(2)", "x", "takes no arguments"),
     ("let x = 1, x = 2 in x", "x = 2", "has the name x twice"),
-    ("let f(a, a) = a in f(1, 2)", "a", "has the name a twice"),
+    ("let f(a, a) = a in f(1, 2)", "a", "the function has the name a twice"),
     ("let x = 1 in m{x}", "x", "no set of conditions"),
     ("let x = 1 in m{a=x}", "x", "no text"),
     ("let x = m in rate(m[x])", "x", "no duration"),
