@@ -58,8 +58,10 @@ class Notes:
             self._annotations.warn(_for_metric(template, name), self._span)
 
     def info_for_metric(self, template: str, cells: Bools) -> None:
+        """The same for a function that removes the name before it has a result."""
         for name in self._metrics(cells):
-            self._annotations.info(_for_metric(template, name), self._span)
+            shown = "" if self.context.eager_names else name
+            self._annotations.info(_for_metric(template, shown), self._span)
 
     def conflicting_resets(self, operation: str, where: Bools) -> None:
         if where.any():

@@ -58,7 +58,7 @@ class ExtensionBuilder:
 
     def parameters(self, children: Children) -> tuple[str, ...]:
         names = [token for token in children if token.type == "LABEL"]
-        _check_names([(name.value, span_of(name)) for name in names], "the parameters")
+        _check_names([(name.value, span_of(name)) for name in names], "the function")
         return tuple(name.value for name in names)
 
 

@@ -12,7 +12,7 @@ from novaql.language.build_durations import duration_of
 from novaql.language.fault import Fault
 from novaql.language.literals import parse_number, parse_size
 from novaql.language.parsed import NOTED, Children, Labels, between, span_of
-from novaql.language.selector_parts import label_name, plain_text
+from novaql.language.selector_parts import listed_label, plain_text
 from novaql.span import Span
 
 
@@ -70,10 +70,10 @@ class MatchingBuilder:
                 pending = True
             elif child.type in ("LABEL", "STRING"):
                 if pending:
-                    renamed.append((names[-1], label_name(child)))
+                    renamed.append((names[-1], listed_label(child)))
                     pending = False
                 else:
-                    names.append(label_name(child))
+                    names.append(listed_label(child))
         return Labels(tuple(names), between(children[0], children[-1]), tuple(renamed))
 
     def all_labels(self, children: Children) -> Labels:

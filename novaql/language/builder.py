@@ -49,9 +49,10 @@ from novaql.language.selector_parts import (
     all_of,
     any_of,
     condition,
-    label_name,
+    listed_label,
     metric_name,
     named_conditions,
+    nameless,
     selector_of,
 )
 from novaql.span import Span
@@ -135,7 +136,7 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
         return condition(*children)
 
     def labels(self, children: Children) -> Labels:
-        names = tuple(label_name(t) for t in children if t.type in ("LABEL", "STRING"))
+        names = tuple(listed_label(t) for t in children if t.type in ("LABEL", "STRING"))
         return Labels(names, between(children[0], children[-1]))
 
     # --- calls ---
@@ -149,7 +150,10 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder, ExtensionB
         name, arguments = children
         word = span_of(name)
         span = Span(word.start, arguments.span.end)
-        return Call(name.value, arguments.values, span=span, name_span=word)
+        values = arguments.values
+        if name == "info" and len(values) > 1:
+            values = (values[0], nameless(values[1]), *values[2:])
+        return Call(name.value, values, span=span, name_span=word)
 
     def union(self, children: Children) -> Expr:
         span = between(children[0], children[-1])

@@ -20,6 +20,7 @@ from novaql.language.separator_hints import (
     semicolon,
     several_expressions,
     split_operator,
+    template_behind_operator,
 )
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS
 from novaql.span import Span
@@ -63,8 +64,7 @@ def bad_number(place: Place) -> Fault | None:
     duration = re.fullmatch(r"(?:[0-9]+[a-zA-Zµ]+)++([0-9]*)", word)
     if duration is None or re.match(r"0[xX]|[0-9]+[eE]", word):
         return place.fault(f"bad number {_short(word)}", span=span)
-    units = re.findall(r"[a-zA-Zµ]+", word)
-    unknown = [unit for unit in units if unit not in UNITS]
+    unknown = [unit for unit in re.findall(r"[a-zA-Zµ]+", word) if unit not in UNITS]
     if unknown:
         return place.fault(
             f"unknown unit {_short(unknown[0])} in the duration {_short(word)}",
@@ -160,8 +160,7 @@ def foreign_operator(place: Place) -> Fault | None:
         return place.fault("= is for labels in braces", "compare with ==")
     if place.word == "!" and place.wants_operand:
         return place.fault("nothing can be negated with !", "compare with 0, or use unless")
-    meant = _OTHER_SPELLINGS.get(spelling)
-    if meant is None:
+    if (meant := _OTHER_SPELLINGS.get(spelling)) is None:
         return None
     span = Span(place.at, place.at + len(spelling))
     return place.fault(f"{spelling} is not an operator", f"write {meant}", span=span)
@@ -173,8 +172,8 @@ def in_braces(place: Place) -> Fault | None:
         return None
     if place.word == "==":
         return place.fault("== is for comparing vectors", 'match a label with =: {label="…"}')
-    if place.previous in ("=", "!=", "=~", "!~") and not place.at_end:
-        if place.word in OPENING or place.word == ",":
+    if place.previous in ("=", "!=", "=~", "!~") and place.word not in ("", *_LOOKALIKES):
+        if place.word in "()[]{},":
             return place.fault(
                 f"a quoted value must follow {place.previous}", 'as in {label="value"}'
             )
@@ -386,6 +385,7 @@ HINTS: tuple[Hint, ...] = (
     in_braces,
     split_operator,
     foreign_comment,
+    template_behind_operator,
     foreign_operator,
     bad_label_list,
     aggregate_without_parentheses,

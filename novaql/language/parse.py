@@ -63,8 +63,20 @@ class Parsed:
     @cached_property
     def extensions(self) -> list[Extension]:
         """All extensions of PromQL that the text uses, by their places."""
-        found = [*self.noted, *_names_of_extensions(self.core)]
+        found = [*self.noted, *_names_of_extensions(self.core), *self._named_info_labels()]
         return sorted(found, key=lambda extension: extension[1].start)
+
+    def _named_info_labels(self) -> list[Extension]:
+        seconds = (
+            node.arguments[1].span
+            for node in walk(self.surface)
+            if isinstance(node, Call) and node.function == "info" and len(node.arguments) > 1
+        )
+        return [
+            ("a metric name before the braces in info()", span)
+            for span in seconds
+            if self.text[span.start] != "{"
+        ]
 
 
 _TREES: ByteCache[Parsed] = ByteCache(

@@ -43,7 +43,7 @@ from novaql.language.ast import (
 )
 from novaql.language.durations import format_nanoseconds
 from novaql.language.literals import format_number
-from novaql.language.metric_names import METRIC_NAME
+from novaql.language.metric_names import METRIC_NAME, QUOTED_IN_LISTS
 from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
 from novaql.language.visit import children
 from novaql.text.go_text import quote
@@ -273,7 +273,7 @@ def matching_text(matching: Matching) -> str:
     if matching.on or matching.labels or side:
         pairs = dict(matching.renamed)
         names = [
-            f"{_label(name)}={_label(pairs[name])}" if name in pairs else _label(name)
+            f"{_listed(name)}={_listed(pairs[name])}" if name in pairs else _listed(name)
             for name in matching.labels
         ]
         text = f" {'on' if matching.on else 'ignoring'} ({', '.join(names)})"
@@ -292,7 +292,11 @@ def matching_text(matching: Matching) -> str:
 
 
 def _labels(names: Iterable[str]) -> str:
-    return ", ".join(map(_label, names))
+    return ", ".join(map(_listed, names))
+
+
+def _listed(name: str) -> str:
+    return quote(name) if name.lower() in QUOTED_IN_LISTS else _label(name)
 
 
 def head(expr: Aggregate) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lark import Token
 
-from novaql.language.ast import Template, VectorSelector
+from novaql.language.ast import Expr, Template, VectorSelector
 from novaql.language.checked_matchers import check_alternatives, checked_matcher
 from novaql.language.fault import Fault
 from novaql.language.literals import unescaped_name, unquote
-from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
+from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, QUOTED_IN_LISTS, named_twice
 from novaql.language.parsed import (
     NOTED,
     Braces,
@@ -54,12 +55,30 @@ def label_name(token: Token) -> str:
     return name
 
 
+def listed_label(token: Token) -> str:
+    """Return the name of a label in `by (…)`, `on (…)` and their like."""
+    if token.type != "STRING" and token.lower() in QUOTED_IN_LISTS:
+        NOTED.note("a word of the language in a list of labels", span_of(token))
+    return label_name(token)
+
+
 def metric_name(token: Token) -> Condition:
     """A quoted metric name on its own."""
     name = plain_text(token, "a metric name")
     if not name:
         raise Fault("a metric name cannot be empty", span_of(token))
     return Condition(Matcher(METRIC_NAME, MatchOp.EQUAL, name), True, span_of(token))
+
+
+def nameless(expr: Expr) -> Expr:
+    """Return a selector with its name as a matcher, as the second argument of `info` must have it.
+
+    Other expressions are returned as they are.
+    """
+    if not isinstance(expr, VectorSelector) or expr.name is None:
+        return expr
+    name = Matcher(METRIC_NAME, MatchOp.EQUAL, expr.name)
+    return replace(expr, name=None, matchers=(name, *expr.matchers))
 
 
 def condition(name: Token, op: Token, *pieces: Token) -> Condition | Template:

@@ -43,6 +43,21 @@ def let_without_query(place: Place) -> Fault | None:
     return None
 
 
+def template_behind_operator(place: Place) -> Fault | None:
+    """`1 + WITH (a = 2) a`, `1 + let a = 2 in a`: their first words look like names."""
+    words = [word.text for word in place.before]
+    if place.word == "=" and place.inside == "(":
+        at = place.before.index(place.opened[-1]) - 1
+    elif re.match(r"[^\W\d]\w*\s*[=(]", place.rest):
+        at = len(words) - 1
+    else:
+        return None
+    if at < 1 or words[at].lower() not in ("with", "let") or words[at - 1] in ("(", ",", "=", "in"):
+        return None
+    word, span = words[at], place.before[at].span
+    return place.fault(f"{word} must begin an expression", f"write ({word} …)", span=span)
+
+
 def pipe_without_function(place: Place) -> Fault | None:
     if place.previous == ">" and place.expected == {"IDENT", "AGGREGATOR"}:
         return place.fault(

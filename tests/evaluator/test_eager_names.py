@@ -9,6 +9,8 @@ from novaql import QueryOptions, evaluate
 from novaql.errors import EvaluationError
 from novaql.inputs.tables.table_source import TableSource
 from novaql.options import NameRemoval
+from novaql.promqltest.load_parser import read_load
+from novaql.promqltest.storage import Storage
 from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.samples import Batch
 
@@ -44,6 +46,30 @@ def test_series_that_take_turns_are_one(text: str) -> None:
     assert np.array_equal(eager.valid, delayed.valid)
     assert np.array_equal(eager.values[eager.valid], delayed.values[delayed.valid])
     assert (eager.infos, eager.warnings) == (delayed.infos, delayed.warnings)
+
+
+@pytest.mark.parametrize(
+    ("text", "info"),
+    [
+        ("histogram_quantile(0.5, falling_bucket)", "input to histogram_quantile needed to be"),
+        ("histogram_quantile(0.5, h)", "input to histogram_quantile has NaN observations"),
+        ("histogram_fraction(0, 1, h)", "input to histogram_fraction has NaN observations"),
+    ],
+)
+def test_infos_of_histogram_functions_have_no_removed_name(text: str, info: str) -> None:
+    lines = [
+        (2, 'falling_bucket{le="1"} 5'),
+        (3, 'falling_bucket{le="2"} 3'),
+        (4, 'falling_bucket{le="+Inf"} 10'),
+        (5, "h {{schema:0 count:4 sum:NaN buckets:[1 1]}}"),
+    ]
+    source = Storage().with_load(read_load(1, "load 1m", lines)).source()
+    (eager,) = evaluate(text, source, QueryOptions(0, 0, name_removal=NameRemoval.EAGER)).infos
+    (delayed,) = evaluate(text, source, QueryOptions(0, 0)).infos
+
+    assert info in eager
+    assert "for metric name" not in eager
+    assert "for metric name" in delayed
 
 
 @pytest.mark.parametrize("text", ["rate(X[2m])", "sum(rate(X[2m]))", "sum(rate(X[2m]) > 100)"])

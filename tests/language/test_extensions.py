@@ -108,6 +108,12 @@ ACCEPTED = [
     ("a further argument of hour()", 'hour(x, "Europe/Berlin")', 'hour(x, "Europe/Berlin")', ""),
     ("a further argument of histogram_quantile()", 'histogram_quantile(0.9, x, "bound")',
      'histogram_quantile(0.9, x, "bound")', ""),
+    ("a word of the language in a list of labels", "sum by (Inf, a) (x)",
+     'sum by ("Inf", a) (x)', ""),
+    ("a word of the language in a list of labels", "x + on (nan=a) group_left (without) y",
+     'x + on ("nan"=a) group_left ("without") y', ""),
+    ("a metric name before the braces in info()", 'info(x, build_info{y="z"})',
+     'info(x, {__name__="build_info",y="z"})', ""),
     ("an escaped name", "a\\-b + 1", '{"a-b"} + 1', ""),
     ("a letter beyond ASCII in a name", "größe", '{"größe"}', ""),
     ("the order of units in a duration", "m[5m1h]", "m[1h5m]", ""),
@@ -186,7 +192,7 @@ REFUSED = [
     ("let f(x) = x in f + 1", "f", "is a function here"),
     ("let x = 1 in x(2)", "x", "takes no arguments"),
     ("let x = 1, x = 2 in x", "x = 2", "has the name x twice"),
-    ("let f(a, a) = a in f(1, 2)", "a", "has the name a twice"),
+    ("let f(a, a) = a in f(1, 2)", "a", "the function has the name a twice"),
     ("let x = 1 in m{x}", "x", "no set of conditions"),
     ("let x = 1 in m{a=x}", "x", "no text"),
     ("let x = m in rate(m[x])", "x", "no duration"),
@@ -274,6 +280,13 @@ def test_plain_promql_is_not_expanded() -> None:
     text = "sum by (job) (rate(m[5m])) / on (job) group_left () b @ end() > 1"
 
     assert parse_core(text) is parse(text)
+
+
+def test_info_metric_is_printed_as_prometheus_reads_it() -> None:
+    tree = parse('info(x, {"build_info", y="z"})', strict_promql=True)
+
+    assert format_expr(tree) == 'info(x, {__name__="build_info",y="z"})'
+    assert tree == parse(format_expr(tree), strict_promql=True)
 
 
 @pytest.mark.parametrize(

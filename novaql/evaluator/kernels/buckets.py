@@ -5,6 +5,8 @@ The interpolation follows Prometheus's `bucketQuantile` and `BucketFraction` (pr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
@@ -87,7 +89,8 @@ def bucket_quantile(
 
     q: [J]; bounds, counts: [B, H, J], bounds increasing, cumulative counts; used: [H, J] buckets
     that count (the rest is padding with +Inf bounds). NaN without a +Inf bucket, with fewer than
-    two buckets or without observations; linear inside a bucket, from 0 in the lowest one.
+    two buckets or without observations; linear inside a bucket, from 0 in the lowest one. Counts
+    are repaired only for a quantile that is read from them.
     """
     bounds, counts, used = merge_equal_bounds(bounds, counts, used)
     shape = counts.shape[1:]
@@ -107,6 +110,7 @@ def bucket_quantile(
     out = np.where(bucket == top, _pick(bounds, top - 1), out)
     out = np.where(good, out, np.nan)
     out = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, out))
+    repaired = replace(repaired, forced=repaired.forced & good & (q >= 0) & (q <= 1))
     return np.where(np.isnan(q), np.nan, np.broadcast_to(out, shape)), repaired
 
 

@@ -108,13 +108,14 @@ def _note_repairs(
     steps: Steps,
     span: Span,
 ) -> None:
-    """One info per metric that needed fixing, over all of its histograms and steps."""
+    """One info per metric that needed fixing, over all of its histograms and steps; one for all
+    metrics if names are removed eagerly."""
     found: dict[str, list[tuple[float, float, float, int, int, int]]] = {}
     for members, repaired in repairs:
         forced = repaired.forced & valid[members]
         for h in np.flatnonzero(forced.any(axis=1)).tolist():
             at = np.flatnonzero(forced[h])
-            name = names.values[names.codes[first[members[h]]]]
+            name = "" if context.eager_names else names.values[names.codes[first[members[h]]]]
             found.setdefault(name, []).append(
                 (
                     float(np.nanmin(repaired.least_bound[h, at])),

@@ -71,7 +71,8 @@ def aggregate_native(
     notes.conflicting_resets("aggregation", total.conflicting_resets)
     notes.bounds_reconciled("aggregation", total.bounds_differed)
     if total.mixed.any():
-        bad = np.isin(groups.of_row, cells[total.mixed] // steps)
+        bad = np.zeros(operand.rows, np.bool_)
+        bad[row[order][np.repeat(total.mixed, np.diff(starts, append=len(key)))]] = True
         notes.warn(MIXED_SCHEMAS, bad)
     valid = found.presence().copy()
     flat = valid.reshape(-1)
