@@ -21,7 +21,9 @@ from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn
 Measure = Callable[[Floats, Floats, Ints], tuple[Floats, Repaired | None]]
 """(bounds [B, H, J], counts [B, H, J], used [H, J]) → (values [H, J], repairs if any are made)."""
 
-MONOTONICITY_HELP = "https://prometheus.io/docs/practices/histograms/#errors-of-quantile-estimation"
+MONOTONICITY_HELP = (
+    "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile"
+)
 
 
 def parse_bounds(column: LabelColumn) -> Floats:
