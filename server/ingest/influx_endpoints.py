@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from urllib.parse import parse_qs
 
 import orjson
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from novaql.inputs import LineProblems
 from novaql.server.errors import InvalidRequest
+from novaql.server.http.bodies import off_the_loop
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.request import context_of
 from novaql.server.http.url_credentials import use_form_credentials
@@ -118,9 +120,10 @@ def _has_form(request: Request) -> bool:
 
 
 async def _form_of(request: Request, limit: int) -> dict[str, list[str]]:
-    sent = (await read_body(request, limit=limit)).decode("utf-8", "replace")
+    sent = await read_body(request, limit=limit)
+    read = partial(parse_qs, sent.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
     try:
-        return parse_qs(sent, max_num_fields=_MOST_FIELDS)
+        return await off_the_loop(request, read, len(sent))
     except ValueError:
         raise InvalidRequest(f"the form has more than {_MOST_FIELDS} fields") from None
 
