@@ -151,6 +151,13 @@ def test_a_refused_coding_does_nothing_before(server: LocalServer) -> None:
     assert "smuggled" not in [token["name"] for token in listed]
 
 
+def test_a_length_may_begin_with_thousands_of_zeros(server: LocalServer) -> None:
+    query = b'{"query": "1"}'
+    length = b"Content-Length: %s%d\r\n" % (b"0" * 5000, len(query))
+    raw = POST + authorized(server) + length + CLOSE + query
+    assert answer_to(url(server), raw).status == 200
+
+
 def test_trailers_are_not_headers(server: LocalServer) -> None:
     body = b"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n"
     raw = POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + body
