@@ -9,27 +9,27 @@ only the steps that read the changed time. A store that is opened again is anoth
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
 from novaql.fast_dataclass import dataclass
 from novaql.options import QueryOptions
-from novaql.planner.logical import Plan
+from novaql.planner.logical import Plan, children
 from novaql.planner.reach import Reach, reach
 from novaql.result import Result, ResultKind
 from novaql.result.append_only_matrix import AppendOnlyMatrix, CachedTexts
 from novaql.tsdb.model.labels import Bools, Ints, SeriesTable, concat_tables
 from novaql.tsdb.model.samples import Floats
-from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats, each
+from novaql.tsdb.runtime.lru_cache import ByteCache, CacheStats, text_bytes
 
 DEFAULT_BYTES = 64 << 20
 MOST_RUNS = 3
 """Runs of missing steps that are evaluated one by one; if there are more, all steps are."""
 
-MOST_PLANS = 1024
-"""Plans whose hash and reach are cached."""
+MOST_PLANS, PLANS_BYTES = 1024, 32 << 20
+"""Plans whose hash and reach are cached, and about the bytes of their texts."""
 
 TimeRanges = Sequence[tuple[int, int]]
 """First and last time of each range."""
@@ -96,8 +96,8 @@ class ResultCache:
     """
 
     def __init__(self, limit_bytes: int = DEFAULT_BYTES) -> None:
-        self._entries: ByteCache[_Entry] = ByteCache(limit_bytes, lambda entry: entry.nbytes)
-        self._plans: ByteCache[_PlanKey] = ByteCache(MOST_PLANS, each)
+        self._entries: ByteCache[_Entry] = ByteCache(limit_bytes, of_text=True)
+        self._plans: ByteCache[_PlanKey] = ByteCache(PLANS_BYTES, _PlanKey.nbytes)
         self.steps_reused = 0
         """Since the creation of the cache. Approximate: concurrent updates may be lost."""
 
@@ -202,15 +202,33 @@ class ResultCache:
         return found
 
 
+def _texts_of(plan: Plan) -> int:
+    """Return the bytes of the texts in a plan: of matchers, labels and constants."""
+    total, seen, waiting = 0, {id(plan)}, [plan]
+    while waiting:
+        node = waiting.pop()
+        total += sum(text_bytes(getattr(node, field.name)) for field in fields(node))
+        for child in children(node):
+            if id(child) not in seen:
+                seen.add(id(child))
+                waiting.append(child)
+    return total
+
+
 class _PlanKey:
     """A plan as a key: computes its hash and its reach once."""
 
-    __slots__ = ("_hash", "_plan", "span")
+    __slots__ = ("_hash", "_plan", "span", "text_bytes")
 
     def __init__(self, plan: Plan, lookback_ms: int) -> None:
         self._plan = plan
         self._hash = hash(plan)
         self.span = reach(plan, lookback_ms)
+        self.text_bytes = _texts_of(plan)
+
+    def nbytes(self) -> int:
+        """Return about the memory that the plan takes, at least 1/1024 of that for all plans."""
+        return max(PLANS_BYTES // MOST_PLANS, self.text_bytes)
 
     def __hash__(self) -> int:
         return self._hash

@@ -45,7 +45,8 @@ class OperationSettings:
     ledger_key_file     file of the keys that sign ledgers; None: beside the master key
     ledger_checkpoint_dir   folder of the last checkpoints; None: `server/ledger` in the data
     ledger_checkpoint_interval_s   of the checkpoints of a ledger that grows
-    max_streams         streams of events (timelines) that a tenant has open, over all processes
+    max_streams         streams of events (timelines, notifications) that a tenant has open, over
+                        all processes
     stream_heartbeat_s  interval of empty comments in a stream, and of checks of its token's expiry
     stream_look_s       interval of checks for new events
     stream_stall_s      a stream ends if its client does not read an event within this time

@@ -18,6 +18,7 @@ from novaql.server.http.unpacking import whole
 from novaql.server.versions import to_current
 
 Model = TypeVar("Model", bound=BaseModel)
+Read = TypeVar("Read")
 _WHITESPACE = b" \t\r\n"  # of JSON
 _INLINE_BYTES = 4096
 """Larger bodies are parsed in a thread: 1 MiB takes tens of milliseconds."""
@@ -61,7 +62,7 @@ async def read_model(request: Request, model: type[BaseModel] | None, route: str
     if found.sent and media_type(request) != "application/json":
         raise UnsupportedMedia("this endpoint accepts application/json")
     read = partial(_parsed, model, found.sent, version_of(request), route)
-    found.model = await _run(request, read, len(found.sent))
+    found.model = await off_the_loop(request, read, len(found.sent))
     return found
 
 
@@ -74,11 +75,11 @@ async def read_json(request: Request, model: type[Model], *, limit: int) -> Mode
     if media_type(request) != "application/json":
         raise UnsupportedMedia("this endpoint accepts application/json")
     sent = await read_body(request, limit=limit)
-    return await _run(request, lambda: validate(model, parse_json(sent)), len(sent))
+    return await off_the_loop(request, lambda: validate(model, parse_json(sent)), len(sent))
 
 
-async def _run(request: Request, read: Callable[[], Model], size: int) -> Model:
-    """Return what `read` makes of a body of so many bytes."""
+async def off_the_loop(request: Request, read: Callable[[], Read], size: int) -> Read:
+    """Return what `read` makes of so many bytes: in a thread if they are many."""
     if size <= _INLINE_BYTES:
         return read()
     principal = request.scope["state"].get("principal")  # None: the endpoint needs no token

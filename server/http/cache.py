@@ -26,6 +26,9 @@ _SLOWLY_S = 15
 """How long an answer that depends slowly on the time is valid while no row changes: a trust score
 that decays over days, or an uptime of a day."""
 
+_ENTRY_BYTES = 2_000
+"""About the memory of an entry of the cache, besides the bytes of its key and of its value."""
+
 
 async def cached_response(request: Request, cached_by: Cached | None, respond: Respond) -> Response:
     """Return the answer to an admitted GET: from the cache, or from `respond`. Requests share the
@@ -40,17 +43,16 @@ async def cached_response(request: Request, cached_by: Cached | None, respond: R
     scope = request.scope
     state = scope["state"]
 
+    context, headers = context_of(request), state["headers"]
+    sent = (scope["path"], scope["query_string"], headers.get(b"host"), headers.get(b"accept"))
+    key = (principal_of(request), version_of(request), scope["scheme"], *sent)
+
     async def read() -> Reading[Response]:
         tables = state["tables_read"] = set[str]()  # `RequestUnit.begin` adds to it
         response = await respond(request)
-        size = len(response.body) if response.status_code == 200 else None
-        return Reading(response, frozenset(tables), size)
+        size = _ENTRY_BYTES + len(response.body) + sum(len(part or b"") for part in sent)
+        return Reading(response, frozenset(tables), size if response.status_code == 200 else None)
 
-    context, headers = context_of(request), state["headers"]
-    key = (
-        (principal_of(request), version_of(request), scope["path"], scope["query_string"]),
-        (scope["scheme"], headers.get(b"host"), headers.get(b"accept")),
-    )
     return await context.caches.responses.get(key, partial(_version, context, cached_by), read)
 
 
@@ -68,7 +70,8 @@ async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -
         with context.unit(actor, origin, writes=False) as unit:
             value = work(unit)
             tables = frozenset(tables_used(unit.session).read)
-        return Reading(value, tables, len(repr(value)))  # about as many bytes as the value
+        size = _ENTRY_BYTES + len(repr(value))  # about as many bytes as the value
+        return Reading(value, tables, size)
 
     read = partial(context.pools.readers.run, run, tenant=principal.tenant_id)
     named = (principal.tenant_id, key)

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from novaql.server.errors import Detail, InvalidRequest
 from novaql.server.wording import UNKNOWN, worded
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_PARAMETERS = 1_000
+"""Limit of the parameters of a URL: to decode tens of thousands delays all other requests."""
+
 _BOOLEANS = ("true", "false")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -20,10 +24,17 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 """
 
 
+def parameters_of(request: Request) -> QueryParams:
+    """Return the parameters of the URL. Raises `InvalidRequest` if there are too many."""
+    if request.scope["query_string"].count(b"&") >= MOST_PARAMETERS:
+        raise InvalidRequest(f"the URL has more than {MOST_PARAMETERS} query parameters")
+    return request.query_params
+
+
 def check_query(request: Request, model: type[BaseModel] | None) -> None:
-    """Raise `InvalidRequest` for a parameter that is repeated (unless its field is a list), has a
-    NUL character, or writes a number or boolean in another syntax than JSON; and for any parameter
-    of an endpoint without a model.
+    """Raise `InvalidRequest` for too many parameters; for one that is repeated (unless its field is
+    a list), has a NUL character, or writes a number or boolean in another syntax than JSON; and for
+    any parameter of an endpoint without a model.
 
     A model with a `free_prefix` checks parameters with that prefix itself.
     """
@@ -33,7 +44,7 @@ def check_query(request: Request, model: type[BaseModel] | None) -> None:
     annotations = {field.alias or name: field.annotation for name, field in fields.items()}
     free = getattr(model, "free_prefix", None)
     seen: set[str] = set()
-    for name, text in request.query_params.multi_items():
+    for name, text in parameters_of(request).multi_items():
         if free is not None and name.startswith(free):
             continue
         if "\0" in text:

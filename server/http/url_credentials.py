@@ -7,6 +7,7 @@ message or trace that contains the query string can contain them.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
@@ -14,30 +15,35 @@ from starlette.types import Scope
 
 from novaql.server.bases import is_influx
 
-_USER, _PASSWORD = b"u", b"p"
+_CREDENTIAL = re.compile(rb"(?<![^&])(?:(u|%75)|p|%70)(?:=([^&]*))?(?:&|\Z)")
+"""A parameter `u` (group 1) or `p`, its value (group 2), and the separator after it."""
 
 
 def move_url_credentials(scope: Scope) -> None:
     """Remove `u` and `p` from the query string of a request to InfluxDB's API. If the request has
-    no Authorization header, add one with them."""
+    no Authorization header, add one with the first of each.
+
+    It runs before the sender is known, so one pass of the pattern has to suffice, whatever the
+    number of parameters.
+    """
     query: bytes = scope["query_string"]
     if not query or not is_influx(scope["path"]):
         return
-    others: list[bytes] = []
-    given: dict[bytes, bytes] = {}
-    for part in query.split(b"&"):
-        name, _, value = part.partition(b"=")
-        plain = _decoded(name)
-        if plain in (_USER, _PASSWORD):
-            given.setdefault(plain, _decoded(value))
-        else:
-            others.append(part)
-    if not given:
+    others, count = _CREDENTIAL.subn(b"", query)
+    if not count:
         return
-    scope["query_string"] = b"&".join(others)
+    scope["query_string"] = others.removesuffix(b"&")
     if any(name == b"authorization" for name, _ in scope["headers"]):
         return
-    header = _basic(given.get(_USER, b""), given.get(_PASSWORD, b""))
+    user = password = None
+    for found in _CREDENTIAL.finditer(query):
+        if found[1] is None:
+            password = found if password is None else password
+        else:
+            user = found if user is None else user
+        if user is not None and password is not None:
+            break
+    header = _basic(_value(user), _value(password))
     scope["headers"] = [*scope["headers"], (b"authorization", header)]
 
 
@@ -54,5 +60,5 @@ def _basic(user: bytes, password: bytes) -> bytes:
     return b"Basic " + base64.b64encode(user.replace(b":", b"") + b":" + password)
 
 
-def _decoded(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" "))
+def _value(found: re.Match[bytes] | None) -> bytes:
+    return b"" if found is None else unquote_to_bytes((found[2] or b"").replace(b"+", b" "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from urllib.parse import parse_qs
 
 import orjson
@@ -12,7 +13,9 @@ from starlette.responses import Response
 
 from novaql.inputs import LineProblems
 from novaql.server.errors import InvalidRequest
+from novaql.server.http.bodies import off_the_loop
 from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.query import parameters_of
 from novaql.server.http.request import context_of
 from novaql.server.http.url_credentials import use_form_credentials
 from novaql.server.ingest.body_endpoints import body_options, stored_in
@@ -54,7 +57,7 @@ async def influx_write(request: Request) -> Response:
     stores the others and answers with a 400 that names the invalid lines.
     """
     problems = LineProblems()
-    query = request.query_params  # unchecked: clients of InfluxDB send other parameters, too
+    query = parameters_of(request)  # unchecked: clients of InfluxDB send other parameters, too
     options = body_options(query.get("precision", ""), query.get("db", ""), problems)
     await stored_in(request, read_influx, options)
     if not problems.count:
@@ -72,7 +75,7 @@ async def influx_write_to_bucket(request: Request) -> Response:
 async def influx_ping(request: Request) -> Response:
     """Check the connection and the token. The headers name a version of InfluxDB, by which clients
     choose its API; with `verbose=true`, so does the answer."""
-    if request.query_params.get("verbose", "").lower() in ("true", "1"):
+    if parameters_of(request).get("verbose", "").lower() in ("true", "1"):
         return _json(InfluxVersion(version=_VERSION).model_dump())
     return Response(status_code=204, headers=_HEADERS)
 
@@ -97,7 +100,7 @@ async def influx_query(request: Request) -> Response:
 
     It changes nothing: `db` of a write becomes a label. Any other statement is a 400.
     """
-    statement = request.query_params.get("q", "")
+    statement = parameters_of(request).get("q", "")
     if _has_form(request):
         form = getattr(request.state, "form", None)
         if form is None:
@@ -118,9 +121,10 @@ def _has_form(request: Request) -> bool:
 
 
 async def _form_of(request: Request, limit: int) -> dict[str, list[str]]:
-    sent = (await read_body(request, limit=limit)).decode("utf-8", "replace")
+    sent = await read_body(request, limit=limit)
+    read = partial(parse_qs, sent.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
     try:
-        return parse_qs(sent, max_num_fields=_MOST_FIELDS)
+        return await off_the_loop(request, read, len(sent))
     except ValueError:
         raise InvalidRequest(f"the form has more than {_MOST_FIELDS} fields") from None
 

@@ -13,6 +13,7 @@ from novaql.fast_dataclass import dataclass
 from novaql.server.errors import INTERNAL, InvalidRequest, UnsupportedMedia, kind_of
 from novaql.server.http.body_reader import media_type
 from novaql.server.http.problem import problem_response
+from novaql.server.http.query import parameters_of
 from novaql.server.http.request import request_id_of
 from novaql.server.ingest.body import Body, store_body
 from novaql.server.ingest.intake import Intake, intake_of
@@ -69,7 +70,7 @@ async def write(request: Request) -> Response:
     contain the numbers of stored samples, histograms and exemplars. A message compressed with zstd
     uses VictoriaMetrics' protocol, which vmagent detects by `get_vm_proto_version`.
     """
-    if _VICTORIA in request.query_params:
+    if _VICTORIA in parameters_of(request):
         return Response("1", media_type="text/plain")
     store = partial(_store, cut=_version(request))
     try:

@@ -69,16 +69,20 @@ def size_of(estimate: Estimate) -> Size:
 
 
 class QuerySizes:
-    """The size of each key's last run. Thread-safe."""
+    """The size of each key's last run. Thread-safe.
+
+    It stores the hashes of keys, since the text in a key may have a megabyte. Two keys with one
+    hash are harmless: the estimate of a run decides in the end.
+    """
 
     def __init__(self, telemetry: Telemetry, tuning: Tuning) -> None:
-        self._known: dict[Hashable, Size] = {}
+        self._known: dict[int, Size] = {}
         self._tuning = tuning
         self._overruns = telemetry.query_overruns
 
     def of(self, key: Hashable) -> Size:
         """Return the size of the last run; small if there was none."""
-        return self._known.get(key, Size.SMALL)
+        return self._known.get(hash(key), Size.SMALL)
 
     def run_tiny(self, key: Hashable, work: Callable[[Cancellation, Admit], Answer]) -> Answer:
         """Run a tiny query. Raises `TooLargeHere` if it is no longer tiny: before it reads
@@ -134,7 +138,7 @@ class QuerySizes:
     def _note(self, key: Hashable, size: Size) -> None:
         if len(self._known) >= _KNOWN:
             self._known.clear()
-        self._known[key] = size
+        self._known[hash(key)] = size
 
 
 class _Brief(Cancellation):

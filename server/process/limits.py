@@ -69,6 +69,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unsent = 0
         self._taken_at = 0.0
         self._ahead_s = 0.0  # of a client that reads its answer at the lowest rate
+        self._plain_head = b""  # of a request with an offer of another protocol, without the offer
 
     def connection_made(  # type: ignore[override]  # as uvicorn has it
         self, transport: asyncio.Transport
@@ -136,19 +137,27 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.flow.pause_reading()
 
     def _parse(self, data: bytes) -> None:
+        while data:
+            data = self._parse_to_offer(data)
+
+    def _parse_to_offer(self, data: bytes) -> bytes:
+        """Parse data up to the end of a head with an offer of another protocol. Return the data to
+        parse then: this head without the offer, and all behind it."""
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The client offers another protocol. Answer this request with HTTP/1.1, and accept no
-            # further one.
-            self._deaf = True
-            self.cycle.keep_alive = False
+        except httptools.HttpParserUpgrade as offer:
+            # The parser takes what follows, also a body, as the other protocol.
+            head, self._plain_head = self._plain_head, b""
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            return head + data[offer.args[0] :]
         except httptools.HttpParserCallbackError as problem:
             found = problem.__context__
             malformed = InvalidRequest("the request line is malformed")
             self._refuse(found if isinstance(found, ServerError) else malformed)
         except httptools.HttpParserError as problem:
             self._refuse(InvalidRequest(f"the request is malformed: {problem}"))
+        return b""
 
     # Callbacks of the parser
 
@@ -178,12 +187,25 @@ class LimitedProtocol(HttpToolsProtocol):
             raise InvalidRequest("a request has one Host header")
         if len(self.pipeline) >= self._limits.pipelined:
             raise InvalidRequest("too many requests at once")
+        if self.parser.should_upgrade():
+            self._plain_head = self._without_offer()
+            return
         super().on_headers_complete()
         self.headers = []  # collects trailers; the application does not get them
         self._part, self._has_request = _BODY, True
         self._body_bytes = self._seen_bytes = self._framed_bytes = self._head_bytes = 0
         self._unread_bytes = 0
         self._credit = self._limits.grace_s
+
+    def _without_offer(self) -> bytes:
+        """Return the head of the current request without its offer of another protocol."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise InvalidRequest("this server is no proxy: CONNECT is not for it")
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
+        lines += [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -192,6 +214,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._plain_head:
+            return
         super().on_message_complete()
         self._part = _IDLE
         self._since = self.loop.time()

@@ -9,15 +9,16 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from novaql.language import AGGREGATORS, FUNCTIONS
+from novaql.server.http.admission import still_admitted
 from novaql.server.http.request import context_of, runs_the_server
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.fuzzy import ALGORITHMS
 from novaql.server.prometheus.parameters import bad_parameter, read_parameters
 from novaql.tsdb import compile_regex
 
-_HEARTBEAT_S = 15.0
 _POLL_S = 0.25
 _BASE = "/prometheus/api/v1"
 FEATURES: dict[str, dict[str, bool]] = {
@@ -77,21 +78,34 @@ async def notifications(request: Request) -> Response:  # noqa: ARG001 - the sha
 async def live_notifications(request: Request) -> Response:
     """Messages for administrators as server-sent events, until the client disconnects; always
     empty."""
-    stopping = context_of(request).lifecycle.stopping
+    return _LiveNotifications(request)
 
-    async def events() -> AsyncIterator[bytes]:
+
+class _LiveNotifications(StreamingResponse):
+    """A stream of comments. It counts as one of the tenant's streams, and ends with its token."""
+
+    def __init__(self, request: Request) -> None:
+        self._request, self._context = request, context_of(request)
+        headers = {"Cache-Control": "no-cache"}
+        super().__init__(self._comments(), media_type="text/event-stream", headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        most = self._context.settings.max_streams
+        with self._context.pools.streams.opened(self._context.tenant_id, most):
+            await super().__call__(scope, receive, send)
+
+    async def _comments(self) -> AsyncIterator[bytes]:
+        request, stopping = self._request, self._context.lifecycle.stopping
         quiet = 0.0
         yield b":\n\n"  # an empty comment: sends the headers at once
         while not stopping.is_set() and not await request.is_disconnected():
             await asyncio.sleep(_POLL_S)
             quiet += _POLL_S
-            if quiet >= _HEARTBEAT_S:
+            if quiet >= self._context.settings.stream_heartbeat_s:
                 quiet = 0.0
+                if not await still_admitted(request):
+                    return
                 yield b":\n\n"
-
-    return StreamingResponse(
-        events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
-    )
 
 
 async def self_metrics(request: Request) -> Response:

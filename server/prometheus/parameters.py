@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from functools import wraps
+from functools import partial, wraps
+from itertools import chain
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from novaql import ArgumentError, Cancellation, duration_ms, to_ms
 from novaql.fast_dataclass import dataclass
 from novaql.rules import file_duration_ms
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
+from novaql.server.http.bodies import off_the_loop
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.data_route import Handler
 from novaql.server.http.request import context_of
@@ -144,17 +146,14 @@ class Parameters:
 
 async def read_parameters(request: Request) -> Parameters:
     """Read the query string and, for POST and PUT, the form in the body."""
-    pairs: list[tuple[str, str]] = []
+    encoded = [request.scope["query_string"]]
     if request.method in ("POST", "PUT"):
         kind = media_type(request)
         if kind not in ("application/x-www-form-urlencoded", ""):
             raise UnsupportedMedia(f"a form is taken here, not {kind}")
-        body = await read_body(request, limit=context_of(request).settings.max_body_bytes)
-        pairs += _form(body)
-    pairs += _form(request.scope["query_string"])
-    values: dict[str, list[str]] = {}
-    for name, value in pairs:
-        values.setdefault(name, []).append(value)
+        limit = context_of(request).settings.max_body_bytes
+        encoded.insert(0, await read_body(request, limit=limit))
+    values = await off_the_loop(request, partial(_values, encoded), sum(map(len, encoded)))
     return Parameters(values, request.path_params)
 
 
@@ -204,6 +203,14 @@ def bad_parameter(name: str, reason: str) -> InvalidRequest:
 def go_bool(text: str) -> bool | None:
     """Parse a truth value as Go's `strconv.ParseBool` does; None for anything else."""
     return True if text in _TRUE else False if text in _FALSE else None
+
+
+def _values(encoded: Sequence[bytes]) -> dict[str, list[str]]:
+    """Return all values of each parameter of some forms."""
+    values: dict[str, list[str]] = {}
+    for name, value in chain.from_iterable(map(_form, encoded)):
+        values.setdefault(name, []).append(value)
+    return values
 
 
 def _form(encoded: bytes) -> list[tuple[str, str]]:

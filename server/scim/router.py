@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from novaql.server.bases import SCIM_BASES
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.body_reader import read_body
 from novaql.server.http.data_route import DataRoute
+from novaql.server.http.query import parameters_of
 from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.strict_json import check_values, parse_json
 from novaql.server.tenants.context import ServerContext
@@ -42,7 +43,7 @@ async def scim(request: Request) -> Response:
         "method": request.method,
         "base_url": _base_url(request, context, base),
         "path": request.url.path.removeprefix(base),
-        "query": dict(parse_qsl(request.url.query, keep_blank_values=True)),
+        "query": dict(parameters_of(request)),
         "headers": list(request.headers.items()),
         "body": body,
     }

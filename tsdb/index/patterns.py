@@ -10,9 +10,16 @@ from functools import lru_cache
 _META = set("\\.+*?()[]{}^$|")
 
 
-@lru_cache(maxsize=256)
+_SHORT = 4096
+"""Characters of a short pattern. The texts of a long one may take twenty times its memory."""
+
+
 def listed_texts(pattern: str) -> tuple[str, ...] | None:
     """Return the texts of a pattern that is a plain list of them, such as `a|b|c` or `(a|b)`."""
+    return _of_short(pattern) if len(pattern) <= _SHORT else _of_long(pattern)
+
+
+def _listed(pattern: str) -> tuple[str, ...] | None:
     inner = pattern
     if inner.startswith("(?:") and inner.endswith(")"):
         inner = inner[3:-1]
@@ -35,3 +42,7 @@ def listed_texts(pattern: str) -> tuple[str, ...] | None:
             text += char
         at += 1
     return (*texts, text)
+
+
+_of_short = lru_cache(maxsize=256)(_listed)
+_of_long = lru_cache(maxsize=8)(_listed)

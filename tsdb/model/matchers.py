@@ -69,6 +69,11 @@ class Matcher:
     op: MatchOp
     value: str
 
+    @property
+    def text_bytes(self) -> int:
+        """The length of its texts, for caches whose keys have matchers."""
+        return len(self.name) + len(self.value)
+
     def matches(self, text: str) -> bool:
         if self.op.is_regex:
             hit = full_match(compile_regex(self.value, groups=False), text) is not None

@@ -100,7 +100,9 @@ class Caches:
     batches: BatchCache
     unions: UnionCache
     keys: SeriesKeys = field(default_factory=SeriesKeys)
-    plans: PlanCache = field(default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes))
+    plans: PlanCache = field(
+        default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes, of_text=True)
+    )
     ranges: SlidingPlans = field(default_factory=SlidingPlans)
 
 

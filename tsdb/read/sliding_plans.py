@@ -32,7 +32,11 @@ _MOST_RANGES = 1024
 
 
 class SlidingPlans:
-    """The last range of each query. Thread-safe."""
+    """The last range of each query. Thread-safe.
+
+    It stores the hashes of queries, since the matchers of one may have a megabyte of text. If two
+    have one hash, a wider range is planned in vain, or later.
+    """
 
     def __init__(self) -> None:
         self._last: ByteCache[int] = ByteCache(_MOST_RANGES, each)
@@ -41,7 +45,7 @@ class SlidingPlans:
         """Return whether the last range of this length that `query` requested is near to this one,
         but not equal. Records this one."""
         width = end_ms - start_ms
-        key = (query, width)
+        key = hash((query, width))
         before = self._last.get(key)
         self._last.put(key, start_ms)
         return before is not None and 0 < abs(start_ms - before) <= width

@@ -28,6 +28,17 @@ RELEASED_AT_ONCE = 512
 """Values that `release_unused` checks while it holds the lock: less than a millisecond."""
 
 
+def text_bytes(key: object) -> int:
+    """Return the bytes of the texts in a key: of a text, of an object with `text_bytes`, and of the
+    elements of a tuple or a set."""
+    if isinstance(key, str):
+        return len(key)
+    if isinstance(key, tuple | frozenset):
+        return sum(map(text_bytes, key))
+    found: int = getattr(key, "text_bytes", 0)
+    return found
+
+
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Value]):
     """A value, its size, and the `release_unused` calls before its last use, or before it was
@@ -61,13 +72,19 @@ class ByteCache(Generic[Value]):
              stores nothing
     size_of  size of a value, in bytes; its `nbytes` if not given. `each`: all values have size 1,
              so that `limit` is a number of entries
+    of_text  keys have texts of queries, which may have a megabyte, and count too
     """
 
     def __init__(
-        self, limit: int, size_of: Callable[[Value], int] = operator.attrgetter("nbytes")
+        self,
+        limit: int,
+        size_of: Callable[[Value], int] = operator.attrgetter("nbytes"),
+        *,
+        of_text: bool = False,
     ) -> None:
         self.limit = limit
         self._size_of = size_of
+        self._of_text = of_text
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = self._calls = 0
@@ -118,7 +135,7 @@ class ByteCache(Generic[Value]):
 
     def put(self, key: Hashable, value: Value) -> None:
         """Store a value, in place of an earlier one. If it grows afterwards, call `grow`."""
-        size = self._size_of(value)
+        size = self._size_of(value) + (text_bytes(key) if self._of_text else 0)
         with self._lock:
             self._discard(key)
             if not self.accepts(size):

@@ -41,10 +41,10 @@ class Reader:
         options = state.options
         self.caches = planner.Caches(
             BatchCache(options.cache_bytes),
-            ByteCache(UNION_CACHE_BYTES, union_bytes),
+            ByteCache(UNION_CACHE_BYTES, union_bytes, of_text=True),
             SeriesKeys(min(KEY_CACHE_BYTES, options.cache_bytes // 8)),
         )
-        self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES)
+        self.lookups: LookupCache = ByteCache(LOOKUP_CACHE_BYTES, of_text=True)
         caches = self.caches
         self._by_parts: tuple[ByteCache[Any], ...] = (
             state.pages,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from starlette import datastructures
 
+from novaql.server.http.query import MOST_PARAMETERS
 from novaql.server.http.shapes import Patch
 from novaql.server.http.strict_json import MOST_VALUES
 from novaql.server.routes import ROUTES, Row
@@ -318,3 +321,33 @@ def test_a_body_has_a_limited_number_of_values(walk: Walk, path: str) -> None:
         answer = walk.server.client.post(path, json=body, headers=walk.server.bearer())
         assert answer.status_code == 400
         assert reason in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/services"),
+        ("GET", "/v1/alerts"),
+        ("GET", "/scim/v2/Users"),
+        ("POST", "/api/v1/write"),
+        ("POST", "/write"),
+        ("GET", "/ping"),
+        ("GET", "/query"),
+    ],
+)
+def test_a_url_has_so_many_parameters(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    """They are counted before they are decoded: 64 KiB of them would stop all other requests."""
+    decoded: list[str] = []
+
+    def noted(text: str, **options: Any) -> list[tuple[str, str]]:
+        decoded.append(text)
+        return parse_qsl(text, **options)
+
+    monkeypatch.setattr(datastructures, "parse_qsl", noted)
+    url = f"{path}?{'a&' * MOST_PARAMETERS}"
+    answer = walk.server.client.request(method, url, headers=walk.server.bearer())
+    assert answer.status_code == 400
+    assert "more than 1000 query parameters" in answer.text
+    assert decoded == []

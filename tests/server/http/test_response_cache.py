@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -317,6 +319,26 @@ def test_memory_is_bounded_and_the_least_recently_used_are_evicted() -> None:
         assert reads[9:] == ["1"]
 
     asyncio.run(run())
+
+
+def test_what_a_client_sent_counts_as_memory_of_its_answer() -> None:
+    """An answer has a few bytes, and the request may have 64 KiB of headers that select it."""
+    with local_server(response_cache_bytes=1 << 20) as server:
+
+        def get(number: int) -> None:
+            accept = f"application/json;q={'0' * 60_000}{number}"
+            headers = server.bearer() | {"Accept": accept}
+            assert server.client.get("/v1/services", headers=headers).status_code == 200
+
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for number in range(60):
+                get(number)
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 2 << 20
+        finally:
+            tracemalloc.stop()
 
 
 def test_other_tenants_do_not_matter(server: LocalServer, looks: list[str | None]) -> None:

@@ -151,6 +151,13 @@ def test_a_refused_coding_does_nothing_before(server: LocalServer) -> None:
     assert "smuggled" not in [token["name"] for token in listed]
 
 
+def test_a_length_may_begin_with_thousands_of_zeros(server: LocalServer) -> None:
+    query = b'{"query": "1"}'
+    length = b"Content-Length: %s%d\r\n" % (b"0" * 5000, len(query))
+    raw = POST + authorized(server) + length + CLOSE + query
+    assert answer_to(url(server), raw).status == 200
+
+
 def test_trailers_are_not_headers(server: LocalServer) -> None:
     body = b"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n"
     raw = POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + body
@@ -181,9 +188,47 @@ def test_a_request_in_old_http_is_answered_and_the_connection_closed(server: Loc
     assert answer_to(url(server), b"GET /healthz HTTP/1.0\r\n\r\n").status == 200
 
 
+OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+"""Java's client makes it with the first request over plain HTTP."""
+
+
 def test_an_offer_of_http_2_is_passed_over(server: LocalServer) -> None:
-    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    assert answer_to(url(server), GET + offer).status == 200
+    with connected(url(server)) as connection:
+        connection.sendall((GET + OFFER + b"\r\n") * 2 + GET + CLOSE)
+        assert until_closed(connection).count(b'{"status":"ok"}') == 3
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 400])
+def test_a_body_behind_an_offer_of_http_2_is_read(server: LocalServer, pieces: int) -> None:
+    """It may contain samples: an answer without having read them would lose them."""
+    query = b'{"query": "1 + 1", "time": 0}'
+    head = POST + authorized(server) + OFFER
+    plain = head + b"Content-Length: %d\r\n\r\n%s" % (len(query), query)
+    chunks = b"4\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (query[:4], len(query) - 4, query[4:])
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+    raw = plain + chunked + plain + GET + CLOSE
+    with connected(url(server)) as connection:
+        size = -(-len(raw) // pieces)
+        for at in range(0, len(raw), size):
+            connection.sendall(raw[at : at + size])
+        received = until_closed(connection)
+    assert received.count(b'"result":[0,2]') == 3
+    assert received.count(b'{"status":"ok"}') == 1
+
+
+def test_many_offers_in_a_slice_are_read_one_after_another(server: LocalServer) -> None:
+    short = b"GET /healthz HTTP/1.1\r\nHost:a\r\nUpgrade:x\r\nConnection:upgrade\r\n\r\n"
+    with connected(url(server)) as connection:
+        connection.sendall(short * 2000 + GET + CLOSE)
+        assert until_closed(connection).count(b'{"status":"ok"}') == 2001
+
+
+def test_connect_is_a_400(server: LocalServer) -> None:
+    for target in (b"example.com:443", b"/healthz"):
+        request = b"CONNECT %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % target
+        answer = answer_to(url(server), request + GET + CLOSE)
+        assert answer.status == 400
+        assert "no proxy" in answer.body.decode()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from novaql import tsdb
 from novaql.rules.yaml_bounds import LOADER
 from novaql.server.app import create_app
 from novaql.server.auth.roles import Role
+from novaql.server.auth.tokens import revoke
+from novaql.server.db.tables import Token
 from novaql.server.settings import Settings
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
 from novaql.tsdb.model.source import Metadata
@@ -281,6 +284,26 @@ def test_notifications_are_none_and_live_ones_keep_open(server: LocalServer) -> 
     with server.client.stream("GET", url, headers=server.bearer(), timeout=5) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert next(answer.iter_raw()) == b":\n\n"
+
+
+def test_live_notifications_are_bounded_and_end_with_their_token() -> None:
+    url = "/prometheus/api/v1/notifications/live"
+    with local_server(max_streams=1, stream_heartbeat_s=0.1) as server:
+        headers = server.bearer(Role.READ_ONLY)
+        with server.client.stream("GET", url, headers=headers, timeout=30) as answer:
+            pieces = answer.iter_raw()
+            assert next(pieces) == b":\n\n"
+            with server.client.stream("GET", url, headers=server.bearer()) as refused:
+                assert refused.status_code == 429
+                refused.read()
+            assert refused.json()["error"].startswith("1 streams of events are open")
+            assert next(pieces) == b":\n\n"
+            with server.context.database.write(None) as session:
+                for token in session.query(Token).where(Token.role == "read_only"):
+                    revoke(token, datetime.now(UTC))
+            assert set(pieces) <= {b":\n\n"}  # it ends
+        with server.client.stream("GET", url, headers=server.bearer(), timeout=30) as answer:
+            assert answer.status_code == 200
 
 
 def admin(server: LocalServer, path: str, **parameters: str) -> httpx.Response:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -60,3 +63,16 @@ def test_match_range(pattern: str, inside: list[str], outside: list[str]) -> Non
     low, high = match_range(pattern)
     assert all(low <= text.encode() <= high for text in inside)
     assert not any(low <= text.encode() <= high for text in outside)
+
+
+def test_lists_of_long_patterns_take_bounded_memory() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            found = listed_texts("|".join(f"{n}{number}" for n in range(20_000)))
+            assert found is not None
+            assert len(found) == 20_000
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 20 << 20
+    finally:
+        tracemalloc.stop()
