@@ -10,7 +10,7 @@ from novaql.cli.options import data_argument, data_option
 from novaql.cli.pipes import claim_standard_input
 from novaql.export.missing import needs
 
-with needs("mcp", "uvicorn", extra="mcp"):
+with needs("mcp", "anyio", "uvicorn", extra="mcp"):
     from novaql.mcp_server.backends import Backend, LocalBackend, RemoteBackend
     from novaql.mcp_server.serving import serve_http, serve_stdio
     from novaql.mcp_server.tools import server_over
