@@ -135,7 +135,10 @@ def test_errors_about_a_database_name_it_once(tmp_path: Path) -> None:
     with novaql.open(folder), pytest.raises(novaql.StorageUnavailable) as caught:
         novaql.open(folder)
 
-    assert str(caught.value) == f"{folder} is being written by process {os.getpid()}"
+    assert str(caught.value) == (
+        f"{folder} is being written by process {os.getpid()}: stop it first; "
+        "a database has one writer, and can be read meanwhile"
+    )
     with pytest.raises(novaql.StorageUnavailable) as caught:
         novaql.open(tmp_path / "no", read_only=True)
     assert str(caught.value) == f"there is no store at {tmp_path / 'no'}"
@@ -146,7 +149,7 @@ def test_a_file_is_no_database_and_the_error_says_what_reads_it(tmp_path: Path) 
     page.write_text("up 1\n")
     with pytest.raises(novaql.StorageUnavailable, match=r"is a file, not .*; novaql.query reads"):
         novaql.open(page)
-    with pytest.raises(novaql.StorageUnavailable, match="holds other files and no store"):
+    with pytest.raises(novaql.StorageUnavailable, match="holds other files and no store; name the"):
         novaql.open(tmp_path)
 
 

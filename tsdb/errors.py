@@ -59,8 +59,9 @@ class NotAStore(StoreError):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        what = "is a file, not the folder of a" if path.is_file() else "holds other files and no"
-        super().__init__(f"{path} {what} store")
+        folder = "holds other files and no store; name the folder of a database, or a new one"
+        what = "is a file, not the folder of a store" if path.is_file() else folder
+        super().__init__(f"{path} {what}")
 
 
 class StoreLocked(StoreError):
@@ -68,7 +69,10 @@ class StoreLocked(StoreError):
 
     def __init__(self, path: Path, holder: str) -> None:
         self.path, self.holder = path, holder
-        super().__init__(f"{path} is being written by {holder or 'another process'}")
+        super().__init__(
+            f"{path} is being written by {holder or 'another process'}: stop it first; "
+            "a database has one writer, and can be read meanwhile"
+        )
 
 
 class TargetInUse(StoreError):

@@ -60,7 +60,7 @@ def command() -> None:
     create_private_files()
 
 
-@command.command("bootstrap")
+@command.command("bootstrap", short_help="Create the first tenant, administrator and token.")
 @_DATA
 @_TENANT
 @_EMAIL
@@ -78,7 +78,7 @@ def bootstrap(data: Path | None, tenant: str | None, email: str) -> None:
     click.echo(made.secret)
 
 
-@command.command("tenant")
+@command.command("tenant", short_help="Create another tenant, with administrator and token.")
 @click.argument("name")
 @_DATA
 @_EMAIL
@@ -90,7 +90,7 @@ def tenant(name: str, data: Path | None, email: str) -> None:
     click.echo(token.secret)
 
 
-@command.command("tenants")
+@command.command("tenants", short_help="List the tenants.")
 @_DATA
 def list_tenants(data: Path | None) -> None:
     """List the tenants: id, name, and where their samples are."""
@@ -99,7 +99,7 @@ def list_tenants(data: Path | None) -> None:
             click.echo(f"{row.id}\t{row.name}\t{row.store or '.'}")
 
 
-@command.command("limits")
+@command.command("limits", short_help="Show or change the limits of a tenant.")
 @_DATA
 @_TENANT
 @click.option(
@@ -168,7 +168,7 @@ def token(data: Path | None, tenant: str | None, email: str, name: str, role: st
     click.echo(made.secret)
 
 
-@command.command("backup")
+@command.command("backup", short_help="Back up everything: samples, database, key.")
 @click.argument("target", type=click.Path(path_type=Path))
 @_DATA
 def backup(target: Path, data: Path | None) -> None:
@@ -205,7 +205,7 @@ def _summary(stores: Sequence[StoreCount]) -> str:
     return f"tenants with samples: {len(stores)}, samples: {samples}"
 
 
-@command.command("rotate-key")
+@command.command("rotate-key", short_help="Create a new master key.")
 @_DATA
 def rotate_key(data: Path | None) -> None:
     """Create a new master key and encrypt every secret with it. Stop the server first.
@@ -219,7 +219,7 @@ def rotate_key(data: Path | None) -> None:
     click.echo(f"the master key has changed; secrets that were sealed again: {count}")
 
 
-@command.command("rotate-ledger-key")
+@command.command("rotate-ledger-key", short_help="Create a new key that signs ledgers.")
 @_DATA
 def rotate_ledger_key(data: Path | None) -> None:
     """Create a new key that signs ledgers, and print its public key.
@@ -233,7 +233,7 @@ def rotate_ledger_key(data: Path | None) -> None:
     click.echo(key.text)
 
 
-@command.command("executors")
+@command.command("executors", short_help="Check the executors, and how scripts are isolated.")
 @click.option(
     "--file",
     metavar="FILE",

@@ -65,7 +65,7 @@ def command() -> None:
     """
 
 
-@command.command("store")
+@command.command("store", short_help="Verify every checksum and count of a database.")
 @click.argument("directory", metavar="DIR", type=FOLDER)
 @click.pass_context
 def check_store(ctx: click.Context, directory: Path) -> None:
@@ -98,7 +98,7 @@ def check_rules(
     ctx.exit(checker.exit_code(lint_fatal=lint_fatal))
 
 
-@command.command("config")
+@command.command("config", short_help="Check configuration and rule files of Prometheus.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=file_names)
 @click.option(
     "--syntax-only", is_flag=True, help="Do not read files that the configuration references."

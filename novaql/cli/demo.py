@@ -11,7 +11,9 @@ import click
 from novaql.export.missing import needs
 
 with needs(
-    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "psutil"), extra="server"
+    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "psutil"),
+    *("sqlalchemy", "alembic", "cryptography", "httpx"),
+    extra="server",
 ):
     from novaql.server.addresses import parse_listen
     from novaql.server.demo.demo import run_demo

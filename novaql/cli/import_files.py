@@ -113,6 +113,8 @@ def command(
     novaql import http://victoria:8428 --match '{job="api"}'
     novaql import 'http://influx:8086?db=telegraf'
     """
+    if start is not None and end is not None and end < start:
+        raise click.UsageError("--end is before --start")
     values = list(value_column)
     columns = Columns(
         time=time_column,

@@ -34,7 +34,7 @@ def command() -> None:
     """Verify the logs of agents. Works offline, on an export."""
 
 
-@command.command("verify")
+@command.command("verify", short_help="Verify the exported log of an agent.")
 @click.argument("export", type=_FILE)
 @_KEYS
 @click.option(
@@ -78,7 +78,7 @@ def verify(
         click.echo(f"ok: it begins with the {found.saved.size} entries of the saved checkpoint")
 
 
-@command.command("verify-entry")
+@command.command("verify-entry", short_help="Verify one entry of a log.")
 @click.argument("proof", type=_FILE)
 @_KEYS
 @_ORIGIN

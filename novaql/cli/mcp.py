@@ -9,8 +9,9 @@ import click
 from novaql.cli.options import data_argument, data_option
 from novaql.cli.pipes import claim_standard_input
 from novaql.export.missing import needs
+from novaql.inputs.addresses import is_url
 
-with needs("mcp", "uvicorn", extra="mcp"):
+with needs("mcp", "anyio", "uvicorn", extra="mcp"):
     from novaql.mcp_server.backends import Backend, LocalBackend, RemoteBackend
     from novaql.mcp_server.serving import serve_http, serve_stdio
     from novaql.mcp_server.tools import server_over
@@ -35,6 +36,8 @@ def command(data: tuple[str, ...], url: str | None, listen: str | None) -> None:
     """
     if url is not None and data:
         raise click.UsageError("pass --data or --url, not both")
+    if url is not None and not is_url(url):
+        raise click.UsageError("--url is an address such as https://metrics.example.com")
     token = os.environ.get(OWN_TOKEN, "")
     host, port = _address(listen) if listen else ("", 0)
     if listen and not token:

@@ -77,7 +77,7 @@ def opened(directory: Path | None) -> Database:
     return database
 
 
-@command.command("list")
+@command.command("list", short_help="List the blocks, oldest first.")
 @directory_argument
 @format_option
 def list_blocks(directory: Path | None, format_: str) -> None:
@@ -110,7 +110,7 @@ def list_blocks(directory: Path | None, format_: str) -> None:
     click.echo(f"in the log alone: {stats.head_samples} samples of {stats.head_series} series")
 
 
-@command.command("analyze")
+@command.command("analyze", short_help="Report the metrics and labels with the most series.")
 @directory_argument
 @match_option
 @window_options("series with samples")

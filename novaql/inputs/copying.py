@@ -119,7 +119,8 @@ def copy_samples(
     texts = tuple(sorted(text for text, _ in match))
     sets = [list(matchers) for _, matchers in match] or [[]]
     checkpoint = Checkpoint(server.url, texts, start_ms).loaded(folder)
-    last = round(time.time() * 1000) if end_ms is None else end_ms
+    now = round(time.time() * 1000)
+    last = now if end_ms is None else end_ms
     if checkpoint.until_ms is not None and checkpoint.first_ms is not None:
         first = max(checkpoint.first_ms, checkpoint.until_ms + 1 - OVERLAP_MS)
     else:
@@ -136,8 +137,9 @@ def copy_samples(
                 database.append(batch)
                 samples += len(batch)
         database.sync()
-        if checkpoint.until_ms is None or end > checkpoint.until_ms:
-            checkpoint = replace(checkpoint, until_ms=end)
+        reached = min(end, now)  # samples of later times may still be added
+        if checkpoint.until_ms is None or reached > checkpoint.until_ms:
+            checkpoint = replace(checkpoint, until_ms=reached)
             checkpoint.save(folder)
         report(end - first, last - first)
     if metadata := server.metadata():

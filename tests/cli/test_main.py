@@ -136,6 +136,16 @@ def test_help_lists_every_command_without_loading_it(capsys: pytest.CaptureFixtu
         assert entry.help in out
 
 
+@pytest.mark.parametrize("group", ["admin", "check", "tsdb", "ledger"])
+def test_help_lists_commands_with_whole_sentences(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([group, "--help"]) == 0
+
+    _, commands = capsys.readouterr().out.split("Commands:\n")
+    assert all(line.endswith(".") and "..." not in line for line in commands.splitlines())
+
+
 def test_the_version_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("novaql ")

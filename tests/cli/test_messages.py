@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -172,3 +174,31 @@ def test_ctrl_c_ends_a_long_statement(page: str, capsys: Capture) -> None:
     out, error = capsys.readouterr()
     assert out == "one\n1\n"
     assert error.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        ("serve", "server"),
+        ("demo", "server"),
+        ("admin", "server"),
+        ("probe", "server"),
+        ("mcp", "mcp"),
+        ("repl", "repl"),
+    ],
+)
+def test_a_command_without_its_extra_names_it(command: str, extra: str) -> None:
+    absent = [
+        *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "psutil", "mcp"),
+        *("sqlalchemy", "alembic", "cryptography", "httpx", "httpcore", "prompt_toolkit"),
+    ]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+        f"from novaql.cli.main import run; sys.exit(run([{command!r}, '--help']))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith(f" is not installed; pip install 'novaql[{extra}]' brings it\n")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import duckdb
@@ -16,6 +18,7 @@ import pytest
 
 import novaql
 from novaql import InputError, frame, query
+from tests.support.repository.documents import free_port
 
 TIMES = pd.date_range("2026-01-01", periods=3, freq="1min")
 
@@ -49,6 +52,17 @@ def test_rows_as_dictionaries() -> None:
 def test_addresses_and_paths_in_one_list() -> None:
     both = ["up.csv", "http://127.0.0.1:1"]
     assert message(both).endswith("; an address is read alone, not in a list")
+
+
+def test_addresses_without_a_server_or_without_tls() -> None:
+    place = f"127.0.0.1:{free_port()}"
+    assert message(f"http://{place}").endswith("Connection refused: no program listens there")
+
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        said = message(f"https://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert said.endswith(": the server does not speak TLS: write http:// in place of https://")
 
 
 def test_a_database_beside_other_data(tmp_path: Path) -> None:

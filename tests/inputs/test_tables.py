@@ -331,11 +331,14 @@ Table = Callable[[], Any]
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        (lambda: pa.table({"a": [1.0], "b": [2.0]}), "no column is called time.* a, b"),
+        (
+            lambda: pa.table({"a": [1.0], "b": [2.0]}),
+            r"is called time.* --time-column …`.* a, b$",
+        ),
         (lambda: pa.table({"time": [1], "job": ["x"]}), "no column of numbers"),
         (
             lambda: pa.table({"time": [1], "__name__": ["up"], "reading": [1.0], "kilo": [2]}),
-            r"frame\(data, value=…\). Columns of numbers: reading, kilo$",
+            r"frame\(data, value=…\), or .* --value-column …`. Columns of numbers: reading, kilo$",
         ),
         (lambda: pa.table({"time": [1, None], "up": [1, 2]}), "column time: row 1 has no time"),
         (lambda: pa.table({"time": [1.0, float("nan")], "up": [1, 2]}), "row 1 has the time nan"),

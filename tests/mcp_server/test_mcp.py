@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -150,6 +151,48 @@ def test_over_standard_input(metrics: str) -> None:
 
 
 @pytest.mark.slow
+def test_each_request_of_a_file_is_answered(metrics: str) -> None:
+    command = [sys.executable, "-m", "novaql", "mcp", "--data", metrics]
+    greeting = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    call = {"name": "query", "arguments": {"query": "count(up)", "time": NOON}}
+    requests: list[dict[str, object]] = [
+        {"id": 1, "method": "initialize", "params": greeting},
+        {"method": "notifications/initialized"},
+        *({"id": number, "method": "tools/call", "params": call} for number in range(2, 6)),
+        {"method": "notifications/cancelled", "params": {"requestId": 5}},
+        {"id": "last", "method": "tools/call", "params": call},
+    ]
+    lines = "".join(json.dumps({"jsonrpc": "2.0", **one}) + "\n" for one in requests)
+
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=120)
+
+    answers = {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 0
+    assert {1, 2, 3, 4, "last"} <= set(answers)
+    assert answers["last"]["result"]["structuredContent"]["result"][0]["value"][1] == "2"
+
+
+@pytest.mark.slow
+def test_an_answer_that_cannot_be_written_is_an_error(metrics: str) -> None:
+    command = [sys.executable, "-m", "novaql", "mcp", "--data", metrics]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            input='{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n',
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_a_server_on_standard_input(metrics: str) -> None:
     command = [sys.executable, "-m", "novaql", "mcp", "--data", metrics]
     greeting = {
@@ -214,6 +257,7 @@ def test_wrong_command_lines(metrics: str, monkeypatch: pytest.MonkeyPatch) -> N
 
     assert run(["mcp", "--data", metrics, "--listen", "127.0.0.1:9"]) == 2
     assert run(["mcp", "--data", metrics, "--url", "http://localhost"]) == 2
+    assert run(["mcp", "--url", "metrics.example.com"]) == 2
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,10 @@ def answer_to(
         reason: object = getattr(problem, "reason", None) or problem
         if isinstance(reason, TimeoutError):
             reason = f"no connection within {timeout:g} s"
+        elif isinstance(reason, ssl.SSLError) and reason.reason == "WRONG_VERSION_NUMBER":
+            reason = "the server does not speak TLS: write http:// in place of https://"
+        elif isinstance(reason, ConnectionRefusedError):
+            reason = f"{reason.strerror}: no program listens there"
         elif isinstance(reason, OSError):
             reason = reason.strerror or reason
         raise InputError(f"{plain}: {reason}") from problem

@@ -141,7 +141,8 @@ def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
         raise InputError(f"{what}: the table has no columns")
     reason = "several columns hold times" if typed else "no column is called time or timestamp"
     raise InputError(
-        f"{what}: {reason}; name the column: frame(data, time=…). "
+        f"{what}: {reason}; name the column: frame(data, time=…), or "
+        "`novaql import --time-column …`. "
         f"The columns are {_listed(typed or schema.names)}"
     )
 
@@ -171,8 +172,8 @@ def _value_columns(
     if METRIC_NAME in rest and METRIC_NAME not in taken and columns.name is None:
         raise InputError(
             f"{what}: {METRIC_NAME} names the metric of each row, and no column of numbers is "
-            f"called value; name the column: frame(data, value=…). Columns of numbers: "
-            f"{_listed(numeric)}"
+            f"called value; name the column: frame(data, value=…), or `novaql import "
+            f"--value-column …`. Columns of numbers: {_listed(numeric)}"
         )
     return numeric, False
 

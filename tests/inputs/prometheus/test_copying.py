@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from novaql import InputError, tsdb
@@ -15,8 +16,9 @@ from novaql.cli.main import run
 from novaql.inputs.copying import OVERLAP_MS, WINDOW_MS, copy_samples
 from novaql.inputs.http.servers import Server, ServerSource, server_at
 from novaql.inputs.source_stream import source_stream
+from novaql.tsdb.model.labels import SeriesTable
 from novaql.tsdb.model.matchers import Matcher, MatchOp
-from novaql.tsdb.model.source import NO_HINTS, Hints, Selection
+from novaql.tsdb.model.source import NO_HINTS, Hints, Metadata, Selection
 from tests.support.messages.remote_write_messages import Series, message_of, packed
 from tests.support.programs.prometheus_programs import running_prometheus
 from tests.support.programs.victoria_program import running_victoria, send_series, show_samples
@@ -124,6 +126,43 @@ def test_a_second_run_copies_what_is_new(tmp_path: Path) -> None:
     assert copy == expected(series([0, 1, 5]))
 
 
+class Small:
+    """A server with the given samples of one series."""
+
+    url = "http://small"
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+
+    def metadata(self) -> dict[str, Metadata]:
+        return {}
+
+    def oldest_ms(self, last_ms: int) -> int | None:
+        return min((at for at in self.times if at <= last_ms), default=None)
+
+    def has_samples(self, _matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> bool:
+        return any(start_ms <= at <= end_ms for at in self.times)
+
+    def batches(
+        self, _matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> Iterator[tsdb.Batch]:
+        times = np.array([at for at in self.times if start_ms <= at <= end_ms], np.int64)
+        table = SeriesTable.from_dicts([{"__name__": "up"}])
+        yield tsdb.Batch(table, np.zeros(len(times), np.int32), times, np.ones(len(times)))
+
+
+def test_a_run_after_one_with_a_future_end_copies_what_is_new(tmp_path: Path) -> None:
+    server, now = Small(), round(time.time() * 1000)
+    server.times = [now - HOUR]
+    with tsdb.open(tmp_path / "copy") as database:
+        copy_samples(database, tmp_path / "copy", server, end_ms=now + 30 * 24 * HOUR)
+        server.times.append(round(time.time() * 1000))
+        copy_samples(database, tmp_path / "copy", server)
+        found = flat(database)
+
+    assert [at for at, _ in found['{"__name__": "up"}']] == server.times
+
+
 class Breaking:
     """Samples of a server that fails after some requests, and the ranges that were requested."""
 
@@ -229,6 +268,15 @@ def test_options_of_servers_are_refused_for_files(
     assert code == 2
     assert "address of a server" in capsys.readouterr().err
     assert not (tmp_path / "d").exists()
+
+
+def test_an_end_before_the_start_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = ["--start=2026-01-02", "--end=2026-01-01"]
+
+    assert run(["import", "http://127.0.0.1:9", "--data", str(tmp_path / "d"), *times]) == 2
+    assert "--end is before --start" in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_an_error_that_names_it(prometheus: str, tmp_path: Path) -> None:
