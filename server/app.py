@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from starlette.applications import Starlette
@@ -50,6 +51,8 @@ class ScrapingJob(Protocol):
     """A job that scrapes targets for a tenant; `tenant_id` None: for the first one."""
 
     tenant_id: str | None
+
+    def stop(self) -> None: ...
 
     def scrape_report(self) -> ScrapeReport: ...
 
@@ -107,11 +110,17 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.context, app.state.control = context, control
+    app.state.stop_scraping = partial(_stop, [one for one in every if isinstance(one, ScrapingJob)])
     app.state.routes = LateIndex(_DATA_INDEX, control.routes)
     app.add_middleware(Indexed, index=app.state.routes)
     app.add_middleware(Compression, smallest=settings.compression_min_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app
+
+
+def _stop(jobs: Iterable[ScrapingJob]) -> None:
+    for job in jobs:
+        job.stop()
 
 
 def _lifespan(context: ServerContext, jobs: Sequence[Job], control: ControlPlane) -> Any:

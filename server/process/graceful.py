@@ -45,6 +45,7 @@ class GracefulServer(uvicorn.Server):
     stopping   set as soon as the signal arrives
     on_started called when the server accepts connections, if set
     on_hangup  called at SIGHUP, if set when the application starts; None: SIGHUP ends the process
+    on_shutdown called in a thread before the sockets close, if set
     """
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
@@ -52,6 +53,7 @@ class GracefulServer(uvicorn.Server):
         self._stopping = stopping
         self.on_started: Callable[[], None] | None = None
         self.on_hangup: Callable[[], None] | None = None
+        self.on_shutdown: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Like uvicorn's method for open sockets, with a limit for the TLS handshake."""
@@ -82,6 +84,11 @@ class GracefulServer(uvicorn.Server):
         self.started = True
         if self.on_started is not None:
             self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.on_shutdown is not None:
+            await asyncio.to_thread(self.on_shutdown)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._stopping.set()

@@ -83,6 +83,8 @@ def serve(
         # several times that it needs the lock. No measurable cost for large queries.
         sys.setswitchinterval(0.0005)
         server = public_server(app, tls=tls) if own is sock else server_for(app)
+        # A server that scrapes itself would store that it is down.
+        server.on_shutdown = app.state.stop_scraping
         complete(server, app.state.control, kernels=True)
         if tls is not None and workers is not None:
             server.on_hangup = workers.read_certificate

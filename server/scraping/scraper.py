@@ -74,11 +74,13 @@ class ScrapeManager:
         ready.wait()
 
     def stop(self) -> None:
-        """Cancel all scrapes, including running ones, and end the threads."""
-        if self._loop is not None and self._stopping is not None:
+        """Cancel all scrapes, including running ones, and end the threads. May be called again."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            assert self._loop is not None
+            assert self._stopping is not None
             self._loop.call_soon_threadsafe(self._stopping.set)
-        if self._thread is not None:
-            self._thread.join()
+            thread.join()
         self._threads.shutdown()
 
     def reload(self) -> None:
