@@ -105,9 +105,13 @@ class Unit:
 
     def expect(self, row: Row, version: int | None) -> None:
         """Raise `VersionConflict` unless the row has the version that the client last read."""
+        if version is None:
+            remedy = "a change needs the version that it is based on: `version` or If-Match"
+            raise VersionConflict(f"{row.id} has version {row.version}; {remedy}")
         if version != row.version:
-            seen = "no version was given" if version is None else f"version {version} was given"
-            raise VersionConflict(f"{row.id} has version {row.version}, and {seen}")
+            raise VersionConflict(
+                f"{row.id} has version {row.version}, not {version}: read it again"
+            )
 
     def insert(self, table: type[TenantRow], rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert many rows of the tenant by one statement. As objects they would take ten times as

@@ -100,6 +100,10 @@ def test_changing_needs_the_version(server: LocalServer) -> None:
     assert (changed.status_code, changed.json()["owner"]) == (200, "others")
     stale = server.client.patch(path, json={"version": 1, "tier": "tier2"}, headers=headers)
     assert stale.json()["error"]["code"] == "version_conflict"
+    assert stale.json()["error"]["message"].endswith("has version 2, not 1: read it again")
+    without = server.client.patch(path, json={"tier": "tier2"}, headers=headers)
+    assert without.json()["error"]["code"] == "version_conflict"
+    assert "`version` or If-Match" in without.json()["error"]["message"]
     fresh = server.client.patch(path, json={"tier": "tier2"}, headers=headers | {"If-Match": '"2"'})
     assert fresh.json()["tier"] == "tier2"
 
