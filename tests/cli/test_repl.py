@@ -199,6 +199,14 @@ def test_lines_from_a_pipe(metrics: str, monkeypatch: pytest.MonkeyPatch, capfd:
 
 
 @pytest.mark.parametrize("option", [[], ["--data"]], ids=["argument", "option"])
+def test_data_that_does_not_exist_is_an_error_before_the_first_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Text
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert run(["repl", str(tmp_path / "nosuch")]) == 1
+    assert "there is no such file or folder" in capfd.readouterr().err
+
+
 def test_data_by_argument_or_option_and_a_time_zone(
     metrics: str, option: list[str], monkeypatch: pytest.MonkeyPatch, capfd: Text
 ) -> None:

@@ -31,7 +31,10 @@ def command(named: tuple[str, ...], data: tuple[str, ...], zone: ZoneInfo | None
     echo 'sum(up)' | novaql repl
     """
     claim_standard_input()
-    session = Session(data_argument((*named, *data)), zone=zone)
+    session = Session(zone=zone)
+    given = data_argument((*named, *data))
+    if given is not None:
+        session.open(given)
     if not sys.stdin.isatty():
         return 1 if loop(session, lines()) else 0
     click.echo("NovaQL. A query, or .help; Tab completes, Ctrl-D ends.")
