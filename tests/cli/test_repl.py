@@ -198,7 +198,6 @@ def test_lines_from_a_pipe(metrics: str, monkeypatch: pytest.MonkeyPatch, capfd:
     assert capfd.readouterr().out.splitlines() == ["time,value", f"{NOON},1"]
 
 
-@pytest.mark.parametrize("option", [[], ["--data"]], ids=["argument", "option"])
 def test_data_that_does_not_exist_is_an_error_before_the_first_query(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Text
 ) -> None:
@@ -207,6 +206,7 @@ def test_data_that_does_not_exist_is_an_error_before_the_first_query(
     assert "there is no such file or folder" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("option", [[], ["--data"]], ids=["argument", "option"])
 def test_data_by_argument_or_option_and_a_time_zone(
     metrics: str, option: list[str], monkeypatch: pytest.MonkeyPatch, capfd: Text
 ) -> None:
