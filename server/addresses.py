@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 
 from novaql import ArgumentError
+from novaql.tsdb.runtime.lru_cache import cache_of_short
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -18,7 +18,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
-@functools.lru_cache(maxsize=256)
+@cache_of_short(256)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can connect to the address."""
     if host == "localhost":

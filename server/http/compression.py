@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
 from typing import Any
 
 import cramjam
@@ -11,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from novaql.server.http.accept import weights_in
+from novaql.tsdb.runtime.lru_cache import cache_of_short
 
 _OFF_LOOP_BYTES = 1 << 16
 _COMPRESSORS = {"zstd": cramjam.zstd.Compressor, "gzip": cramjam.gzip.Compressor}
@@ -86,7 +86,7 @@ def _encoding_for(scope: Scope) -> str | None:
     return None if header is None else accepted_encoding(header.decode("latin-1"))
 
 
-@lru_cache(maxsize=256)
+@cache_of_short(256)
 def accepted_encoding(header: str) -> str | None:
     """Return the best supported encoding that an `Accept-Encoding` header accepts, or None."""
     weights = weights_in(header)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal
 
 from novaql.server.errors import NotAcceptable
 from novaql.server.http.accept import best_of
+from novaql.tsdb.runtime.lru_cache import cache_of_short
 
 Format = Literal["json", "csv", "arrow"]
 
@@ -29,6 +29,6 @@ def format_of(requested: Format | None, accept: str) -> Format:
     return best
 
 
-@lru_cache(maxsize=256)
+@cache_of_short(256)
 def _best_of(accept: str) -> Format | None:
     return best_of(accept, MEDIA)

@@ -24,6 +24,8 @@ from novaql.server.settings import Settings
 _SAFE = frozenset({"GET", "HEAD"})
 _OTHER_SITES = frozenset({b"cross-site", b"same-site"})
 _USUAL_PORTS = {"http": 80, "https": 443}
+_LONGEST = 1024
+"""Characters of an Origin and its Host above which it is foreign: caches hold both."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Origin = tuple[str, str, int]
@@ -78,7 +80,11 @@ class Site:
         return any(
             value.strip().lower() in _OTHER_SITES
             if name == b"sec-fetch-site"
-            else name == b"origin" and not _is_own(self.own, scope["scheme"], host, value)
+            else name == b"origin"
+            and (
+                len(host) + len(value) > _LONGEST
+                or not _is_own(self.own, scope["scheme"], host, value)
+            )
             for name, value in scope["headers"]
         )
 

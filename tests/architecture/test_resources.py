@@ -11,7 +11,7 @@ from tests.support.repository.files import ROOT, python_files
 PAGE = ROOT / "docs" / "design" / "resources.md"
 CREATES = re.compile(
     r"(?:[A-Za-z]*(?:Pool|PoolExecutor|Threads|Cache)|Thread|PeriodicTask|OrderedDict|lru_cache"
-    r"|cache|local|Process|Timer|WeakKeyDictionary|WeakValueDictionary|WeakSet|Semaphore|BoundedSemaphore"
+    r"|cache|cache_of_short|local|Process|Timer|WeakKeyDictionary|WeakValueDictionary|WeakSet|Semaphore|BoundedSemaphore"
     r"|mmap)"
 )
 

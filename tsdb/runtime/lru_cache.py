@@ -9,11 +9,13 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import astuple
-from typing import Any, Generic, TypeVar
+from functools import lru_cache, wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from novaql.fast_dataclass import dataclass
 
 Value = TypeVar("Value")
+Arguments = ParamSpec("Arguments")
 
 DEFAULT_CACHE_BYTES = 768 << 20
 
@@ -26,6 +28,29 @@ _USES = itertools.count()
 """Numbers the uses of all caches, so that those of two caches can be compared."""
 RELEASED_AT_ONCE = 512
 """Values that `release_unused` checks while it holds the lock: less than a millisecond."""
+
+
+def cache_of_short(
+    most: int, *, longest: int = 1024
+) -> Callable[[Callable[Arguments, Value]], Callable[Arguments, Value]]:
+    """Cache the results of a function of texts that clients choose.
+
+    most     entries; the least recently used one is evicted
+    longest  length of the texts of a call together above which it is not cached
+    """
+
+    def decorate(function: Callable[Arguments, Value]) -> Callable[Arguments, Value]:
+        cached = lru_cache(maxsize=most)(function)
+
+        @wraps(function)
+        def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
+            if sum(len(each) for each in args if isinstance(each, str | bytes)) > longest:
+                return function(*args, **kwargs)
+            return cached(*args, **kwargs)  # type: ignore[arg-type]  # hashable
+
+        return call
+
+    return decorate
 
 
 def text_bytes(key: object) -> int:

@@ -14,7 +14,7 @@ LIBRARY = "\n## Threads of the library\n"
 """What follows on the page is checked by tests/architecture/test_resources.py."""
 _CREATES = re.compile(
     r"(?:[A-Za-z]*(?:Pool|PoolExecutor|Threads|Workers|Writers|Cache|Transport)|Thread|Timer"
-    r"|to_thread|OrderedDict|WeakKeyDictionary|WeakValueDictionary|lru_cache|cache|local|mmap"
+    r"|to_thread|OrderedDict|WeakKeyDictionary|WeakValueDictionary|lru_cache|cache|cache_of_short|local|mmap"
     r"|Client|AsyncClient|Semaphore|BoundedSemaphore|create_engine|StateDatabase|sqlite3\.connect|create_connection"
     r"|Fetcher)"
 )
