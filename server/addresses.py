@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from novaql import ArgumentError
-from novaql.tsdb.runtime.lru_cache import cache_of_short
+from novaql.tsdb import cache_of_short
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

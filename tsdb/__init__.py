@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from novaql.tsdb.runtime.buffer_pool import release_unused_buffers as release_unused_buffers
     from novaql.tsdb.runtime.cache_budget import CacheBudget as CacheBudget
     from novaql.tsdb.runtime.freed_memory import return_freed_memory as return_freed_memory
+    from novaql.tsdb.runtime.lru_cache import ByteCache as ByteCache
+    from novaql.tsdb.runtime.lru_cache import cache_of_short as cache_of_short
 else:
     from novaql.lazy_exports import lazy_exports, lazy_module
 
@@ -123,6 +125,7 @@ else:
             "runtime.buffer_pool": "release_unused_buffers",
             "runtime.cache_budget": "CacheBudget",
             "runtime.freed_memory": "return_freed_memory",
+            "runtime.lru_cache": "ByteCache cache_of_short",
         },
     )
     __all__ += ["memory", "open"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from novaql import QueryError
 from novaql.language import Binary, Number, Paren, Unary, parse_core
 from novaql.server.alert_rules.schema import ThresholdOut
-from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb import ByteCache
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 

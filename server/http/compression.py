@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from novaql.server.http.accept import weights_in
-from novaql.tsdb.runtime.lru_cache import cache_of_short
+from novaql.tsdb import cache_of_short
 
 _OFF_LOOP_BYTES = 1 << 16
 _COMPRESSORS = {"zstd": cramjam.zstd.Compressor, "gzip": cramjam.gzip.Compressor}

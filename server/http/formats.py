@@ -6,7 +6,7 @@ from typing import Literal
 
 from novaql.server.errors import NotAcceptable
 from novaql.server.http.accept import best_of
-from novaql.tsdb.runtime.lru_cache import cache_of_short
+from novaql.tsdb import cache_of_short
 
 Format = Literal["json", "csv", "arrow"]
 

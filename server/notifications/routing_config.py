@@ -28,7 +28,7 @@ from novaql.server.notifications.time_intervals import (
     checked_interval,
 )
 from novaql.text import is_portable_zone
-from novaql.tsdb.runtime.lru_cache import ByteCache
+from novaql.tsdb import ByteCache
 
 _BYTES_PER_CHARACTER = 20
 """About the size of a plan of many short routes, for each character of its document."""
