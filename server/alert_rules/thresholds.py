@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from novaql import QueryError
 from novaql.language import Binary, Number, Paren, Unary, parse_core
 from novaql.server.alert_rules.schema import ThresholdOut
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-@lru_cache(maxsize=4096)
+_CACHED: ByteCache[tuple[ThresholdOut, ...]] = ByteCache(
+    8 << 20, lambda found: 500 * (1 + len(found)), of_text=True
+)
+
+
 def thresholds_of(expr: str) -> tuple[ThresholdOut, ...]:
     """The numbers in the comparisons of an expression, in order; none if it does not parse, as an
     expression that an earlier version stored."""
+    found = _CACHED.get(expr)
+    if found is None:
+        found = _thresholds_in(expr)
+        _CACHED.put(expr, found)
+    return found
+
+
+def _thresholds_in(expr: str) -> tuple[ThresholdOut, ...]:
     found: list[ThresholdOut] = []
     try:
         stack = [parse_core(expr)]

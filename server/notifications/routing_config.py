@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import timedelta
-from functools import lru_cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -29,7 +28,10 @@ from novaql.server.notifications.time_intervals import (
     checked_interval,
 )
 from novaql.text import is_portable_zone
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
+_BYTES_PER_CHARACTER = 20
+"""About the size of a plan of many short routes, for each character of its document."""
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august"),
@@ -124,14 +126,21 @@ class RoutingPlan:
         return [one for name in names for one in self.times.get(name, ())]
 
 
+_PLANS: ByteCache[tuple[RoutingPlan, int]] = ByteCache(
+    64 << 20, lambda entry: 1000 + _BYTES_PER_CHARACTER * entry[1]
+)
+
+
 def plan_of(config: Mapping[str, Any] | None) -> RoutingPlan:
     """Compile a stored document, which was checked when it was saved. None has no channels."""
-    return RoutingPlan() if config is None else _plan_of(orjson.dumps(config))
-
-
-@lru_cache(maxsize=256)
-def _plan_of(document: bytes) -> RoutingPlan:
-    return compile_plan(RoutingBody.model_validate(orjson.loads(document)))
+    if config is None:
+        return RoutingPlan()
+    document = orjson.dumps(config)
+    entry = _PLANS.get(document)
+    if entry is None:
+        entry = compile_plan(RoutingBody.model_validate(orjson.loads(document))), len(document)
+        _PLANS.put(document, entry)
+    return entry[0]
 
 
 def compile_plan(body: RoutingBody) -> RoutingPlan:

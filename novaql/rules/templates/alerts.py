@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from novaql.model.float_histogram import FloatHistogram
 from novaql.rules.templates.functions import FUNCTION_NAMES, Query, functions_for
@@ -14,6 +13,7 @@ from novaql.rules.templates.run import run_template
 from novaql.rules.templates.values import LabelMap, Record
 from novaql.rules.templates.work import TemplateWork
 from novaql.text.unicode import valid_text
+from novaql.tsdb.runtime.lru_cache import ByteCache
 
 _VARIABLES = {
     "$labels": "Labels",
@@ -23,10 +23,20 @@ _VARIABLES = {
 }
 
 
-@lru_cache(maxsize=4096)
+_BYTES_PER_CHARACTER = 60
+"""About the size of a tree of many short actions, for each character of its text."""
+_TREES: ByteCache[tuple[Template, str]] = ByteCache(
+    32 << 20, lambda entry: 1000 + _BYTES_PER_CHARACTER * len(entry[1])
+)
+
+
 def parse_alert_template(text: str) -> Template:
     """The tree of a template of an alerting rule. Raises `TemplateProblem`."""
-    return parse_template(text, FUNCTION_NAMES, tuple(_VARIABLES))
+    entry = _TREES.get(text)
+    if entry is None:
+        entry = parse_template(text, FUNCTION_NAMES, tuple(_VARIABLES)), text
+        _TREES.put(text, entry)
+    return entry[0]
 
 
 def expand_alert_template(
