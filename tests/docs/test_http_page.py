@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from novaql.server.errors import KINDS
+from novaql.server.http.query import MOST_PARAMETERS
 from novaql.server.process.guard import Limits
 from novaql.server.query.schema import NovaqlRequest
 from novaql.server.routes import ROUTES
@@ -72,13 +73,14 @@ def test_every_status_of_an_error_is_explained() -> None:
 
 
 def test_the_limits_are_those_of_a_connection() -> None:
-    (head, body, *_) = rows("what | limit | answer beyond it")
+    (head, parameters, body, *_) = rows("what | limit | answer beyond it")
     limits = Limits()
     assert head[1:] == [
         f"{limits.head_bytes >> 10} KiB, {limits.headers} headers, "
         f"complete within {limits.head_s:g} s",
         "414, 431, 408",
     ]
+    assert parameters[1].split(";")[0] == f"{MOST_PARAMETERS:,}".replace(",", " ")
     assert body[1] == (
         f"{limits.least_rate >> 10} KiB/s after the first {limits.grace_s:g} s, "
         f"no pause of {limits.idle_s:g} s"
