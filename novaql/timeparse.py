@@ -318,13 +318,17 @@ def _rounded(ms: float) -> int:
     return math.floor(ms + 0.5)
 
 
-@lru_cache(maxsize=256)
 def _duration_text_ms(text: str) -> int | None:
     """`1h30m` in milliseconds, or None if the text is not of that form."""
+    return _short_text_ms(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _short_text_ms(text: str) -> int | None:
     if text == "0":
         return 0
     found = _DURATION.fullmatch(text)
-    if not text or found is None or len(text) > _LONGEST:
+    if not text or found is None:
         return None
     return sum(
         int(number) * unit

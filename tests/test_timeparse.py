@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
@@ -362,3 +364,15 @@ def test_what_is_not_a_duration_is_refused_by_name(value: DurationLike) -> None:
 def test_duration_of_whole_milliseconds(ms: int) -> None:
     assert duration_ms(f"{ms}ms") == ms
     assert duration_ms(timedelta(milliseconds=ms)) == ms
+
+
+def test_long_texts_that_are_no_durations_are_not_held() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            with pytest.raises(ArgumentError):
+                duration_ms(f"{number}{'x' * 100_000}", argument="step")
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 4 << 20
+    finally:
+        tracemalloc.stop()

@@ -34,6 +34,9 @@ _SMALL_BYTES, _LARGE_BYTES = 256 << 10, 8 << 20
 for the others."""
 _SMALL_PATTERNS, _LARGE_PATTERNS = 1024, 16
 """Patterns of both kinds that are cached: 384 MiB at most."""
+_LONGEST_SMALL = 16 << 10
+"""Characters of a pattern above which it is taken as large: few of these need little memory, and
+the cache holds the texts of all that it was asked for."""
 
 
 class PatternTooCostly(ValueError):
@@ -119,7 +122,8 @@ def compile_regex(pattern: str, *, groups: bool = True) -> re2._Regexp[str]:
 
     groups  its matches have the groups without names; matchers need none
     """
-    return _small(pattern, groups) or _large(pattern, groups)
+    small = _small(pattern, groups) if len(pattern) <= _LONGEST_SMALL else None
+    return small or _large(pattern, groups)
 
 
 def need_few_groups(pattern: re2._Regexp[str]) -> re2._Regexp[str]:

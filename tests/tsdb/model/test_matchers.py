@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -21,6 +23,18 @@ for number in range(120):
     assert compile_regex(rf"\pL{{80}}{number}").fullmatch("e" * 80 + str(number))
 print(resident() - before)
 """
+
+
+def test_the_texts_of_long_patterns_are_not_held() -> None:
+    compile_regex("first|" + "x" * 200_000)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            assert full_match(compile_regex("|".join([str(number), "x" * 200_000])), str(number))
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.slow
