@@ -233,6 +233,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
         elif self._refusal:
             self._send_refusal(self._refusal)
+        elif self._part == _BODY and self.expect_100_continue and not self._body_bytes:
+            self._end()  # the client may send another request in place of the body
         elif self._held:
             held, self._held = self._held, b""
             self.loop.call_soon(self._read, held)
@@ -344,10 +346,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refusal = words
 
     def _send_refusal(self, words: bytes) -> None:
-        """Write an answer, then read and drop further data, so that the client can read the
-        answer."""
-        self._refused_at = self.loop.time()
         self.transport.write(words)
+        self._end()
+
+    def _end(self) -> None:
+        """Answer no more. Read and drop further data, so that the client can read the last
+        answer."""
+        self._deaf, self._refused_at = True, self.loop.time()
         if self._entered and self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()

@@ -223,6 +223,30 @@ def test_many_offers_in_a_slice_are_read_one_after_another(server: LocalServer) 
         assert until_closed(connection).count(b'{"status":"ok"}') == 2001
 
 
+def test_an_answer_before_a_body_that_the_client_holds_back_ends_the_connection(
+    server: LocalServer,
+) -> None:
+    """Its next request in place of the body would be read as the body."""
+    head = (
+        b"POST /v1/novaql HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+    )
+    with connected(url(server)) as connection:
+        connection.sendall(head)
+        answers = connection.recv(65536)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers += until_closed(connection)
+    assert answers.startswith(b"HTTP/1.1 401 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+    with connected(url(server)) as connection:
+        connection.sendall(head.replace(b"Host: x\r\n", b"Host: x\r\n" + authorized(server)))
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b'{"query":"1+1"}')
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_connect_is_a_400(server: LocalServer) -> None:
     for target in (b"example.com:443", b"/healthz"):
         request = b"CONNECT %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % target
