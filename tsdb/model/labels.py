@@ -291,6 +291,9 @@ def concat_tables(tables: Sequence[SeriesTable]) -> SeriesTable:
             if column is None:
                 parts.append(np.zeros(table.rows, np.int32))
                 continue
+            if column.values is known.values:  # tables are often parts of one
+                parts.append(column.codes)
+                continue
             translate = np.fromiter(
                 (ids.setdefault(text, len(ids)) for text in column.values), np.int32
             )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.errors import EvaluationError
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
 from novaql.evaluator.operator import Operator
@@ -75,11 +76,13 @@ def info(run: Runner, operator: Operator) -> StepMatrix:
     if pipeline.has_histograms:
         raise EvaluationError("info metrics are floats, but the selector matches native histograms")
     found = collect(pipeline, run.context)
-    enriched = _enrich(base.take(~is_info), found, wanted)
-    return stack([base.take(is_info), enriched]) if is_info.any() else enriched
+    if not is_info.any():
+        return _enrich(run.context, base, found, wanted)
+    enriched = _enrich(run.context, base.take(~is_info), found, wanted)
+    return stack([base.take(is_info), enriched])
 
 
-def _enrich(base: StepMatrix, found: StepMatrix, wanted: _Wanted) -> StepMatrix:
+def _enrich(context: Context, base: StepMatrix, found: StepMatrix, wanted: _Wanted) -> StepMatrix:
     if base.rows == 0:
         return base
     both = concat_tables([base.series, found.series]).keep(IDENTIFYING)
@@ -91,43 +94,73 @@ def _enrich(base: StepMatrix, found: StepMatrix, wanted: _Wanted) -> StepMatrix:
         _newest(found, np.flatnonzero(names == name), base_key, info_key)
         for name in np.unique(names).tolist()
     ]
-    parts = []
-    present = base.presence()
-    signature = np.zeros(present.shape, np.int64)
-    for choice in choices:
-        signature = signature * (found.rows + 1) + choice + 1
-        _, dense = np.unique(signature, return_inverse=True)
-        signature = dense.reshape(present.shape).astype(np.int64)
-    for value in np.unique(signature[present]).tolist():
-        here = present & (signature == value)
-        rows = np.flatnonzero(here.any(axis=1))
-        first = np.argmax(here[rows], axis=1)
-        picks = [choice[rows, first] for choice in choices]
-        part = replace(base.take(rows), valid=here[rows])
-        parts.append(_labelled(part, found.series, picks, wanted))
-    if not parts:
-        return base.take(np.zeros(base.rows, np.bool_))
-    together = stack(parts)
-    return join_equal_rows(together, keys=together.marked_keys()).without_empty_rows()
+    rows, picks, valid = _stretches(context, base, choices)
+    part = base if _are_all(rows, base.rows) else base.take(rows)
+    labelled = _labelled(replace(part, valid=valid), found.series, picks, wanted)
+    return join_equal_rows(labelled, keys=labelled.marked_keys()).without_empty_rows()
 
 
 def _newest(found: StepMatrix, members: Ints, base_key: Ints, info_key: Ints) -> Ints:
     """[base rows, J]: the member with the newest sample among those of the same key, or -1."""
+    members = members[np.argsort(info_key[members], kind="stable")]
+    key = info_key[members]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    group = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
     times = np.where(found.presence()[members], found.values[members], -np.inf)
-    out = np.full((len(base_key), found.steps), -1, np.int64)
-    for key in np.unique(info_key[members]).tolist():
-        of_key = np.flatnonzero(info_key[members] == key)
-        best = np.argmax(times[of_key], axis=0)
-        newest = times[of_key].max(axis=0)
-        tied = (times[of_key] == newest).sum(axis=0) > 1
-        if (tied & np.isfinite(newest)).any():
-            two = [label_text(found.series.labels(int(r))) for r in members[of_key[:2]]]
-            raise EvaluationError(
-                f"found duplicate series for info metric: existing {two[0]}, new {two[1]}"
-            )
-        pick = np.where(np.isfinite(newest), members[of_key[best]], -1)
-        out[base_key == key] = pick
-    return out
+    newest = np.maximum.reduceat(times, starts, axis=0)
+    is_newest = (times == newest[group]) & np.isfinite(times)
+    tied = np.add.reduceat(is_newest, starts, axis=0, dtype=np.int64) > 1
+    if tied.any():
+        which, step = (int(x[0]) for x in np.nonzero(tied))
+        two = members[(group == which) & is_newest[:, step]][:2].tolist()
+        existing, new = (label_text(found.series.labels(row)) for row in two)
+        raise EvaluationError(
+            f"found duplicate series for info metric: existing {existing}, new {new}"
+        )
+    chosen = np.maximum.reduceat(np.where(is_newest, members[:, None], -1), starts, axis=0)
+    group_of_key = np.full(max(int(base_key.max()), int(info_key.max())) + 1, len(starts))
+    group_of_key[key] = group
+    nothing = np.full((1, found.steps), -1)
+    picks: Ints = np.concatenate([chosen, nothing])[group_of_key[base_key]]
+    return picks
+
+
+def _stretches(
+    context: Context, base: StepMatrix, choices: list[Ints]
+) -> tuple[Ints, list[Ints], Bools]:
+    """One row of the answer for each base series and combination of info series that it has.
+
+    Returns the base series of each row, its info series by choice, and at which steps it is valid.
+    """
+    present = base.presence()
+    rows = np.flatnonzero(present.any(axis=1))
+    first = np.argmax(present[rows], axis=1)
+    picks = [choice[rows, first] for choice in choices]
+    varies = np.zeros(len(rows), np.bool_)
+    for choice, pick in zip(choices, picks, strict=True):
+        varies |= (present[rows] & (choice[rows] != pick[:, None])).any(axis=1)
+    if not varies.any():
+        return rows, picks, present[rows]
+    constant, changing = rows[~varies], rows[varies]
+    at, step = np.nonzero(present[changing])
+    cells = np.stack([at, *(choice[changing[at], step] for choice in choices)])
+    combinations, which = np.unique(cells, axis=1, return_inverse=True)
+    admit_work(context, "info", len(constant) + combinations.shape[1], base.steps)
+    valid = np.zeros((combinations.shape[1], base.steps), np.bool_)
+    valid[which.reshape(-1), step] = True
+    return (
+        np.concatenate([constant, changing[combinations[0]]]),
+        [
+            np.concatenate([pick[~varies], other])
+            for pick, other in zip(picks, combinations[1:], strict=True)
+        ],
+        np.concatenate([present[constant], valid]),
+    )
+
+
+def _are_all(rows: Ints, count: int) -> bool:
+    """Whether these are the rows from 0 to `count`, in order."""
+    return len(rows) == count and bool((rows == np.arange(count)).all())
 
 
 def _first_of(own: LabelColumn, other: LabelColumn) -> LabelColumn:
