@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints, gathered, ragged_windows
+from novaql.evaluator.kernels.correlations import correlations
+from novaql.evaluator.kernels.windows import Floats, Ints, ragged_windows
 from novaql.evaluator.matrix import StepMatrix, drop_names, matrix
 from novaql.evaluator.operator import Operator
 from novaql.evaluator.operators.range_samples import RangeSamples
@@ -38,32 +38,10 @@ def correlation(run: Runner, operator: Operator) -> StepMatrix:
     lo = np.maximum(windows.lo, first)
     windows = replace(windows, lo=lo, hi=np.maximum(lo, np.minimum(windows.hi, last)))
     others = replace(windows, values=y)
-    found, valid = np.zeros(windows.shape), np.zeros(windows.shape, np.bool_)
-    with np.errstate(all="ignore"):
-        for part, a, b, inside in _both(gathered(windows), gathered(others)):
-            run.context.checkpoint()
-            found[part], valid[part] = _pearson(a, b, inside)
+    found, valid = correlations(windows, others, run.context.checkpoint)
     values, there = windows.on_grid(found, valid)
     series = drop_names(left.series.take(pairs_left), np.ones(len(pairs_left), np.bool_))
     return matrix(series, values, there).without_empty_rows()
-
-
-def _both(
-    first: Iterator[tuple[slice, Floats, Ints, Bools]],
-    second: Iterator[tuple[slice, Floats, Ints, Bools]],
-) -> Iterator[tuple[slice, Floats, Floats, Bools]]:
-    for (part, a, _, inside), (_, b, _, _) in zip(first, second, strict=True):
-        yield part, a, b, inside
-
-
-def _pearson(a: Floats, b: Floats, inside: Bools) -> tuple[Floats, Bools]:
-    """Columns of pairs → coefficients; none where a side does not change."""
-    count = np.maximum(inside.sum(axis=0), 1)
-    a, b = (np.where(inside, side, 0.0) for side in (a, b))
-    a, b = (np.where(inside, side - side.sum(axis=0) / count, 0.0) for side in (a, b))
-    size = np.sqrt((a * a).sum(axis=0) * (b * b).sum(axis=0))
-    found = np.clip((a * b).sum(axis=0) / size, -1.0, 1.0)
-    return found, (count >= 2) & (size != 0)
 
 
 def _pairs(left: RangeSamples, right: RangeSamples) -> tuple[Ints, Ints]:
@@ -123,5 +101,9 @@ def _of_pairs(samples: RangeSamples, rows: Ints) -> tuple[Ints, Ints, Floats]:
     number[rows] = np.arange(len(rows))
     pair = number[samples.rows]
     some = np.flatnonzero(pair >= 0)
-    some = some[np.lexsort((samples.times[some], pair[some]))]
-    return pair[some], samples.times[some], samples.values[some]
+    pair, times = pair[some], samples.times[some]
+    in_order = (pair[1:] > pair[:-1]) | ((pair[1:] == pair[:-1]) & (times[1:] > times[:-1]))
+    if in_order.all():  # as most sources return them
+        return pair, times, samples.values[some]
+    order = np.lexsort((times, pair))
+    return pair[order], times[order], samples.values[some[order]]
