@@ -203,29 +203,28 @@ def join_equal_rows(
     distinct, first = np.unique(keys, return_index=True)
     if len(distinct) == found.rows:
         return found
-    by_key = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.diff(keys[by_key], prepend=-1))
-    present = found.presence()[by_key]
-    clash = np.add.reduceat(present.astype(np.int32), starts, axis=0) > 1
-    if clash.any():
-        group, step = (int(x[0]) for x in np.nonzero(clash))
-        end = starts[group + 1] if group + 1 < len(starts) else found.rows
-        members = np.arange(starts[group], end)
-        two = by_key[members[present[members, step]]][:2]
-        raise on_overlap(int(two[0]), int(two[1]))
-    values = np.add.reduceat(np.where(present, found.values[by_key], 0.0), starts, axis=0)
-    valid = np.logical_or.reduceat(present, starts, axis=0)
-    order = np.argsort(first, kind="stable")
-    rows = first[order]
+    order = np.argsort(first)
+    rows, number = first[order], np.empty_like(order)
+    number[order] = np.arange(len(order))
+    group = number[np.searchsorted(distinct, keys)]
+    shape, present = (len(rows), found.steps), found.presence()
+    cells = (group[:, None] * found.steps + np.arange(found.steps))[present]
+    counts = np.bincount(cells, minlength=shape[0] * shape[1])
+    if counts.max(initial=0) > 1:
+        clash, step = divmod(int(np.argmax(counts > 1)), found.steps)
+        two = np.flatnonzero((group == clash) & present[:, step])[:2].tolist()
+        raise on_overlap(two[0], two[1])
+    values = np.zeros(shape)
+    values.reshape(-1)[cells] = found.values[present]
     native = None
     if found.native is not None:
-        which = np.where(present, found.native.which[by_key], -1)
-        joined = np.maximum.reduceat(which, starts, axis=0)
-        native = NativeCells(found.native.histograms, joined[order])
+        which = np.full(shape, -1, np.int32)
+        which.reshape(-1)[cells] = found.native.which[present]
+        native = NativeCells(found.native.histograms, which)
     return StepMatrix(
         found.series.take(rows),
-        values[order],
-        valid[order],
+        values,
+        counts.reshape(shape) > 0,
         found.nameless[rows],
         found.ordered,
         native,

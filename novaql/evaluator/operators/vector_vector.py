@@ -81,6 +81,20 @@ class _Pairs:
     nameless: Bools
     keys: Ints
 
+    def without_empty_rows(self) -> _Pairs:
+        """The pairs that are there at some step."""
+        some: Bools = np.logical_or.reduce(self.there, axis=1)
+        if some.all():
+            return self
+        return _Pairs(
+            self.many.take(some),
+            self.one.take(some),
+            self.there[some],
+            self.labels.take(some),
+            self.nameless[some],
+            self.keys[some],
+        )
+
 
 def vector_vector(
     context: Context,
@@ -182,7 +196,7 @@ def _pairs(
         labels = _labels(bare, one.series, node)
         filled = matrix(bare, np.full(one.values.shape, fill_many))
         parts.append(_Pairs(filled, one, alone, labels, filled.nameless, keys.right))
-    return _stacked(parts)
+    return _stacked([parts[0], *(part.without_empty_rows() for part in parts[1:])])
 
 
 def _stacked(parts: list[_Pairs]) -> _Pairs:
