@@ -113,14 +113,13 @@ def window_differences(
         if some == slice(0, len(lo)):  # all of them, and nothing needs to be copied
             break
         first, last = int(lo[some].min()), int(hi[some].max())
-        inside = np.arange(first, last)
         found.append(
             differences(
-                histograms.take(inside),
+                histograms.between(first, last),
                 lo[some] - first,
                 hi[some] - first,
                 counter=counter,
-                started=None if started is None else started[inside],
+                started=None if started is None else started[first:last],
                 from_zero=from_zero[some],
             )
         )

@@ -7,7 +7,7 @@ import numpy as np
 from novaql.fast_dataclass import dataclass
 from novaql.tsdb.block.pages import Pages
 from novaql.tsdb.codec.histogram_columns import decode_page
-from novaql.tsdb.model.flat_arrays import flat_positions
+from novaql.tsdb.model.flat_arrays import flat_positions, is_identity
 from novaql.tsdb.model.histograms import Histograms, concat_histograms
 from novaql.tsdb.model.labels import Ints
 
@@ -29,7 +29,7 @@ class PagedHistograms(Pages):
         order = np.argsort(page, kind="stable")
         numbers, begins = np.unique(page[order], return_index=True)
         parts = [
-            decoded.take(places[some] - self.first[number])
+            _rows_of(decoded, places[some] - int(self.first[number]), is_copied=len(numbers) > 1)
             for number, decoded, some in zip(
                 numbers.tolist(),
                 self._decoded(numbers.tolist()),
@@ -46,3 +46,12 @@ class PagedHistograms(Pages):
 
     def _decode(self, data: bytes, count: int, *, passing: bool) -> Histograms:  # noqa: ARG002
         return decode_page(data, count, self.sets)
+
+
+def _rows_of(page: Histograms, rows: Ints, *, is_copied: bool) -> Histograms:
+    """Some histograms of a page; is_copied: the caller copies them, so that views are enough, which
+    would otherwise retain the page."""
+    first = int(rows[0])
+    if is_copied and is_identity(rows - first, len(rows)):
+        return page.between(first, first + len(rows))
+    return page.take(rows)

@@ -30,6 +30,11 @@ def flat_positions(starts: Ints, lengths: Ints) -> Ints:
     return positions
 
 
+def is_identity(rows: Ints, count: int) -> bool:
+    """Whether `rows` are 0 to `count` - 1, in order."""
+    return len(rows) == count and bool((rows == np.arange(count)).all())
+
+
 def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) -> Ints:
     """Return the first position of each range of increasing times that is not before a bound."""
     if len(begins) <= FEW_RANGES:

@@ -67,6 +67,10 @@ class BucketRows:
         """[P]: the row of each bucket."""
         return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int64), self.sizes)
 
+    def rows_of(self, buckets: Ints) -> Ints:
+        """The rows of some of the buckets, by number."""
+        return np.searchsorted(self.offsets, buckets, side="right") - 1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buckets(BucketRows):
@@ -88,6 +92,12 @@ class Buckets(BucketRows):
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         flat = flat_positions(self.offsets[rows], sizes)
         return Buckets(offsets, self.index[flat], self.population[flat])
+
+    def between(self, first: int, last: int) -> Buckets:
+        """Rows first to last - 1, as views."""
+        begin, end = int(self.offsets[first]), int(self.offsets[last])
+        offsets = self.offsets[first : last + 1] - begin
+        return Buckets(offsets, self.index[begin:end], self.population[begin:end])
 
     def copy(self) -> Buckets:
         return Buckets(self.offsets.copy(), self.index.copy(), self.population.copy())
@@ -166,6 +176,12 @@ class Histograms:
         """Return rows by number, in any order, with repetitions."""
         columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
         positive, negative = self.positive.take(rows), self.negative.take(rows)
+        return replace(self, positive=positive, negative=negative, **columns)
+
+    def between(self, first: int, last: int) -> Histograms:
+        """Return rows first to last - 1. They share the memory of these."""
+        columns: dict[str, Any] = {name: getattr(self, name)[first:last] for name in COLUMNS}
+        positive, negative = (s.between(first, last) for s in (self.positive, self.negative))
         return replace(self, positive=positive, negative=negative, **columns)
 
     def copy(self) -> Histograms:

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import latest_of_each, portions
+from novaql.tsdb.model.flat_arrays import is_identity, latest_of_each, portions
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.read_errors import ReadErrors
@@ -137,7 +137,8 @@ def _load_histograms(
     def read(cuts: Sequence[RangeSlice]) -> HistogramBatch:
         found = _Resolved(cuts, native=True)
         histograms = concat_histograms([cut.histograms() for cut in found.cuts])
-        histograms = histograms.take(found.places)
+        if not is_identity(found.places, len(histograms)):
+            histograms = histograms.take(found.places)
         return HistogramBatch(found.rows, found.times, histograms, found.offsets, found.starts())
 
     return read_around(read, _of_members(cuts, members), read_errors)

@@ -20,7 +20,7 @@ KERNELS = Registry(
     modules=(  # those that most queries need first
         ".strips", ".strip_rates", ".strip_folds", ".groups", ".strip_windows", ".strip_changes",
         ".strip_pairs", ".strip_lines", ".strip_ordered", ".full_range", ".selection",
-        ".window_pairs",
+        ".window_pairs", ".native_buckets",
     ),
     shared=(".exact_rows",),
     worth=1 << 25,

@@ -19,6 +19,7 @@ from novaql.evaluator.working_memory import admit_work
 from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import FunctionCall, Select
 from novaql.text.go_text import label_text
+from novaql.tsdb.model.flat_arrays import is_identity
 from novaql.tsdb.model.labels import METRIC_NAME, LabelColumn, SeriesTable, concat_tables
 from novaql.tsdb.model.matchers import Matcher, MatchOp, select_rows
 
@@ -95,7 +96,7 @@ def _enrich(context: Context, base: StepMatrix, found: StepMatrix, wanted: _Want
         for name in np.unique(names).tolist()
     ]
     rows, picks, valid = _stretches(context, base, choices)
-    part = base if _are_all(rows, base.rows) else base.take(rows)
+    part = base if is_identity(rows, base.rows) else base.take(rows)
     labelled = _labelled(replace(part, valid=valid), found.series, picks, wanted)
     return join_equal_rows(labelled, keys=labelled.marked_keys()).without_empty_rows()
 
@@ -156,11 +157,6 @@ def _stretches(
         ],
         np.concatenate([present[constant], valid]),
     )
-
-
-def _are_all(rows: Ints, count: int) -> bool:
-    """Whether these are the rows from 0 to `count`, in order."""
-    return len(rows) == count and bool((rows == np.arange(count)).all())
 
 
 def _first_of(own: LabelColumn, other: LabelColumn) -> LabelColumn:

@@ -174,6 +174,8 @@ def rebucketed(h: Histograms, bounds: NDArray[np.int32], sets: tuple[Bounds, ...
     Every new bound is one that the row has already.
     """
     moved = replace(h, bounds=bounds.astype(np.int32), custom_bounds=sets)
+    if (h.bounds < 0).all():
+        return moved
     rows = h.positive.rows()
     before = h.positive.index.astype(np.int64)
     index = moved_index(before, rows, h, moved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
 from novaql.evaluator.kernels.native.layout import (
     BoundSets,
     coarsened,
@@ -13,7 +14,7 @@ from novaql.evaluator.kernels.native.layout import (
 )
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 from novaql.tsdb.model.histograms import Buckets, Histograms, ResetHint
-from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.labels import Bools
 
 
 def detect_reset(previous: Histograms, current: Histograms) -> Bools:
@@ -36,23 +37,22 @@ def detect_reset(previous: Histograms, current: Histograms) -> Bools:
 
 def resets_before(h: Histograms) -> Bools:
     """[N] a reset lies between the row before and this one; never before the first row."""
-    rows = np.arange(len(h), dtype=np.int64)
     before = np.zeros(len(h), np.bool_)
-    before[1:] = detect_reset(h.take(rows[:-1]), h.take(rows[1:]))
+    before[1:] = detect_reset(h.between(0, len(h) - 1), h.between(1, len(h)))
     return before
 
 
 def _shrank(previous: Histograms, current: Histograms) -> Bools:
-    shrank: Bools = current.count < previous.count
-    shrank |= current.schema > previous.schema
-    shrank |= current.is_custom & ~previous.is_custom
-    shrank |= current.zero_threshold < previous.zero_threshold
-    left = np.flatnonzero(~shrank)
+    changed: Bools = current.schema > previous.schema
+    changed |= current.is_custom & ~previous.is_custom
+    changed |= current.zero_threshold < previous.zero_threshold
+    shrank = changed | (current.count < previous.count)
+    left = np.flatnonzero(~changed)
     if not len(left):
         return shrank
-    if len(left) < len(shrank):
+    if len(left) < len(changed):
         previous, current = previous.take(left), current.take(left)
-    shrank[left] = _lost_observations(previous, current)
+    shrank[left] |= _lost_observations(previous, current)
     return shrank
 
 
@@ -68,14 +68,12 @@ def _lost_observations(previous: Histograms, current: Histograms) -> Bools:
         (previous.positive, current.positive),
         (previous.negative, current.negative),
     ):
-        rows = before.rows()
-        place, found = _places(before, after)
-        fewer = np.ones(len(rows), np.bool_)  # a bucket that is missing has lost all
-        fewer[found] = after.population[place[found]] < before.population[found]
-        checked = np.flatnonzero(fewer & (threshold > 0)[rows] & ~current.is_custom[rows])
-        end = upper_bounds(current.schema[rows[checked]], before.index[checked])
-        fewer[checked] = end > threshold[rows[checked]]
-        lost[rows[fewer]] = True
+        fewer = np.flatnonzero(_has_fewer(before, after))
+        rows = before.rows_of(fewer)
+        inside = (threshold > 0)[rows] & ~current.is_custom[rows]
+        end = upper_bounds(current.schema[rows[inside]], before.index[fewer[inside]])
+        inside[inside] = end <= threshold[rows[inside]]
+        lost[rows[~inside]] = True
     return lost
 
 
@@ -87,11 +85,23 @@ def _with_common_bounds(a: Histograms, b: Histograms) -> tuple[Histograms, Histo
     return rebucketed(a, common, sets.sets), rebucketed(b, common, sets.sets)
 
 
-def _places(wanted: Buckets, among: Buckets) -> tuple[Ints, Bools]:
-    """[P] where the buckets `wanted` are among those of the same rows, and whether they are."""
-    keys = (wanted.rows() << 33) + wanted.index
-    theirs = (among.rows() << 33) + among.index
+def _has_fewer(before: Buckets, after: Buckets) -> Bools:
+    """[P] which buckets of `before` have fewer observations in the same row of `after`, or are
+    missing there."""
+    size = len(before.index)
+    if KERNELS.ready(size) is not None:
+        out = np.zeros(size, np.bool_)
+        sides = [
+            (ints(side.offsets), np.ascontiguousarray(side.index), floats(side.population, (-1,)))
+            for side in (before, after)
+        ]
+        KERNELS.call.find_fewer(*sides[0], *sides[1], out)
+        return out
+    keys = (before.rows() << 33) + before.index
+    theirs = (after.rows() << 33) + after.index
     place = np.searchsorted(theirs, keys).astype(np.int64)
     found = place < len(theirs)
     found[found] = theirs[place[found]] == keys[found]
-    return place, found
+    fewer = ~found
+    fewer[found] = after.population[place[found]] < before.population[found]
+    return fewer
