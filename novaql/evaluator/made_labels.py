@@ -64,7 +64,8 @@ class MadeLabels:
         return self.joined((text,))
 
     def match(self, regex: re2._Regexp[str], value: str) -> re2._Match[str] | None:
-        """The match of a whole value. Raises `LimitExceeded` where it may take too long."""
+        """The match of a whole value, as `full_match` returns it. Raises `LimitExceeded` where it
+        may take too long."""
         self._matched += regex.programsize * len(value) + 100
         if self._matched > MATCHED_AT_ONCE:
             self._matched = 0

@@ -37,7 +37,7 @@ def label_replace(
     texts: list[str | None] = []
     for value in source_column.values:  # distinct values only
         match = made.match(regex, value)
-        texts.append(None if match is None else made.joined(filled(parts, match)))
+        texts.append(None if match is None else made.joined(filled(parts, match, value)))
     made.column(0)
     changed = np.array([text is not None for text in texts], np.bool_)[source_column.codes]
     if not changed.any():
@@ -50,11 +50,13 @@ def label_replace(
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), changed)
 
 
-def filled(parts: list[str | int], match: re2._Match[str]) -> list[str]:
+def filled(parts: list[str | int], match: re2._Match[str], value: str) -> list[str]:
+    """The parts of a template, with the groups of a match of the value."""
     groups: dict[int, str] = {}  # each is cut out of the value once
     for part in parts:
         if isinstance(part, int) and part not in groups:
-            groups[part] = match.group(part) or ""
+            begin, end = match.span(part)  # -1, -1 if the group has no part in the match
+            groups[part] = value[begin:end]
     return [groups[part] if isinstance(part, int) else part for part in parts]
 
 

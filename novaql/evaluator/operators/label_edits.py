@@ -131,7 +131,11 @@ def _transform(edit: _Edit) -> None:
     edit.check_name(name)
     regex = checked_pattern(pattern, edit.function, edit.given[1].plan.span)
     parts = template_parts(template, regex.groups, regex.groupindex)
-    edit.map(name, lambda value: edit.made.replaced(regex, value, lambda m: filled(parts, m)))
+
+    def transformed(value: str) -> str:
+        return edit.made.replaced(regex, value, lambda match: filled(parts, match, value))
+
+    edit.map(name, transformed)
 
 
 def _change_case(edit: _Edit) -> None:
