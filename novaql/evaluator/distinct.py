@@ -19,8 +19,9 @@ def distinct(context: Context, numbers: NDArray[Number]) -> tuple[NDArray[Number
     number."""
     if numbers.dtype == np.int64 and len(numbers):
         least = numbers.min()
-        if int(numbers.max()) - int(least) < len(numbers):
-            return _by_table(context, numbers, least)
+        width = int(numbers.max()) - int(least) + 1
+        if width <= len(numbers):
+            return _by_table(context, numbers, least, width)
     which = np.empty(len(numbers), np.int64)
     parts: list[tuple[slice, NDArray[Any]]] = []
     for some in _stretches(context, len(numbers)):
@@ -48,9 +49,11 @@ def distinct_bits(context: Context, values: Floats) -> tuple[Floats, Ints]:
     return numbers.view(np.float64), which
 
 
-def _by_table(context: Context, numbers: NDArray[Any], least: Any) -> tuple[NDArray[Any], Ints]:
-    """The same for integers, of which there are more than their range is wide."""
-    occurs = np.zeros(len(numbers), np.bool_)
+def _by_table(
+    context: Context, numbers: NDArray[Any], least: Any, width: int
+) -> tuple[NDArray[Any], Ints]:
+    """The same for integers in a range of `width` numbers, by a table of them."""
+    occurs = np.zeros(width, np.bool_)
     for some in _stretches(context, len(numbers)):
         occurs[numbers[some] - least] = True
     place = np.cumsum(occurs) - 1
