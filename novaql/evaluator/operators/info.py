@@ -144,16 +144,20 @@ def _stretches(
         return rows, picks, present[rows]
     constant, changing = rows[~varies], rows[varies]
     at, step = np.nonzero(present[changing])
-    cells = np.stack([at, *(choice[changing[at], step] for choice in choices)])
-    combinations, which = np.unique(cells, axis=1, return_inverse=True)
-    admit_work(context, "info", len(constant) + combinations.shape[1], base.steps)
-    valid = np.zeros((combinations.shape[1], base.steps), np.bool_)
-    valid[which.reshape(-1), step] = True
+    picked = [choice[changing[at], step] for choice in choices]
+    which = at
+    for pick in picked:
+        key = which * (int(pick.max()) + 2) + pick + 1
+        which = np.unique(key, return_inverse=True)[1].reshape(-1)
+    _, cell = np.unique(which, return_index=True)  # the first of each combination
+    admit_work(context, "info", len(constant) + len(cell), base.steps)
+    valid = np.zeros((len(cell), base.steps), np.bool_)
+    valid[which, step] = True
     return (
-        np.concatenate([constant, changing[combinations[0]]]),
+        np.concatenate([constant, changing[at[cell]]]),
         [
-            np.concatenate([pick[~varies], other])
-            for pick, other in zip(picks, combinations[1:], strict=True)
+            np.concatenate([pick[~varies], other[cell]])
+            for pick, other in zip(picks, picked, strict=True)
         ],
         np.concatenate([present[constant], valid]),
     )
