@@ -32,7 +32,7 @@ from typing import Any, Protocol
 import click
 
 from benchmarks.breadth_data import STEP_S, Breadth, breadth
-from benchmarks.breadth_entries import ENTRIES, PROMETHEUS, VICTORIA, Entry
+from benchmarks.breadth_entries import ENTRIES, NATIVE_ENTRIES, PROMETHEUS, VICTORIA, Entry
 from benchmarks.ingest_http import send
 from benchmarks.suite.facts import machine_facts
 from benchmarks.suite.http_client import Connection, HttpAnswer, get_request
@@ -178,8 +178,8 @@ def systems(data: Breadth, *, peers: bool, http: bool) -> Iterator[Systems]:
             PROMETHEUS: urllib.parse.urlsplit(prometheus.url).port or 0,
             VICTORIA: urllib.parse.urlsplit(victoria).port or 0,
         }
-        for port in ports.values():
-            send(list(data.messages()), port, connections=1)
+        for name, port in ports.items():
+            send(list(data.messages(native=name == PROMETHEUS)), port, connections=1)
         show_samples(victoria)
         remotes = {name: Remote(data, port) for name, port in ports.items()}
         yield Systems(library, {**ours, **remotes}, remotes)
@@ -263,7 +263,7 @@ def measure(
 ) -> Iterator[Row]:
     """Measure the entries whose names contain one of these texts, one after the other."""
     with systems(data, peers=peers, http=http) as all_systems:
-        for entry in ENTRIES:
+        for entry in (*ENTRIES, *NATIVE_ENTRIES):
             if any(text in entry.name for text in only):
                 yield measured(entry, all_systems, rounds, plain=plain)
 

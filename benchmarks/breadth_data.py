@@ -8,7 +8,7 @@ none lies at the edge of a window.
 | `counter` | with resets |
 | `delay_bucket`, `sizes_bucket` | a tenth of the series: classic buckets, and VictoriaMetrics' |
 | `seconds` | Unix times |
-| `native` | native histograms, which peers do not get |
+| `native` | a fiftieth of the series: native histograms, for NovaQL and Prometheus |
 | `target_info` | a series for each instance |
 """
 
@@ -27,6 +27,7 @@ from novaql.tsdb import Batch
 from novaql.tsdb.model.labels import Ints, SeriesTable
 from novaql.tsdb.model.samples import Floats, HistogramSamples
 from tests.support.histograms.native_histograms import columns
+from tests.support.messages.remote_write_messages import WriteRequestMessage, packed
 
 START_S = 1_767_225_600
 STEP_S, INTERVAL_S, PHASE_MS, WINDOW_S = 60, 15, 7_000, 600
@@ -75,8 +76,9 @@ class Breadth:
         nothing = np.zeros(0, np.int64)
         yield Batch(table, nothing, nothing, np.zeros(0), native=native)
 
-    def messages(self, together: int = 20) -> Iterator[bytes]:
-        """Packed messages of remote write 1.0, in the order of time."""
+    def messages(self, together: int = 20, *, native: bool = False) -> Iterator[bytes]:
+        """Packed messages of remote write 1.0, in the order of time. native: with the native
+        histograms, which Prometheus accepts only in this order."""
         known = [[label_bytes(labels) for labels in family.labels] for family in self.families]
         for first in range(0, len(self.times_ms), together):
             times = self.times_ms[first : first + together]
@@ -89,6 +91,23 @@ class Breadth:
                     own = samples[row * size : (row + 1) * size]
                     parts += [b"\x0a", varint(len(one) + size), one, own]
                 yield bytes(cramjam.snappy.compress_raw(b"".join(parts)))
+            if native:
+                yield self._native_message(first, first + together)
+
+    def _native_message(self, first: int, last: int) -> bytes:
+        request = WriteRequestMessage()
+        for number, labels in enumerate(_labels("native", self.histograms)):
+            one = request.timeseries.add()
+            for name in sorted(labels):
+                one.labels.add(name=name, value=labels[name])
+            for scrape in range(first, min(last, len(self.times_ms))):
+                seen = _seen(number, scrape)
+                added = one.histograms.add(timestamp=int(self.times_ms[scrape]), schema=0)
+                added.count_float = sum(seen.values())
+                added.sum, added.zero_count_float = added.count_float * 3.0, 0.0
+                added.positive_spans.add(offset=min(seen), length=len(seen))
+                added.positive_counts.extend(seen.values())
+        return packed(request)
 
 
 def breadth(series: int = 1000, steps: int = 90) -> Breadth:
@@ -142,6 +161,11 @@ def _with(name: str, series: int, label: str, texts: tuple[str, ...]) -> list[di
 
 def _histogram(number: int, scrape: int) -> FloatHistogram:
     """A histogram of the observations of a series up to a scrape."""
-    seen = {bucket: float((scrape + 1) * (1 + (bucket + number) % 4)) for bucket in range(-4, 12)}
+    seen = _seen(number, scrape)
     count = sum(seen.values())
     return FloatHistogram(schema=0, count=count, sum=count * 3.0, positive=spans_of(seen))
+
+
+def _seen(number: int, scrape: int) -> dict[int, float]:
+    """Observations by bucket."""
+    return {bucket: float((scrape + 1) * (1 + (bucket + number) % 4)) for bucket in range(-4, 12)}

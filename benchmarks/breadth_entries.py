@@ -88,7 +88,7 @@ _TEMPLATES = (
     ('F(gauge, "job", "task")', "v", "", "label_set label_copy label_move"),
     ('F(gauge, "instance", "host-.*[1-4]")', "v", "", "label_match label_mismatch"),
     ('F(gauge, "job", "instance")', "v", "", "labels_equal"),
-    ("F(native)", "", "", "histogram_count histogram_sum histogram_avg histogram_stddev "
+    ("F(native)", "p", "p", "histogram_count histogram_sum histogram_avg histogram_stddev "
      "histogram_stdvar"),
     ("F by (job) (gauge)", "pv", "p", "sum avg min max count group stddev stdvar"),
     ("F by (job) (gauge)", "v", "v", "geomean sum2 median"),
@@ -183,4 +183,12 @@ def _entries() -> Iterator[Entry]:
 
 
 ENTRIES = tuple(_entries())
-"""In the order of the table."""
+"""One for each function, aggregator and operator, in the order of the table."""
+
+NATIVE_ENTRIES = (
+    _entry("rate of native", "histogram_count(rate(native[10m]))", "p", "p"),
+    # Prometheus 2.53 interpolates in another way.
+    _entry("quantile of native", "histogram_quantile(0.9, rate(native[10m]))", "p"),
+    _entry("sum of native", "histogram_count(sum by (job) (native))", "p", "p"),
+)
+"""What is done with native histograms most."""
