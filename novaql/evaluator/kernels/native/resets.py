@@ -38,7 +38,8 @@ def detect_reset(previous: Histograms, current: Histograms) -> Bools:
 def resets_before(h: Histograms) -> Bools:
     """[N] a reset lies between the row before and this one; never before the first row."""
     before = np.zeros(len(h), np.bool_)
-    before[1:] = detect_reset(h.between(0, len(h) - 1), h.between(1, len(h)))
+    if len(h) > 1:
+        before[1:] = detect_reset(h.between(0, len(h) - 1), h.between(1, len(h)))
     return before
 
 

@@ -28,7 +28,7 @@ def _histograms(draw: st.DrawFn) -> FloatHistogram:
     )
 
 
-@given(st.lists(_histograms(), min_size=1, max_size=12))
+@given(st.lists(_histograms(), max_size=12))
 def test_both_kernels_find_the_same_resets(rows: list[FloatHistogram]) -> None:
     histograms = columns(rows)
     with KERNELS.forced(Mode.ON):
