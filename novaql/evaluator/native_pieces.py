@@ -68,15 +68,19 @@ def window_totals(
     histograms: Histograms,
     lo: Ints,
     hi: Ints,
-    total: Callable[[Histograms, Ints], RunTotals],
+    total: Callable[..., RunTotals],
 ) -> RunTotals:
     """`run_totals` of windows, which are the rows lo[c] to hi[c] - 1; none is empty."""
     found = []
     for some in window_pieces(context, histograms, lo, hi):
         sizes = hi[some] - lo[some]
         starts = np.cumsum(sizes) - sizes
+        first, last = int(lo[some].min()), int(hi[some].max())
         rows = np.arange(int(sizes.sum())) + np.repeat(lo[some] - starts, sizes)
-        found.append(total(histograms.take(rows), starts))
+        if last - first > len(rows):  # most of the histograms are between the windows
+            found.append(total(histograms.take(rows), starts))
+        else:
+            found.append(total(histograms.between(first, last), starts, rows=rows - first))
     return _joined(found) if found else total(histograms.take(lo), lo)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
-from novaql.evaluator.kernels.native.sums import exactly, run_sums
+from novaql.evaluator.kernels.native.folds import exactly
+from novaql.evaluator.kernels.native.sums import run_sums
 from novaql.evaluator.kernels.windows import Bools
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes

@@ -2,14 +2,14 @@
 
 Rounding errors of count, sum, zero count and each bucket are added up apart, sample after sample
 (`in_order`, for windows), or there are none (`exactly`, for sums across series, which do not depend
-on the order of series). Where all zero buckets of a run are equally wide, the layout of the result
-is known before, and all buckets are summed at once. Otherwise, and for means whose sum overflows,
-the rows are added one by one, all runs together.
+on the order of series). Histograms of one layout are summed as matrices. Where only the zero
+buckets of a run are equally wide, the layout of the result is known before, and all buckets are
+summed at once. Otherwise, and for means whose sum overflows, the rows are added one by one, all
+runs together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +24,8 @@ from novaql.evaluator.kernels.native.arithmetic import (
     scale,
     zero_like,
 )
+from novaql.evaluator.kernels.native.dense import DenseSide, dense_sides
+from novaql.evaluator.kernels.native.folds import Fold, in_order
 from novaql.evaluator.kernels.native.layout import (
     BoundSets,
     chosen,
@@ -33,7 +35,6 @@ from novaql.evaluator.kernels.native.layout import (
     reconcile,
     shifted_index,
 )
-from novaql.evaluator.kernels.numerics.exact_runs import sums_of_runs
 from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histogram_buckets import upper_bounds
 from novaql.tsdb.model.histograms import (
@@ -42,6 +43,7 @@ from novaql.tsdb.model.histograms import (
     Floats,
     Histograms,
     ResetHint,
+    Small,
     concat_histograms,
 )
 from novaql.tsdb.model.labels import Bools, Ints
@@ -64,45 +66,27 @@ class RunTotals:
     bounds_differed: Bools
 
 
-Fold = Callable[[Floats, Ints], tuple[Floats, Floats]]
-"""(values [P] or [P, k], first place of each run [S]) → total and rounding error of each run."""
-
-
-def in_order(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
-    """A `Fold`: compensated sums, each from its first value to its last."""
-    lengths = np.diff(starts, append=len(values))
-    order = np.argsort(-lengths, kind="stable")
-    place, lengths = starts[order], lengths[order]
-    total = values[place]
-    lost = np.zeros_like(total)
-    if len(lengths):
-        longer = np.searchsorted(-lengths, -np.arange(1, lengths[0]), side="left")
-        with np.errstate(invalid="ignore", over="ignore"):
-            for step, some in enumerate(longer.tolist(), start=1):
-                value = values[place[:some] + step]
-                total[:some], lost[:some] = add_compensated(total[:some], lost[:some], value)
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return total[back], lost[back]
-
-
-def exactly(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
-    """A `Fold`: the correctly rounded sum, and the rest."""
-    (sums,) = sums_of_runs(values if values.ndim == 2 else values[:, None], starts)
-    with np.errstate(over="ignore"):
-        total, lost = sums.rounded(2)
-    shape = (len(starts), *values.shape[1:])
-    return total.reshape(shape), lost.reshape(shape)
-
-
 def run_sums(
-    h: Histograms, starts: Ints, *, fold: Fold = in_order, mean: bool = False
+    h: Histograms,
+    starts: Ints,
+    *,
+    rows: Ints | None = None,
+    fold: Fold = in_order,
+    mean: bool = False,
 ) -> RunTotals:
-    """Sum or mean of each run of rows; starts: [G] first rows, increasing, the first is 0.
+    """Sum or mean of each run of rows.
+
+    starts  [G] where runs begin in `rows`, increasing, the first is 0
+    rows    [R] the histograms to add, by number, run after run; None: all, in order
 
     A mean is the sum divided once. From the row on where a sum would overflow, the mean itself is
     updated with each row.
     """
+    sides = dense_sides(h) if len(starts) else None
+    if sides is not None:
+        return _of_one_layout(h, sides, starts, rows, fold, mean=mean)
+    if rows is not None:
+        h = h.take(rows)
     if not len(starts):
         none = np.zeros(0, np.bool_)
         return RunTotals(h, none, none, none)
@@ -112,8 +96,6 @@ def run_sums(
     mixed = np.logical_or.reduceat(alien, starts)
     fits = np.minimum.reduceat(np.where(alien, np.arange(len(h)), len(h)), starts)
     foreign = (h.bounds != h.bounds[first]) & (np.arange(len(h)) < np.repeat(fits, lengths))
-    reset = np.logical_or.reduceat(h.hint == ResetHint.RESET, starts)
-    not_reset = np.logical_or.reduceat(h.hint == ResetHint.NOT_RESET, starts)
     widths = h.zero_threshold != h.zero_threshold[first]
     stepwise = np.logical_or.reduceat(widths & ~h.is_custom, starts) & ~mixed
 
@@ -125,10 +107,10 @@ def run_sums(
         if mean:
             whole = ~_overflowed(total)
             stepwise[direct[~whole]] = True
-        rows = np.flatnonzero(whole)
-        divisor = lengths[direct[rows]] if mean else None
-        parts.append(_finished(total.take(rows), lost.take(rows), divisor))
-        runs.append(direct[rows])
+        good = np.flatnonzero(whole)
+        divisor = lengths[direct[good]] if mean else None
+        parts.append(_finished(total.take(good), lost.take(good), divisor))
+        runs.append(direct[good])
     slow = np.flatnonzero(stepwise)
     if len(slow):
         parts.append(_one_by_one(*_of_runs(h, starts, lengths, slow), mean=mean))
@@ -138,7 +120,7 @@ def run_sums(
     return RunTotals(
         replace(concat_histograms(parts).take(order), hint=hint),
         mixed,
-        reset & not_reset & ~mixed,
+        _conflict(h.hint, starts) & ~mixed,
         np.logical_or.reduceat(foreign, starts),
     )
 
@@ -170,6 +152,67 @@ def _overflowed(h: Histograms) -> Bools:
     return over
 
 
+# As matrices
+
+
+def _of_one_layout(
+    h: Histograms,
+    sides: tuple[DenseSide, DenseSide],
+    starts: Ints,
+    rows: Ints | None,
+    fold: Fold,
+    *,
+    mean: bool,
+) -> RunTotals:
+    scalars = np.stack([h.count, h.sum, h.zero_count], axis=1)
+    folded = [fold(values, starts, rows) for values in (scalars, *(s.values for s in sides))]
+    lengths = np.diff(starts, append=len(h) if rows is None else len(rows))
+    slow = np.zeros(0, np.int64)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        if mean:
+            divisor = lengths[:, None].astype(np.float64)
+            finite = np.isfinite(folded[0][0].sum(axis=1))
+            for total, _ in folded[1:]:
+                finite &= np.isfinite(total).all(axis=1)
+            slow = np.flatnonzero(~finite)
+            numbers = [total / divisor + lost / divisor for total, lost in folded]
+        else:
+            numbers = [total + lost for total, lost in folded]
+    hints = h.hint if rows is None else h.hint[rows]
+    least, greatest = np.minimum.reduceat(hints, starts), np.maximum.reduceat(hints, starts)
+    hint = combined_hints(least, greatest)
+    count, sum_, zero_count = np.ascontiguousarray(numbers[0].T)
+    first = np.zeros(len(starts), np.int64)
+    found = Histograms(
+        h.schema[first],
+        hint,
+        count,
+        sum_,
+        zero_count,
+        h.zero_threshold[first],
+        sides[0].buckets(numbers[1]),
+        sides[1].buckets(numbers[2]),
+        h.bounds[first],
+        h.custom_bounds,
+    )
+    if len(slow):
+        every = np.arange(len(h)) if rows is None else rows
+        of_slow = _of_runs(h.take(every), starts, lengths, slow)
+        whole = concat_histograms([found, _one_by_one(*of_slow, mean=mean)])
+        place = np.arange(len(starts))
+        place[slow] = len(starts) + np.arange(len(slow))
+        found = replace(whole.take(place), hint=hint)
+    nowhere = np.zeros(len(starts), np.bool_)
+    return RunTotals(found, nowhere, _conflict(hints, starts), nowhere)
+
+
+def _conflict(hints: Small, starts: Ints) -> Bools:
+    """[G] runs of which one row follows a reset, while the hint of another excludes one."""
+    both: Bools = np.logical_or.reduceat(hints == ResetHint.RESET, starts)
+    both &= np.logical_or.reduceat(hints == ResetHint.NOT_RESET, starts)
+    return both
+
+
 # All buckets at once
 
 
@@ -182,7 +225,7 @@ def _at_once(h: Histograms, starts: Ints, fold: Fold) -> tuple[Histograms, Histo
     ends = replace(h, schema=schema[run], bounds=bounds[run], custom_bounds=sets)
 
     scalars = np.stack([h.count, h.sum, h.zero_count], axis=1)
-    total, lost = fold(scalars, starts)
+    total, lost = fold(scalars, starts, None)
     out = replace(ends.take(starts), positive=Buckets.none(runs), negative=Buckets.none(runs))
     shift = np.where(h.is_custom, 0, h.schema.astype(np.int64) - schema[run])
     totals, lost_buckets = [], []
@@ -201,7 +244,7 @@ def _at_once(h: Histograms, starts: Ints, fold: Fold) -> tuple[Histograms, Histo
         fresh = np.flatnonzero(
             (np.diff(of_run, prepend=-1) != 0) | (np.diff(index, prepend=index[:1]) != 0)
         )
-        sums, errors = fold(population, fresh)
+        sums, errors = fold(population, fresh, None)
         totals.append(Buckets.of_flat(of_run[fresh], index[fresh], sums, runs))
         lost_buckets.append(Buckets.of_flat(of_run[fresh], index[fresh], errors, runs))
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.evaluator.kernels.native.sums import exactly, in_order, run_sums
+from novaql.evaluator.kernels.native.folds import exactly, in_order
+from novaql.evaluator.kernels.native.sums import run_sums
 from novaql.model import float_histogram as plain
 from novaql.model.float_histogram import FloatHistogram, ResetHint, Span
 from tests.support.histograms.native_histograms import (

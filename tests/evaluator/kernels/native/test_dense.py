@@ -1,0 +1,82 @@
+"""Sums of histograms of one layout: matrices and sparse buckets have the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql.evaluator.kernels.native import sums
+from novaql.evaluator.kernels.native.dense import dense_sides
+from novaql.evaluator.kernels.native.folds import Fold, exactly, in_order
+from novaql.model.float_histogram import FloatHistogram, ResetHint, spans_of
+from tests.support.histograms.native_histograms import columns, singles
+
+_POPULATION = st.sampled_from([1.0, 0.1, -3.0, 1e308, 5e-324, np.inf, -np.inf, np.nan, 2.0**53])
+_BUCKETS = st.dictionaries(st.integers(-2, 2), _POPULATION, min_size=1, max_size=5)
+
+
+@st.composite
+def _runs(draw: st.DrawFn) -> tuple[list[FloatHistogram], list[int], list[int]]:
+    """Histograms of one layout, and runs of them: where each begins, and the rows of all."""
+    zero = draw(st.sampled_from([0.0, 0.01, 0.4]))
+    histograms = [
+        FloatHistogram(
+            schema=1,
+            count=draw(_POPULATION),
+            sum=draw(_POPULATION),
+            zero_count=draw(_POPULATION),
+            zero_threshold=zero,
+            positive=spans_of(draw(_BUCKETS)),
+            negative=spans_of(draw(st.just({}) | _BUCKETS)),
+            hint=draw(st.sampled_from(ResetHint)),
+        )
+        for _ in range(draw(st.integers(1, 6)))
+    ]
+    number = st.integers(0, len(histograms) - 1)
+    runs = draw(st.lists(st.lists(number, min_size=1, max_size=7), min_size=1, max_size=4))
+    starts = [sum(map(len, runs[:k])) for k in range(len(runs))]
+    return histograms, starts, [row for run in runs for row in run]
+
+
+@given(made=_runs(), fold=st.sampled_from([in_order, exactly]), mean=st.booleans())
+def test_sums_are_those_of_sparse_buckets(
+    made: tuple[list[FloatHistogram], list[int], list[int]], *, fold: Fold, mean: bool
+) -> None:
+    histograms, first, numbers = made
+    h, starts, rows = columns(histograms), np.array(first), np.array(numbers)
+    with np.errstate(all="ignore"):
+        found = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sums, "dense_sides", lambda _: None)
+            expected = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
+    assert repr(singles(found.histograms)) == repr(singles(expected.histograms))
+    assert found.conflicting_resets.tolist() == expected.conflicting_resets.tolist()
+    assert not (found.mixed | expected.mixed).any()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda one: replace(one, schema=2),
+        lambda one: replace(one, zero_threshold=1e-9),
+        lambda one: replace(one, positive=spans_of({100: 1.0})),
+    ],
+    ids=["schema", "zero threshold", "distant bucket"],
+)
+def test_other_layouts_have_no_matrices(
+    changed: Callable[[FloatHistogram], FloatHistogram],
+) -> None:
+    one = FloatHistogram(schema=1, positive=spans_of({0: 1.0, 1: 2.0}))
+    assert dense_sides(columns([one, one])) is not None
+    assert dense_sides(columns([one, changed(one)])) is None
+
+
+def test_a_bucket_inside_the_zero_bucket_has_no_matrix() -> None:
+    inside = FloatHistogram(schema=0, zero_threshold=1.0, positive=spans_of({0: 1.0, 1: 2.0}))
+    assert dense_sides(columns([inside])) is None
+    assert dense_sides(columns([replace(inside, zero_threshold=0.9)])) is not None
