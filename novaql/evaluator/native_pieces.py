@@ -45,7 +45,7 @@ def run_totals(
     histograms: Histograms,
     rows: Ints,
     starts: Ints,
-    total: Callable[[Histograms, Ints], RunTotals],
+    total: Callable[..., RunTotals],
 ) -> RunTotals:
     """`total` (such as `run_sums`) of runs of rows.
 
@@ -59,8 +59,18 @@ def run_totals(
     found = []
     for some in pieces(context, weights):
         first, last = starts[some][0], ends[some][-1]
-        found.append(total(histograms.take(rows[first:last]), starts[some] - first))
+        found.append(_total_of(histograms, rows[first:last], starts[some] - first, total))
     return _joined(found)
+
+
+def _total_of(
+    histograms: Histograms, rows: Ints, starts: Ints, total: Callable[..., RunTotals]
+) -> RunTotals:
+    """Totals of runs of rows. Histograms are copied if most of those between are not used."""
+    first, last = int(rows.min()), int(rows.max()) + 1
+    if last - first > len(rows):
+        return total(histograms.take(rows), starts)
+    return total(histograms.between(first, last), starts, rows=rows - first)
 
 
 def window_totals(
@@ -75,12 +85,8 @@ def window_totals(
     for some in window_pieces(context, histograms, lo, hi):
         sizes = hi[some] - lo[some]
         starts = np.cumsum(sizes) - sizes
-        first, last = int(lo[some].min()), int(hi[some].max())
         rows = np.arange(int(sizes.sum())) + np.repeat(lo[some] - starts, sizes)
-        if last - first > len(rows):  # most of the histograms are between the windows
-            found.append(total(histograms.take(rows), starts))
-        else:
-            found.append(total(histograms.between(first, last), starts, rows=rows - first))
+        found.append(_total_of(histograms, rows, starts, total))
     return _joined(found) if found else total(histograms.take(lo), lo)
 
 
@@ -101,6 +107,18 @@ def window_pieces(context: Context, histograms: Histograms, lo: Ints, hi: Ints) 
     yield from pieces(context, before[hi] - before[lo])
 
 
+def _difference_pieces(
+    context: Context, histograms: Histograms, lo: Ints, hi: Ints
+) -> Iterator[slice]:
+    """Pieces of windows for differences, which process a histogram of several windows once, and
+    copy those at the ends. lo, hi: windows in order of series and time."""
+    weights = bucket_weights(histograms)
+    before = np.append(0, np.cumsum(weights))
+    reached = np.append(0, np.maximum.accumulate(hi))[: len(hi)]
+    fresh = np.maximum(before[hi] - before[np.maximum(lo, reached)], 0)
+    yield from pieces(context, fresh + weights[lo] + weights[hi - 1])
+
+
 def window_differences(
     context: Context,
     histograms: Histograms,
@@ -113,9 +131,7 @@ def window_differences(
 ) -> Differences:
     """`differences` of windows, which are in order of series and time."""
     found = []
-    for some in window_pieces(context, histograms, lo, hi):
-        if some == slice(0, len(lo)):  # all of them, and nothing needs to be copied
-            break
+    for some in _difference_pieces(context, histograms, lo, hi):
         first, last = int(lo[some].min()), int(hi[some].max())
         found.append(
             differences(
@@ -125,12 +141,11 @@ def window_differences(
                 counter=counter,
                 started=None if started is None else started[first:last],
                 from_zero=from_zero[some],
+                checkpoint=context.checkpoint,
             )
         )
     if not found:
-        return differences(
-            histograms, lo, hi, counter=counter, started=started, from_zero=from_zero
-        )
+        return differences(histograms.between(0, 0), lo, hi, counter=counter)
     names = (
         "first_count", "mixed", "not_counter", "not_gauge", "bounds_differed_subtracting",
         "bounds_differed_adding",

@@ -127,11 +127,13 @@ def histogram_rate(
     )
     note_differences(notes, found, lambda where: _cells(ranges, windows[pairs], where))
     notes.context.checkpoint()
-    singles = held.histograms.take(lo[alone])
-    back = np.argsort(np.concatenate([pairs, np.flatnonzero(alone)]))
-    growth = concat_histograms([found.histograms, singles]).take(back)
-    first_count = np.concatenate([found.first_count, singles.count])[back]
-    mixed = np.concatenate([found.mixed, np.zeros(len(singles), np.bool_)])[back]
+    growth, first_count, mixed = found.histograms, found.first_count, found.mixed
+    if alone.any():
+        singles = held.histograms.take(lo[alone])
+        back = np.argsort(np.concatenate([pairs, np.flatnonzero(alone)]))
+        growth = concat_histograms([growth, singles]).take(back)
+        first_count = np.concatenate([first_count, singles.count])[back]
+        mixed = np.concatenate([mixed, np.zeros(len(singles), np.bool_)])[back]
     if all_windows.starts is not None and is_counter:
         count = np.zeros(len(all_windows.lo))
         first = count.copy()
@@ -151,7 +153,9 @@ def histogram_rate(
         factor = factor / (ranges.range_ms / 1000.0)
     good = np.flatnonzero(~mixed)
     notes.context.checkpoint()
-    scaled = scale(growth.take(good), factor[good])
+    if len(good) < len(mixed):
+        growth, factor = growth.take(good), factor[good]
+    scaled = scale(growth, factor)
     return HistogramCells(ranges.native_cells[windows[good]], with_hint(scaled, ResetHint.GAUGE))
 
 

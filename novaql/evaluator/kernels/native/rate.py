@@ -7,16 +7,20 @@ last two rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from novaql.evaluator.kernels.native.arithmetic import (
+    Combined,
     add,
     choose,
     subtract,
     with_hint,
     zero_like,
 )
+from novaql.evaluator.kernels.native.dense import DenseSide, dense_sides
 from novaql.evaluator.kernels.native.layout import coarsened
 from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.fast_dataclass import dataclass
@@ -54,6 +58,7 @@ def differences(
     counter: bool,
     started: Bools | None = None,
     from_zero: Bools | None = None,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> Differences:
     """Last row less first row of each window, at the coarsest resolution of the window.
 
@@ -63,17 +68,21 @@ def differences(
                ignored, whatever its layout
     started    [N] resets before a row that are known from elsewhere, as from start timestamps
     from_zero  [C] the counter began inside the window: its first row counts in full, too
+    checkpoint called before each addition of a row to all windows that have a reset there
     """
     if counter:
-        return _of_counters(h, lo, hi, started, from_zero)
-    first, last = h.take(lo), h.take(hi - 1)
-    mixed = first.is_custom != last.is_custom
-    gauge = (first.hint == ResetHint.GAUGE) & (last.hint == ResetHint.GAUGE)
-    less = subtract(last, first)
+        return _of_counters(h, lo, hi, started, from_zero, checkpoint)
+    gauge = (h.hint[lo] == ResetHint.GAUGE) & (h.hint[hi - 1] == ResetHint.GAUGE)
+    mixed = h.is_custom[lo] != h.is_custom[hi - 1]
     nowhere = np.zeros(len(lo), np.bool_)
+    sides = dense_sides(h)
+    if sides is None:
+        less = subtract(h.take(hi - 1), h.take(lo))
+    else:
+        less = Combined(_of_one_layout(h, sides, lo, hi - 1, nowhere), ~nowhere, nowhere, nowhere)
     return Differences(
         less.histograms,
-        first.count,
+        h.count[lo],
         mixed,
         nowhere,
         ~gauge & ~mixed,
@@ -83,9 +92,15 @@ def differences(
 
 
 def _of_counters(
-    h: Histograms, lo: Ints, hi: Ints, started: Bools | None, from_zero: Bools | None
+    h: Histograms,
+    lo: Ints,
+    hi: Ints,
+    started: Bools | None,
+    from_zero: Bools | None,
+    checkpoint: Callable[[], None],
 ) -> Differences:
-    reset = resets_before(h)
+    sides = dense_sides(h)
+    reset = resets_before(h, sides)
     hinted = h.hint == ResetHint.RESET
     if started is not None:
         reset, hinted = reset | started, hinted | started
@@ -96,17 +111,22 @@ def _of_counters(
     mixed = (of_custom != 0) & (of_custom != hi - begin)
     not_counter = _gauges(h, lo, hi, mixed, h.is_custom[begin] != h.is_custom[hi - 1])
 
-    first = h.take(lo)
-    if ignored.any():
-        first = choose(ignored, zero_like(h.take(lo + 1)), first)
-    last = h.take(hi - 1)
-    last = coarsened(last, np.where(mixed, last.schema, _least(h.schema, begin, hi)))
-    less = subtract(last, first)
-    # A reset by the hint of the second row adds the ignored first row: nothing, except its bounds.
-    nothing = np.flatnonzero(ignored & hinted[lo + 1] & h.is_custom[lo + 1])
-    added = np.zeros(len(lo), np.bool_)
-    added[nothing] = add(less.histograms.take(nothing), first.take(nothing)).bounds_differed
-    total, differed = with_rows_before_resets(less.histograms, h, reset, lo + 2, hi)
+    nowhere = np.zeros(len(lo), np.bool_)
+    added = nowhere.copy()
+    if sides is None:
+        first = h.take(lo)
+        if ignored.any():
+            first = choose(ignored, zero_like(h.take(lo + 1)), first)
+        last = h.take(hi - 1)
+        last = coarsened(last, np.where(mixed, last.schema, _least(h.schema, begin, hi)))
+        less = subtract(last, first)
+        # A reset by the hint of the second row adds the ignored first row: nothing, except its
+        # bounds.
+        nothing = np.flatnonzero(ignored & hinted[lo + 1] & h.is_custom[lo + 1])
+        added[nothing] = add(less.histograms.take(nothing), first.take(nothing)).bounds_differed
+    else:
+        less = Combined(_of_one_layout(h, sides, lo, hi - 1, ignored), ~nowhere, nowhere, nowhere)
+    total, differed = with_rows_before_resets(less.histograms, h, reset, lo + 2, hi, checkpoint)
     added |= differed
     if from_zero is not None and from_zero.any():
         whole = add(total, h.take(lo))
@@ -118,10 +138,36 @@ def _of_counters(
         h.count[lo],
         mixed,
         not_counter,
-        np.zeros(len(lo), np.bool_),
+        nowhere,
         less.bounds_differed & ~mixed,
         added & ~mixed,
     )
+
+
+def _of_one_layout(
+    h: Histograms, sides: tuple[DenseSide, DenseSide], first: Ints, last: Ints, ignored: Bools
+) -> Histograms:
+    """Rows `last` less rows `first`, or less nothing where `ignored`: gauges."""
+
+    def less(values: Floats) -> Floats:
+        subtrahend = values.take(first, axis=0)
+        subtrahend[ignored] = 0.0
+        change: Floats = values.take(last, axis=0) - subtrahend
+        return change
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        return Histograms(
+            h.schema[last],
+            np.full(len(last), ResetHint.GAUGE, np.int8),
+            less(h.count),
+            less(h.sum),
+            less(h.zero_count),
+            h.zero_threshold[last],
+            sides[0].buckets(less(sides[0].values)),
+            sides[1].buckets(less(sides[1].values)),
+            h.bounds[last],
+            h.custom_bounds,
+        )
 
 
 def _gauges(h: Histograms, lo: Ints, hi: Ints, mixed: Bools, ends_differ: Bools) -> Bools:
@@ -143,7 +189,12 @@ def _least(values: Small, lo: Ints, hi: Ints) -> NDArray[np.int8]:
 
 
 def with_rows_before_resets(
-    total: Histograms, h: Histograms, reset: Bools, begin: Ints, end: Ints
+    total: Histograms,
+    h: Histograms,
+    reset: Bools,
+    begin: Ints,
+    end: Ints,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> tuple[Histograms, Bools]:
     """total [C] and, for every row of begin[c]:end[c] that follows a reset, the row before it.
 
@@ -160,6 +211,7 @@ def with_rows_before_resets(
     done: list[Histograms] = []
     total = total.take(order)
     for nth in range(int(number[0]) + 1):
+        checkpoint()
         active = int(np.searchsorted(-number, -nth, side="left"))
         if active < len(total):
             done.append(total.take(np.arange(active, len(total))))
