@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.model.labels import Bools, Ints
+from novaql.tsdb.model.labels import Bools, Ints, Numbers
 
 FEW_RANGES = 16
 """Up to this many are searched one by one, which costs less than searching them together."""
@@ -33,6 +33,11 @@ def flat_positions(starts: Ints, lengths: Ints) -> Ints:
 def is_identity(rows: Ints, count: int) -> bool:
     """Whether `rows` are 0 to `count` - 1, in order."""
     return len(rows) == count and bool((rows == np.arange(count)).all())
+
+
+def is_increasing(numbers: Numbers) -> bool:
+    """Whether each number is greater than the one before."""
+    return bool((numbers[1:] > numbers[:-1]).all())
 
 
 def first_not_before(times: Ints, begins: Ints, ends: Ints, bounds: Ints | int) -> Ints:

@@ -202,6 +202,36 @@ class Histograms:
         return replace(self, bounds=numbers, custom_bounds=sets)
 
 
+def concat_ranges(ranges: Sequence[tuple[Histograms, int, int]]) -> Histograms:
+    """Concatenate rows first to last - 1 of histograms that share their sets of custom bounds.
+
+    ranges  (histograms, first, last) of each; one at least. The result is a copy.
+    """
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name)[first:last] for part, first, last in ranges])
+        for name in COLUMNS
+    }
+    return replace(
+        ranges[0][0],
+        positive=_concat_bucket_ranges([(part.positive, a, b) for part, a, b in ranges]),
+        negative=_concat_bucket_ranges([(part.negative, a, b) for part, a, b in ranges]),
+        **columns,
+    )
+
+
+def _concat_bucket_ranges(ranges: Sequence[tuple[Buckets, int, int]]) -> Buckets:
+    offsets, index, population = [], [], []
+    count = 0
+    for side, first, last in ranges:
+        begin, end = side.offsets.item(first), side.offsets.item(last)
+        offsets.append(side.offsets[first:last] + (count - begin))
+        index.append(side.index[begin:end])
+        population.append(side.population[begin:end])
+        count += end - begin
+    offsets.append(np.array([count], np.int64))
+    return Buckets(np.concatenate(offsets), np.concatenate(index), np.concatenate(population))
+
+
 def concat_histograms(parts: Sequence[Histograms]) -> Histograms:
     """Concatenate."""
     if not parts:

@@ -12,7 +12,13 @@ from functools import partial
 
 import numpy as np
 
-from novaql.tsdb.model.flat_arrays import is_identity, latest_of_each, portions
+from novaql.tsdb.model.flat_arrays import (
+    bounds_of,
+    is_identity,
+    is_increasing,
+    latest_of_each,
+    portions,
+)
 from novaql.tsdb.model.histograms import concat_histograms
 from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.model.read_errors import ReadErrors
@@ -84,7 +90,7 @@ class _Resolved:
     """The samples of one kind that none of the other kind replaces.
 
     cuts     the cuts of this kind
-    places   position of each sample among all samples of these cuts
+    places   position of each sample among all samples of these cuts; None: every one, in order
     times    time of each sample
     rows     rows that have samples
     offsets  [rows + 1] where the samples of each row begin
@@ -92,6 +98,13 @@ class _Resolved:
 
     def __init__(self, cuts: Sequence[RangeSlice], *, native: bool) -> None:
         self.cuts = [cut for cut in cuts if cut.is_native == native]
+        self.places: Ints | None = None
+        if len(cuts) == 1 == len(self.cuts) and is_increasing(cuts[0].rows):
+            there = cuts[0].lengths > 0
+            self.times = cuts[0].times()
+            self.rows = cuts[0].rows[there].astype(np.int64)
+            self.offsets = bounds_of(cuts[0].lengths[there])
+            return
         owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.lengths) for c in cuts)])
         times = np.concatenate([_NONE, *(cut.times() for cut in cuts)])
         of_kind = np.repeat(
@@ -109,7 +122,9 @@ class _Resolved:
         """Start timestamps of the samples; None if none has one."""
         if not have_starts(self.cuts):
             return None
-        starts = np.concatenate([cut.starts() for cut in self.cuts])[self.places]
+        starts = np.concatenate([cut.starts() for cut in self.cuts])
+        if self.places is not None:
+            starts = starts[self.places]
         return starts if starts.any() else None
 
 
@@ -122,7 +137,9 @@ def _load_floats(
 ) -> SeriesBatch:
     def read(cuts: Sequence[RangeSlice]) -> SeriesBatch:
         found = _Resolved(cuts, native=False)
-        values = np.concatenate([_NO_VALUES, *(cut.values() for cut in found.cuts)])[found.places]
+        values = np.concatenate([_NO_VALUES, *(cut.values() for cut in found.cuts)])
+        if found.places is not None:
+            values = values[found.places]
         begun = found.starts() if starts else None
         return split_markers(
             SeriesBatch.ragged(found.rows, found.times, values, found.offsets, begun)
@@ -137,7 +154,7 @@ def _load_histograms(
     def read(cuts: Sequence[RangeSlice]) -> HistogramBatch:
         found = _Resolved(cuts, native=True)
         histograms = concat_histograms([cut.histograms() for cut in found.cuts])
-        if not is_identity(found.places, len(histograms)):
+        if found.places is not None and not is_identity(found.places, len(histograms)):
             histograms = histograms.take(found.places)
         return HistogramBatch(found.rows, found.times, histograms, found.offsets, found.starts())
 
