@@ -14,6 +14,7 @@ from novaql.tsdb.model.histograms import (
     MAX_SCHEMA,
     MIN_SCHEMA,
     BucketRows,
+    Buckets,
     Floats,
     Histograms,
 )
@@ -55,11 +56,10 @@ def upper_bounds(schema: NDArray[np.integer], index: NDArray[np.integer]) -> Flo
 
 def positive_bounds(h: Histograms) -> tuple[Floats, Floats]:
     """Return lower and upper bounds [P] of the positive buckets, custom ones included."""
-    rows, index = h.positive.rows(), h.positive.index.astype(np.int64)
-    schema = h.schema[rows]
-    lower, upper = upper_bounds(schema, index - 1), upper_bounds(schema, index)
-    custom = h.is_custom[rows]
-    if custom.any():
+    lower, upper = _exponential_bounds(h, h.positive)
+    if h.is_custom.any():
+        rows, index = h.positive.rows(), h.positive.index.astype(np.int64)
+        custom = h.is_custom[rows]
         sets = h.bounds[rows[custom]]
         lower[custom] = _custom_bounds(h.custom_bounds, sets, index[custom] - 1)
         upper[custom] = _custom_bounds(h.custom_bounds, sets, index[custom])
@@ -69,8 +69,21 @@ def positive_bounds(h: Histograms) -> tuple[Floats, Floats]:
 def negative_bounds(h: Histograms) -> tuple[Floats, Floats]:
     """Return lower and upper bounds [P] of the negative buckets; the first of a row is nearest to
     zero."""
-    schema, index = h.schema[h.negative.rows()], h.negative.index.astype(np.int64)
-    return -upper_bounds(schema, index), -upper_bounds(schema, index - 1)
+    lower, upper = _exponential_bounds(h, h.negative)
+    return -upper, -lower
+
+
+def _exponential_bounds(h: Histograms, side: Buckets) -> tuple[Floats, Floats]:
+    """Return the bounds [P] of the buckets of one side, without its sign."""
+    index = side.index.astype(np.int64)
+    if len(index) and (h.schema == h.schema[0]).all():
+        first, last = int(index.min()) - 1, int(index.max())
+        if last - first < len(index):  # the bounds of every bucket number, once
+            numbers = np.arange(first, last + 1)
+            bounds = upper_bounds(np.full(len(numbers), h.schema[0]), numbers)
+            return bounds[index - (first + 1)], bounds[index - first]
+    schema = h.schema[side.rows()]
+    return upper_bounds(schema, index - 1), upper_bounds(schema, index)
 
 
 def _custom_bounds(

@@ -18,7 +18,7 @@ from novaql.evaluator.kernels.native.arithmetic import (
     with_hint,
 )
 from novaql.evaluator.kernels.native.rate import Differences
-from novaql.evaluator.kernels.native.resets import detect_reset
+from novaql.evaluator.kernels.native.resets import detect_reset, resets_before
 from novaql.evaluator.kernels.native.sums import run_sums
 from novaql.evaluator.kernels.rate import changed, extrapolation_factor, fell
 from novaql.evaluator.kernels.started import (
@@ -234,6 +234,22 @@ def histogram_events(context: Context, function: str, ranges: Ranges) -> tuple[F
     return values, valid
 
 
+def _events_before(context: Context, function: str, h: Histograms) -> Bools:
+    """[N] whether there was a change (or reset) between the row before and this one."""
+    found = np.zeros(len(h), np.bool_)
+    for some in pieces(context, bucket_weights(h)):
+        first = max(some.start - 1, 0)
+        piece = h.between(first, some.stop)
+        if function == "resets":
+            before = resets_before(piece)
+        else:
+            count = len(piece)
+            same = equal_histograms(piece.between(0, count - 1), piece.between(1, count))
+            before = np.append(False, ~same)
+        found[some] = before[some.start - first :]
+    return found
+
+
 def merged_events(
     context: Context, function: str, ranges: Ranges, series: Ints
 ) -> tuple[Ints, Ints, Bools]:
@@ -259,15 +275,9 @@ def merged_events(
     both_float = np.flatnonzero(same_series & (a < 0) & (b < 0))
     float_event = fell if function == "resets" else changed
     event[both_float + 1] = float_event(value[both_float], value[both_float + 1])
+    # Two histograms without a float between them are neighbours among the histograms, too.
     both = np.flatnonzero(same_series & (a >= 0) & (b >= 0))
-    for some in pieces(context, bucket_weights(held.histograms)[b[both]]):
-        pair = both[some]
-        earlier, later = held.histograms.take(a[pair]), held.histograms.take(b[pair])
-        event[pair + 1] = (
-            detect_reset(earlier, later)
-            if function == "resets"
-            else ~equal_histograms(earlier, later)
-        )
+    event[both + 1] = _events_before(context, function, held.histograms)[b[both]]
     if function == "resets":
         bounds = np.append(np.flatnonzero(~np.insert(same_series, 0, False)), len(row))
         event |= started_again(time, begun, bounds)

@@ -11,6 +11,9 @@ from novaql.tsdb.model.labels import Bools, Ints
 def running_sums(values: Floats, offsets: Ints) -> Floats:
     """[P] sum of the row's values up to each place, added one by one from the left."""
     sizes = np.diff(offsets)
+    if len(values) and (sizes == sizes[0]).all():
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.cumsum(values.reshape(len(sizes), -1), axis=1).reshape(-1)
     out = np.empty(len(values))
     # Rows of about one size share a matrix: padding at most doubles it.
     _, magnitude = np.frexp(sizes.astype(np.float64))
@@ -37,8 +40,10 @@ def last_of_rows(values: Floats, offsets: Ints, empty: float = 0.0) -> Floats:
 def first_marked(marked: Bools, offsets: Ints) -> Ints:
     """[N] flat place of the first marked item of each row, -1 where none is."""
     first = np.full(len(offsets) - 1, -1, np.int64)
-    places = np.flatnonzero(marked)
-    rows = np.searchsorted(offsets, places, side="right") - 1
-    hit, where = np.unique(rows, return_index=True)
-    first[hit] = places[where]
+    filled = np.flatnonzero(np.diff(offsets))
+    if len(filled):
+        none = len(marked)
+        places = np.where(marked, np.arange(none), none)
+        found = np.minimum.reduceat(places, offsets[filled])
+        first[filled] = np.where(found < none, found, -1)
     return first

@@ -1,8 +1,9 @@
-"""Sums of histograms of one layout: matrices and sparse buckets have the same numbers."""
+"""Histograms of one layout: sums, resets and differences of matrices and of sparse buckets agree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.evaluator.kernels.native import sums
+from novaql.evaluator.kernels.native import rate, resets, sums
 from novaql.evaluator.kernels.native.dense import dense_sides
 from novaql.evaluator.kernels.native.folds import Fold, exactly, in_order
 from novaql.model.float_histogram import FloatHistogram, ResetHint, spans_of
@@ -43,6 +44,14 @@ def _runs(draw: st.DrawFn) -> tuple[list[FloatHistogram], list[int], list[int]]:
     return histograms, starts, [row for run in runs for row in run]
 
 
+@contextmanager
+def without_matrices() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (sums, resets, rate):
+            patch.setattr(module, "dense_sides", lambda _: None)
+        yield
+
+
 @given(made=_runs(), fold=st.sampled_from([in_order, exactly]), mean=st.booleans())
 def test_sums_are_those_of_sparse_buckets(
     made: tuple[list[FloatHistogram], list[int], list[int]], *, fold: Fold, mean: bool
@@ -51,12 +60,31 @@ def test_sums_are_those_of_sparse_buckets(
     h, starts, rows = columns(histograms), np.array(first), np.array(numbers)
     with np.errstate(all="ignore"):
         found = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sums, "dense_sides", lambda _: None)
+        with without_matrices():
             expected = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
     assert repr(singles(found.histograms)) == repr(singles(expected.histograms))
     assert found.conflicting_resets.tolist() == expected.conflicting_resets.tolist()
     assert not (found.mixed | expected.mixed).any()
+
+
+@given(made=_runs(), more=st.lists(st.integers(0, 5), max_size=6), counter=st.booleans())
+def test_resets_and_differences_are_those_of_sparse_buckets(
+    made: tuple[list[FloatHistogram], list[int], list[int]], *, more: list[int], counter: bool
+) -> None:
+    """Of neighbours that are often equal, or differ in one number."""
+    histograms = [made[0][min(k, len(made[0]) - 1)] for k in (*range(6), *more)]
+    h = columns(histograms)
+    lo = np.arange(len(h) - 1)
+    bounds = np.repeat(lo, 2), np.stack([lo + 2, np.full_like(lo, len(h))], axis=1).reshape(-1)
+    with np.errstate(all="ignore"):
+        found = rate.differences(h, *bounds, counter=counter)
+        reset = resets.resets_before(h)
+        with without_matrices():
+            expected = rate.differences(h, *bounds, counter=counter)
+            assert reset.tolist() == resets.resets_before(h).tolist()
+    assert repr(singles(found.histograms)) == repr(singles(expected.histograms))
+    for name in ("first_count", "mixed", "not_counter", "not_gauge"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 @pytest.mark.parametrize(
