@@ -1,4 +1,4 @@
-"""Histograms of one layout: sums, resets and differences of matrices and of sparse buckets agree."""
+"""Histograms of one layout: matrices and sparse buckets have the same results."""
 
 from __future__ import annotations
 
