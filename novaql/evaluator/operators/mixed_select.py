@@ -17,7 +17,7 @@ from novaql.fast_dataclass import dataclass
 from novaql.planner.logical import Select
 from novaql.result import NativeCells
 from novaql.tsdb.model.batch_views import SeriesView
-from novaql.tsdb.model.histograms import Buckets, Histograms, ResetHint, concat_histograms
+from novaql.tsdb.model.histograms import Histograms, ResetHint, concat_histograms
 from novaql.tsdb.model.samples import HistogramBatch, is_stale
 from novaql.tsdb.model.source import HistogramBatchRef, Selection
 
@@ -25,10 +25,9 @@ NEVER = np.iinfo(np.int64).min
 
 
 def load_histograms(ref: HistogramBatchRef, select: Select) -> HistogramBatch:
-    """The batch; where only counts and sums will be used, with resets that no hint marks, and
-    without buckets unless there are gauges, whose resets no hint can mark.
+    """The batch; where only counts and sums will be used, with resets that no hint marks.
 
-    Prometheus finds resets in the same way, as it reads counts and sums without the buckets.
+    Prometheus finds them in the same way, as it reads counts and sums without the buckets.
     """
     found = ref.load()
     if not select.counts_only:
@@ -38,10 +37,7 @@ def load_histograms(ref: HistogramBatchRef, select: Select) -> HistogramBatch:
     hints = np.where(reset, np.int8(ResetHint.RESET), np.int8(ResetHint.NOT_RESET))
     unknown = h.hint == ResetHint.UNKNOWN
     unknown[found.offsets[:-1]] = False  # the sample before the first one is unknown
-    h = replace(h, hint=np.where(unknown, hints, h.hint))
-    if not (h.hint == ResetHint.GAUGE).any():
-        h = replace(h, positive=Buckets.none(len(h)), negative=Buckets.none(len(h)))
-    return replace(found, histograms=h)
+    return replace(found, histograms=replace(h, hint=np.where(unknown, hints, h.hint)))
 
 
 def loaded_histograms(

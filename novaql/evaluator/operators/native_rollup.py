@@ -11,14 +11,12 @@ import numpy as np
 
 from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.arithmetic import (
-    choose,
     divide,
     scale,
-    subtract,
     with_hint,
 )
 from novaql.evaluator.kernels.native.rate import Differences
-from novaql.evaluator.kernels.native.resets import detect_reset, resets_before
+from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.evaluator.kernels.native.sums import run_sums
 from novaql.evaluator.kernels.rate import changed, extrapolation_factor, fell
 from novaql.evaluator.kernels.started import (
@@ -40,7 +38,6 @@ from novaql.evaluator.native_pieces import (
     bucket_weights,
     pieces,
     window_differences,
-    window_pieces,
     window_totals,
 )
 from novaql.fast_dataclass import dataclass
@@ -194,29 +191,28 @@ def histogram_instant_change(
     hi = all_windows.hi[windows]
     hint = held.histograms.hint
     gauges = (hint[hi - 1] == ResetHint.GAUGE), (hint[hi - 2] == ResetHint.GAUGE)
-    whole = np.zeros(len(windows), np.bool_)
+    started = None
     if is_rate:
         notes.warn(NOT_COUNTER, _cells(ranges, windows, gauges[0] | gauges[1]))
         if all_windows.starts is not None:
-            whole |= started_again(held.timestamps, all_windows.starts, held.offsets)[hi - 1]
+            started = started_again(held.timestamps, all_windows.starts, held.offsets)
     else:
         notes.warn(NOT_GAUGE, _cells(ranges, windows, ~(gauges[0] & gauges[1])))
-    mismatched, differed = np.zeros(len(windows), np.bool_), np.zeros(len(windows), np.bool_)
-    found: list[Histograms] = []
-    for some in window_pieces(notes.context, held.histograms, hi - 2, hi):
-        last, before = held.histograms.take(hi[some] - 1), held.histograms.take(hi[some] - 2)
-        if is_rate:
-            whole[some] |= detect_reset(before, last)
-        change = subtract(last, before)
-        mismatched[some], differed[some] = ~change.compatible, change.bounds_differed
-        found.append(choose(whole[some], last, change.histograms))
-    mismatched &= ~whole
-    notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, mismatched))
-    notes.bounds_reconciled("subtraction", differed & ~whole)
-    result = with_hint(concat_histograms(found), ResetHint.GAUGE)
+    found = window_differences(
+        notes.context,
+        held.histograms,
+        hi - 2,
+        hi,
+        counter=is_rate,
+        started=started,
+        from_zero=np.zeros(len(windows), np.bool_),
+    )
+    notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, found.mixed))
+    notes.bounds_reconciled("subtraction", found.bounds_differed_subtracting)
+    result = found.histograms
     if is_rate:
         result = divide(result, (held.timestamps[hi - 1] - held.timestamps[hi - 2]) / 1000.0)
-    good = np.flatnonzero(~mismatched)
+    good = np.flatnonzero(~found.mixed)
     cells = HistogramCells(flat_cells[windows[good]], result.take(good))
     return cells, mixed.reshape(ranges.shape), both_float.reshape(ranges.shape)
 

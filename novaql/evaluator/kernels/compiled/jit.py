@@ -26,10 +26,11 @@ OUT_COUNTS = types.Array(types.int64, 1, "C")
 BOUNDS = types.Array(types.int32, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT_VECTOR = types.Array(types.float64, 1, "C")
+OUT_BOUNDS = types.Array(types.int32, 1, "C")
 OUT_BYTES = types.Array(types.int8, 1, "C")
 OUT_MASK = types.Array(types.boolean, 1, "C")
 OUT_FLAGS = types.Array(types.boolean, 2, "C")
-INT, FLAG = types.int64, types.boolean
+INT, FLOAT, FLAG = types.int64, types.float64, types.boolean
 _tuple: Any = types.Tuple
 STRIPS = _tuple((VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS))
 """(values, offsets, grid, times, grids, first, strip, lo, hi) of a batch: see `compiled.strips`."""

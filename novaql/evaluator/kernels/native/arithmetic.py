@@ -12,6 +12,7 @@ from novaql.evaluator.kernels.native.layout import (
     outside_zero_bucket,
     reconcile,
 )
+from novaql.evaluator.kernels.native.pairs import combined_buckets
 from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.histograms import (
     Buckets,
@@ -59,24 +60,17 @@ def _combined(a: Histograms, b: Histograms, sign: float) -> Combined:
     conflict: Bools = alike & (np.minimum(a.hint, b.hint) == ResetHint.RESET)
     conflict &= np.maximum(a.hint, b.hint) == ResetHint.NOT_RESET
     a, b, differed = reconcile(a, b)
-    factor = np.where(alike, sign, 0.0)
 
     def together(left: Floats, right: Floats) -> Floats:
         with np.errstate(invalid="ignore", over="ignore"):
             return np.where(alike, left + sign * right, left)
 
+    rows = np.arange(len(a))
+    right_rows = np.where(alike, rows, -1)
+
     def sides(left: Buckets, right: Buckets) -> Buckets:
-        right = chosen(right, outside_zero_bucket(b, right) & alike[right.rows()])
-        if np.array_equal(left.offsets, right.offsets) and np.array_equal(left.index, right.index):
-            with np.errstate(invalid="ignore", over="ignore"):
-                return _populated(
-                    replace(left, population=left.population + sign * right.population)
-                )
-        rows = np.concatenate([left.rows(), right.rows()])
-        index = np.concatenate([left.index, right.index]).astype(np.int64)
-        population = np.concatenate([left.population, right.population * factor[right.rows()]])
-        with np.errstate(invalid="ignore", over="ignore"):
-            return Buckets.of_flat(rows, index, population, len(a))
+        right = chosen(right, outside_zero_bucket(b, right))
+        return combined_buckets(left, rows, right, right_rows, sign)
 
     result = replace(
         a,
@@ -159,7 +153,3 @@ def choose(mask: Bools, a: Histograms, b: Histograms) -> Histograms:
     """Row by row a where the mask [N] is set, else b."""
     rows = np.arange(len(mask), dtype=np.int64)
     return concat_histograms([a, b]).take(np.where(mask, rows, rows + len(mask)))
-
-
-def _populated(side: Buckets) -> Buckets:
-    return chosen(side, side.population != 0)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from novaql.evaluator.kernels.native.layout import has_one_layout
 from novaql.fast_dataclass import dataclass
-from novaql.tsdb.model.histogram_buckets import upper_bounds
 from novaql.tsdb.model.histograms import Buckets, Floats, Histograms
 from novaql.tsdb.model.labels import Ints
 
@@ -44,27 +44,12 @@ class DenseSide:
 
 
 def dense_sides(h: Histograms) -> tuple[DenseSide, DenseSide] | None:
-    """Positive and negative buckets as matrices; None if layouts differ, if a bucket is inside the
-    zero bucket, or if too few of the cells were populated."""
-    if not len(h):
+    """Positive and negative buckets as matrices; None if layouts differ, or if too few of the cells
+    were populated."""
+    if not len(h) or not has_one_layout(h):
         return None
-    for column in (h.schema, h.bounds, h.zero_threshold):
-        if not (column == column[0]).all():
-            return None
-    sides = []
-    for side in (h.positive, h.negative):
-        found = _dense(side)
-        if found is None or (len(side.index) and _reaches_zero(h, found.first)):
-            return None
-        sides.append(found)
-    return sides[0], sides[1]
-
-
-def _reaches_zero(h: Histograms, bucket: int) -> bool:
-    if h.is_custom[0] or not h.zero_threshold[0]:
-        return False
-    end = upper_bounds(h.schema[:1], np.array([bucket]))
-    return bool(end[0] <= h.zero_threshold[0])
+    positive, negative = _dense(h.positive), _dense(h.negative)
+    return None if positive is None or negative is None else (positive, negative)
 
 
 def _dense(side: Buckets) -> DenseSide | None:

@@ -246,8 +246,25 @@ def outside_zero_bucket(h: Histograms, side: Buckets) -> Bools:
 
     The others' observations are in the zero count already: adding h to something leaves them out.
     """
+    if not any_inside_zero_bucket(h, side):
+        return np.ones(len(side.index), np.bool_)
     rows = side.rows()
-    if not h.zero_threshold.any():
-        return np.ones(len(rows), np.bool_)
     inside: Bools = upper_bounds(h.schema[rows], side.index) <= h.zero_threshold[rows]
     return ~inside | h.is_custom[rows]
+
+
+def any_inside_zero_bucket(h: Histograms, side: Buckets) -> bool:
+    """Whether a bucket of a side is inside the zero bucket: if one is, the first of its row is."""
+    filled = np.flatnonzero(side.sizes)
+    filled = filled[(h.zero_threshold[filled] != 0) & ~h.is_custom[filled]]
+    ends = upper_bounds(h.schema[filled], side.index[side.offsets[filled]])
+    return bool((ends <= h.zero_threshold[filled]).any())
+
+
+def has_one_layout(h: Histograms) -> bool:
+    """Whether all rows have one schema, one zero threshold and one set of custom bounds, and no
+    bucket is inside the zero bucket: then buckets of equal numbers can be combined as they are."""
+    columns = (h.schema, h.bounds, h.zero_threshold)
+    if len(h) and not all((column == column[0]).all() for column in columns):
+        return False
+    return not any(any_inside_zero_bucket(h, side) for side in (h.positive, h.negative))

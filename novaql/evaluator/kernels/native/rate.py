@@ -20,11 +20,18 @@ from novaql.evaluator.kernels.native.arithmetic import (
     with_hint,
     zero_like,
 )
-from novaql.evaluator.kernels.native.dense import DenseSide, dense_sides
-from novaql.evaluator.kernels.native.layout import coarsened
+from novaql.evaluator.kernels.native.layout import coarsened, has_one_layout
+from novaql.evaluator.kernels.native.pairs import combined_buckets
 from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.fast_dataclass import dataclass
-from novaql.tsdb.model.histograms import Floats, Histograms, ResetHint, Small, concat_histograms
+from novaql.tsdb.model.histograms import (
+    Buckets,
+    Floats,
+    Histograms,
+    ResetHint,
+    Small,
+    concat_histograms,
+)
 from novaql.tsdb.model.labels import Bools, Ints
 
 
@@ -75,11 +82,10 @@ def differences(
     gauge = (h.hint[lo] == ResetHint.GAUGE) & (h.hint[hi - 1] == ResetHint.GAUGE)
     mixed = h.is_custom[lo] != h.is_custom[hi - 1]
     nowhere = np.zeros(len(lo), np.bool_)
-    sides = dense_sides(h)
-    if sides is None:
-        less = subtract(h.take(hi - 1), h.take(lo))
+    if has_one_layout(h):
+        less = _of_one_layout(h, lo, hi - 1, nowhere)
     else:
-        less = Combined(_of_one_layout(h, sides, lo, hi - 1, nowhere), ~nowhere, nowhere, nowhere)
+        less = subtract(h.take(hi - 1), h.take(lo))
     return Differences(
         less.histograms,
         h.count[lo],
@@ -99,8 +105,7 @@ def _of_counters(
     from_zero: Bools | None,
     checkpoint: Callable[[], None],
 ) -> Differences:
-    sides = dense_sides(h)
-    reset = resets_before(h, sides)
+    reset = resets_before(h)
     hinted = h.hint == ResetHint.RESET
     if started is not None:
         reset, hinted = reset | started, hinted | started
@@ -113,7 +118,9 @@ def _of_counters(
 
     nowhere = np.zeros(len(lo), np.bool_)
     added = nowhere.copy()
-    if sides is None:
+    if has_one_layout(h):
+        less = _of_one_layout(h, lo, hi - 1, ignored)
+    else:
         first = h.take(lo)
         if ignored.any():
             first = choose(ignored, zero_like(h.take(lo + 1)), first)
@@ -124,8 +131,6 @@ def _of_counters(
         # bounds.
         nothing = np.flatnonzero(ignored & hinted[lo + 1] & h.is_custom[lo + 1])
         added[nothing] = add(less.histograms.take(nothing), first.take(nothing)).bounds_differed
-    else:
-        less = Combined(_of_one_layout(h, sides, lo, hi - 1, ignored), ~nowhere, nowhere, nowhere)
     total, differed = with_rows_before_resets(less.histograms, h, reset, lo + 2, hi, checkpoint)
     added |= differed
     if from_zero is not None and from_zero.any():
@@ -144,30 +149,30 @@ def _of_counters(
     )
 
 
-def _of_one_layout(
-    h: Histograms, sides: tuple[DenseSide, DenseSide], first: Ints, last: Ints, ignored: Bools
-) -> Histograms:
-    """Rows `last` less rows `first`, or less nothing where `ignored`: gauges."""
+def _of_one_layout(h: Histograms, first: Ints, last: Ints, ignored: Bools) -> Combined:
+    """Rows `last` less rows `first`, or less nothing where `ignored`."""
 
     def less(values: Floats) -> Floats:
-        subtrahend = values.take(first, axis=0)
-        subtrahend[ignored] = 0.0
-        change: Floats = values.take(last, axis=0) - subtrahend
-        return change
+        return values[last] - np.where(ignored, 0.0, values[first])
+
+    def sides(side: Buckets) -> Buckets:
+        return combined_buckets(side, last, side, np.where(ignored, -1, first), -1.0)
 
     with np.errstate(invalid="ignore", over="ignore"):
-        return Histograms(
+        found = Histograms(
             h.schema[last],
             np.full(len(last), ResetHint.GAUGE, np.int8),
             less(h.count),
             less(h.sum),
             less(h.zero_count),
             h.zero_threshold[last],
-            sides[0].buckets(less(sides[0].values)),
-            sides[1].buckets(less(sides[1].values)),
+            sides(h.positive),
+            sides(h.negative),
             h.bounds[last],
             h.custom_bounds,
         )
+    nowhere = np.zeros(len(last), np.bool_)
+    return Combined(found, ~nowhere, nowhere, nowhere)
 
 
 def _gauges(h: Histograms, lo: Ints, hi: Ints, mixed: Bools, ends_differ: Bools) -> Bools:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
-from novaql.evaluator.kernels.native.dense import DenseSide, dense_sides
 from novaql.evaluator.kernels.native.layout import (
     BoundSets,
     coarsened,
@@ -36,27 +35,11 @@ def detect_reset(previous: Histograms, current: Histograms) -> Bools:
     return reset
 
 
-def resets_before(h: Histograms, sides: tuple[DenseSide, DenseSide] | None = None) -> Bools:
-    """[N] a reset lies between the row before and this one; never before the first row.
-
-    sides  `dense_sides` of h, if the caller has them
-    """
+def resets_before(h: Histograms) -> Bools:
+    """[N] a reset lies between the row before and this one; never before the first row."""
     before = np.zeros(len(h), np.bool_)
-    if len(h) < 2:
-        return before
-    if sides is None:
-        sides = dense_sides(h)
-    if sides is None:
+    if len(h) > 1:
         before[1:] = detect_reset(h.between(0, len(h) - 1), h.between(1, len(h)))
-        return before
-    before[1:] = (h.count[1:] < h.count[:-1]) | (h.zero_count[1:] < h.zero_count[:-1])
-    for side in sides:
-        earlier, later = side.values[:-1], side.values[1:]
-        fewer = (later < earlier) | (later == 0)
-        fewer &= earlier != 0
-        before[1 + np.flatnonzero(fewer.reshape(-1)) // max(fewer.shape[1], 1)] = True
-    before[1:] &= h.hint[1:] != ResetHint.NOT_RESET
-    before[1:] |= h.hint[1:] == ResetHint.RESET
     return before
 
 
