@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -72,15 +72,25 @@ def _chosen(ranges: Ranges, allowed: Bools, fewest: int, anyway: Bools | None = 
     return np.flatnonzero(enough & allowed.reshape(-1)[ranges.native_cells])
 
 
-def _cells(ranges: Ranges, windows: Ints, where: Bools) -> Bools:
-    """[S, J]: the cells of the windows for which `where` holds."""
-    out = np.zeros(ranges.shape, np.bool_)
-    out.reshape(-1)[ranges.native_cells[windows[where]]] = True
+def _series(ranges: Ranges, windows: Ints, where: Bools) -> Bools:
+    """[S]: the series that have a window for which `where` holds."""
+    series, steps = ranges.shape
+    out = np.zeros(series, np.bool_)
+    out[ranges.native_cells[windows[where]] // steps] = True
     return out
+
+
+def _joined(found: Sequence[HistogramCells]) -> HistogramCells:
+    cells = np.concatenate([part.cells for part in found])
+    return HistogramCells(cells, concat_histograms([part.histograms for part in found]))
 
 
 def histogram_totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool) -> HistogramCells:
     """sum_over_time and avg_over_time."""
+    return _joined([_totals(part, allowed, notes, mean=mean) for part in ranges.native_parts])
+
+
+def _totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool) -> HistogramCells:
     windows = _chosen(ranges, allowed, 1)
     all_windows = ranges.native_windows
     totals = window_totals(
@@ -90,7 +100,7 @@ def histogram_totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool
         all_windows.hi[windows],
         partial(run_sums, mean=mean),
     )
-    notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, totals.mixed))
+    notes.warn(MIXED_SCHEMAS, _series(ranges, windows, totals.mixed))
     notes.conflicting_resets("aggregation", totals.conflicting_resets)
     notes.bounds_reconciled("aggregation", totals.bounds_differed)
     good = np.flatnonzero(~totals.mixed)
@@ -101,13 +111,25 @@ def histogram_rate(
     ranges: Ranges, allowed: Bools, notes: Notes, *, is_counter: bool, is_rate: bool
 ) -> HistogramCells:
     """rate, increase, delta: the difference of the ends, extrapolated as floats are."""
+    return _joined(
+        [
+            _rate(part, allowed, notes, is_counter=is_counter, is_rate=is_rate)
+            for part in ranges.native_parts
+        ]
+    )
+
+
+def _rate(
+    ranges: Ranges, allowed: Bools, notes: Notes, *, is_counter: bool, is_rate: bool
+) -> HistogramCells:
     all_windows, held = ranges.native_windows, ranges.native
     started = None
     from_start = np.zeros(len(all_windows.lo), np.bool_)
     if is_counter and all_windows.starts is not None:
         started = started_again(held.timestamps, all_windows.starts, held.offsets)
         from_start = begins_inside(all_windows)
-        notes.warn(OVERLAPPING, ranges.native_grid(warned_windows(all_windows)))
+        every = np.arange(len(from_start))
+        notes.warn(OVERLAPPING, _series(ranges, every, warned_windows(all_windows)))
     windows = _chosen(ranges, allowed, 2, from_start)
     lo, hi = all_windows.lo[windows], all_windows.hi[windows]
     # A window of one sample that began inside has grown by that sample.
@@ -122,7 +144,7 @@ def histogram_rate(
         started=started,
         from_zero=from_start[windows[pairs]],
     )
-    note_differences(notes, found, lambda where: _cells(ranges, windows[pairs], where))
+    note_differences(notes, found, lambda where: _series(ranges, windows[pairs], where))
     notes.context.checkpoint()
     growth, first_count, mixed = found.histograms, found.first_count, found.mixed
     if alone.any():
@@ -157,7 +179,7 @@ def histogram_rate(
 
 
 def note_differences(notes: Notes, found: Differences, cells: Callable[[Bools], Bools]) -> None:
-    """Annotate differences found in windows; cells: those for which it holds [C] → [S, J]."""
+    """Annotate differences found in windows; cells: where it holds [C] → [S] or [S, J]."""
     notes.warn(MIXED_SCHEMAS, cells(found.mixed))
     notes.warn(NOT_COUNTER, cells(found.not_counter))
     notes.warn(NOT_GAUGE, cells(found.not_gauge))
@@ -173,31 +195,38 @@ def histogram_instant_change(
     Also returns [S, J] where one of the two is a histogram and the other a float, and where both
     are floats.
     """
-    held, all_windows = ranges.native, ranges.native_windows
-    flat_cells = ranges.native_cells
     never = np.iinfo(np.int64).min
     size = ranges.shape[0] * ranges.shape[1]
     newest, second = np.full(size, never), np.full(size, never)
-    newest[flat_cells] = held.timestamps[all_windows.hi - 1]
-    two = all_windows.counts >= 2
-    second[flat_cells[two]] = held.timestamps[all_windows.hi[two] - 2]
+    for part in ranges.native_parts:
+        windows, times = part.native_windows, part.native.timestamps
+        newest[part.native_cells] = times[windows.hi - 1]
+        two = windows.counts >= 2
+        second[part.native_cells[two]] = times[windows.hi[two] - 2]
     float_newest, float_second = (t.reshape(-1) for t in ranges.last_two_float_times())
     both_native = (second > float_newest) & (second != never)
     both_float = (float_second > newest) & (float_second != never)
     there = (newest != never).astype(int) + (second != never)
     there += (float_newest != never).astype(int) + (float_second != never)
     mixed = (there >= 2) & ~both_native & ~both_float
-    windows = np.flatnonzero(both_native[flat_cells])
+    found = [_last_change(part, both_native, notes, is_rate) for part in ranges.native_parts]
+    return _joined(found), mixed.reshape(ranges.shape), both_float.reshape(ranges.shape)
+
+
+def _last_change(ranges: Ranges, allowed: Bools, notes: Notes, is_rate: bool) -> HistogramCells:
+    """irate or idelta of the last two histograms of each window whose cell is allowed."""
+    held, all_windows = ranges.native, ranges.native_windows
+    windows = np.flatnonzero(allowed[ranges.native_cells])
     hi = all_windows.hi[windows]
     hint = held.histograms.hint
     gauges = (hint[hi - 1] == ResetHint.GAUGE), (hint[hi - 2] == ResetHint.GAUGE)
     started = None
     if is_rate:
-        notes.warn(NOT_COUNTER, _cells(ranges, windows, gauges[0] | gauges[1]))
+        notes.warn(NOT_COUNTER, _series(ranges, windows, gauges[0] | gauges[1]))
         if all_windows.starts is not None:
             started = started_again(held.timestamps, all_windows.starts, held.offsets)
     else:
-        notes.warn(NOT_GAUGE, _cells(ranges, windows, ~(gauges[0] & gauges[1])))
+        notes.warn(NOT_GAUGE, _series(ranges, windows, ~(gauges[0] & gauges[1])))
     found = window_differences(
         notes.context,
         held.histograms,
@@ -207,14 +236,15 @@ def histogram_instant_change(
         started=started,
         from_zero=np.zeros(len(windows), np.bool_),
     )
-    notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, found.mixed))
+    notes.warn(MIXED_SCHEMAS, _series(ranges, windows, found.mixed))
     notes.bounds_reconciled("subtraction", found.bounds_differed_subtracting)
     result = found.histograms
     if is_rate:
         result = divide(result, (held.timestamps[hi - 1] - held.timestamps[hi - 2]) / 1000.0)
     good = np.flatnonzero(~found.mixed)
-    cells = HistogramCells(flat_cells[windows[good]], result.take(good))
-    return cells, mixed.reshape(ranges.shape), both_float.reshape(ranges.shape)
+    if len(good) < len(windows):
+        result = result.take(good)
+    return HistogramCells(ranges.native_cells[windows[good]], result)
 
 
 def histogram_events(context: Context, function: str, ranges: Ranges) -> tuple[Floats, Bools]:
@@ -223,7 +253,7 @@ def histogram_events(context: Context, function: str, ranges: Ranges) -> tuple[F
     A change of the sample's kind is both.
     """
     values, valid = ranges.rolled(function, [])
-    series = np.unique(ranges.native.rows)
+    series = np.unique(np.concatenate([part.rows for part in ranges.natives]))
     row, time, event = merged_events(context, function, ranges, series)
     counted, there = ranges.count_events(row, time, event)
     values[series], valid[series] = counted[series], there[series]
@@ -253,12 +283,10 @@ def merged_events(
 
     Row and time of each, and whether there was a change (or reset) between it and the one before.
     """
-    held = ranges.native
-    native_row = np.repeat(held.rows, np.diff(held.offsets))
     rows, times, floats, float_starts = ranges.flat_floats(series)
-    native_starts = np.zeros(len(native_row), np.int64) if held.starts is None else held.starts
+    native_row, native_time, native_starts = ranges.flat_natives()
     row = np.concatenate([rows, native_row])
-    time = np.concatenate([times, held.timestamps])
+    time = np.concatenate([times, native_time])
     number = np.concatenate([np.full(len(rows), -1), np.arange(len(native_row))])
     value = np.concatenate([floats, np.zeros(len(native_row))])
     order = np.lexsort((time, row))
@@ -273,7 +301,8 @@ def merged_events(
     event[both_float + 1] = float_event(value[both_float], value[both_float + 1])
     # Two histograms without a float between them are neighbours among the histograms, too.
     both = np.flatnonzero(same_series & (a >= 0) & (b >= 0))
-    event[both + 1] = _events_before(context, function, held.histograms)[b[both]]
+    before = [_events_before(context, function, part.histograms) for part in ranges.natives]
+    event[both + 1] = np.concatenate(before)[b[both]]
     if function == "resets":
         bounds = np.append(np.flatnonzero(~np.insert(same_series, 0, False)), len(row))
         event |= started_again(time, begun, bounds)

@@ -74,6 +74,13 @@ class Ranges:
         return len(self.series), len(self.ends_ms)
 
     @cached_property
+    def native_parts(self) -> Sequence[Ranges]:
+        """The same with one batch of histograms each: joining the batches copies all buckets."""
+        if len(self.natives) == 1:
+            return [self]
+        return [replace(self, natives=[part]) for part in self.natives]
+
+    @cached_property
     def native(self) -> HistogramBatch:
         """All histograms as one batch."""
         lengths = [np.diff(part.offsets) for part in self.natives]
@@ -92,12 +99,6 @@ class Ranges:
         windows = histogram_windows(self.native, self.ends_ms, self.reach_ms)
         return replace(windows, range_ms=self.range_ms, starts=self.native.starts)
 
-    def native_grid(self, where: Bools) -> Bools:
-        """[S, J]: the cells of the windows of histograms for which `where` [C] holds."""
-        out = np.zeros(self.shape, np.bool_)
-        out.reshape(-1)[self.native_cells[where]] = True
-        return out
-
     @cached_property
     def native_cells(self) -> Ints:
         """[C]: where each window of histograms belongs in a flat [S × J]."""
@@ -109,7 +110,8 @@ class Ranges:
     def native_counts(self) -> Ints:
         """[S, J]: histograms in each window."""
         counts = np.zeros(self.shape, np.int64)
-        counts.reshape(-1)[self.native_cells] = self.native_windows.counts
+        for part in self.native_parts:
+            counts.reshape(-1)[part.native_cells] = part.native_windows.counts
         return counts
 
     @cached_property
@@ -174,6 +176,13 @@ class Ranges:
         joined = (np.concatenate(part) for part in (rows, times, starts))
         row, time, start = joined
         return row, time, np.concatenate(values), start
+
+    def flat_natives(self) -> tuple[Ints, Ints, Ints]:
+        """Histograms, batch after batch: row, time and start timestamp of each."""
+        rows = [np.repeat(part.rows, np.diff(part.offsets)) for part in self.natives]
+        times = [part.timestamps for part in self.natives]
+        starts = [_starts(part) for part in self.natives]
+        return np.concatenate(rows), np.concatenate(times), np.concatenate(starts)
 
     def count_events(self, row: Ints, time: Ints, event: Bools) -> tuple[Floats, Bools]:
         """[S, J]: events in each window that are not at its first sample; and where samples are.

@@ -17,32 +17,26 @@ from novaql.evaluator.kernels.compiled.jit import (
 )
 
 
-@kernel(INTS, BOUNDS, VECTOR, INTS, BOUNDS, VECTOR, OUT_MASK)
-def find_fewer(
-    offsets: Any,
-    index: Any,
-    population: Any,
-    later_offsets: Any,
-    later_index: Any,
-    later_population: Any,
-    fewer: Any,
-) -> None:
-    """`resets._has_fewer`."""
-    for row in range(len(offsets) - 1):
-        begin, end = offsets[row], offsets[row + 1]
-        at, stop = later_offsets[row], later_offsets[row + 1]
-        if end - begin == stop - at:  # most rows have the buckets of the row before
-            differing = 0
-            for k in range(end - begin):
-                differing += index[begin + k] != later_index[at + k]
-                fewer[begin + k] = later_population[at + k] < population[begin + k]
+@kernel(INTS, BOUNDS, VECTOR, OUT_MASK)
+def find_shrunk(offsets: Any, index: Any, population: Any, shrunk: Any) -> None:
+    """`resets._rows_with_fewer`."""
+    for row in range(1, len(offsets) - 1):
+        before, at, stop = offsets[row - 1], offsets[row], offsets[row + 1]
+        end, size = at, at - before
+        if stop - at == size:  # most rows have the buckets of the row before
+            differing = fewer = 0
+            for k in range(size):
+                differing += index[before + k] != index[at + k]
+                fewer += population[at + k] < population[before + k]
             if not differing:
+                shrunk[row] |= fewer > 0
                 continue
-        for p in range(begin, end):
-            while at < stop and later_index[at] < index[p]:
+        for p in range(before, end):
+            while at < stop and index[at] < index[p]:
                 at += 1
-            is_there = at < stop and later_index[at] == index[p]
-            fewer[p] = not is_there or later_population[at] < population[p]
+            if at == stop or index[at] != index[p] or population[at] < population[p]:
+                shrunk[row] = True
+                break
 
 
 @kernel(

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import add_compensated
-from novaql.evaluator.kernels.numerics.exact_runs import sums_of_runs
+from novaql.evaluator.kernels.group_rows import exact_sums
+from novaql.evaluator.kernels.numerics.exact_runs import itself
 from novaql.tsdb.model.histograms import Floats
 from novaql.tsdb.model.labels import Ints
 
@@ -42,7 +43,10 @@ def exactly(values: Floats, starts: Ints, rows: Ints | None = None) -> tuple[Flo
     """A `Fold`: the correctly rounded sum, and the rest."""
     if rows is not None:
         values = values.take(rows, axis=0)
-    (sums,) = sums_of_runs(values if values.ndim == 2 else values[:, None], starts)
+    lengths = np.diff(starts, append=len(values))
+    group = np.repeat(np.arange(len(starts)), lengths)
+    columns = values if values.ndim == 2 else values[:, None]
+    _, (sums,), _ = exact_sums(group, columns, None, itself, itself)
     with np.errstate(over="ignore"):
         total, lost = sums.rounded(2)
     shape = (len(starts), *values.shape[1:])

@@ -265,6 +265,11 @@ def has_one_layout(h: Histograms) -> bool:
     """Whether all rows have one schema, one zero threshold and one set of custom bounds, and no
     bucket is inside the zero bucket: then buckets of equal numbers can be combined as they are."""
     columns = (h.schema, h.bounds, h.zero_threshold)
-    if len(h) and not all((column == column[0]).all() for column in columns):
-        return False
-    return not any(any_inside_zero_bucket(h, side) for side in (h.positive, h.negative))
+    if not len(h) or not all((column == column[0]).all() for column in columns):
+        return not len(h)
+    if h.is_custom[0] or h.zero_threshold[0] == 0:
+        return True
+    least = [side.index[side.offsets[:-1][side.sizes > 0]] for side in (h.positive, h.negative)]
+    nearest = np.concatenate(least).min(initial=np.iinfo(np.int32).max)
+    end = upper_bounds(h.schema[:1], np.array([nearest]))
+    return bool(end[0] > h.zero_threshold[0])

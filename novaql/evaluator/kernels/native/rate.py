@@ -209,10 +209,32 @@ def with_rows_before_resets(
     differed = np.zeros(len(total), np.bool_)
     resets = np.flatnonzero(reset)
     place, stop = np.searchsorted(resets, begin), np.searchsorted(resets, end)
+    some = np.flatnonzero(stop > place)
+    if not len(some):
+        return total, differed
+    befores = resets - 1
+    more, differed[some] = _with_rows(
+        total.take(some), h, befores, place[some], stop[some], checkpoint
+    )
+    if len(some) == len(total):
+        return more, differed
+    source = np.arange(len(total))
+    source[some] = len(total) + np.arange(len(some))
+    return concat_histograms([total, more]).take(source), differed
+
+
+def _with_rows(
+    total: Histograms,
+    h: Histograms,
+    rows: Ints,
+    place: Ints,
+    stop: Ints,
+    checkpoint: Callable[[], None],
+) -> tuple[Histograms, Bools]:
+    """total [C] and the rows of h rows[place[c]:stop[c]], which are one or more."""
+    differed = np.zeros(len(total), np.bool_)
     order = np.argsort(place - stop, kind="stable")
     place, number = place[order], (stop - place)[order]
-    if not len(number) or number[0] <= 0:
-        return total, differed
     done: list[Histograms] = []
     total = total.take(order)
     for nth in range(int(number[0]) + 1):
@@ -222,7 +244,7 @@ def with_rows_before_resets(
             done.append(total.take(np.arange(active, len(total))))
             total = total.take(np.arange(active))
         if active:
-            more = add(total, h.take(resets[place[:active] + nth] - 1))
+            more = add(total, h.take(rows[place[:active] + nth]))
             total = more.histograms
             differed[order[:active]] |= more.bounds_differed
     back = np.empty_like(order)

@@ -8,6 +8,7 @@ from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
 from novaql.evaluator.kernels.native.layout import (
     BoundSets,
     coarsened,
+    has_one_layout,
     past_populated,
     rebucketed,
     widened,
@@ -38,9 +39,30 @@ def detect_reset(previous: Histograms, current: Histograms) -> Bools:
 def resets_before(h: Histograms) -> Bools:
     """[N] a reset lies between the row before and this one; never before the first row."""
     before = np.zeros(len(h), np.bool_)
-    if len(h) > 1:
+    if len(h) < 2:
+        return before
+    if not has_one_layout(h):
         before[1:] = detect_reset(h.between(0, len(h) - 1), h.between(1, len(h)))
+        return before
+    before[1:] = (h.count[1:] < h.count[:-1]) | (h.zero_count[1:] < h.zero_count[:-1])
+    for side in (h.positive, h.negative):
+        before |= _rows_with_fewer(side)
+    before[1:] &= h.hint[1:] != ResetHint.NOT_RESET
+    before[1:] |= h.hint[1:] == ResetHint.RESET
     return before
+
+
+def _rows_with_fewer(side: Buckets) -> Bools:
+    """[N] rows in which a bucket of the row before has fewer observations, or is missing."""
+    found = np.zeros(len(side.offsets) - 1, np.bool_)
+    if KERNELS.ready(len(side.index)) is not None:
+        index, population = np.ascontiguousarray(side.index), floats(side.population, (-1,))
+        KERNELS.call.find_shrunk(ints(side.offsets), index, population, found)
+        return found
+    earlier = side.between(0, len(found) - 1)
+    fewer = np.flatnonzero(_has_fewer(earlier, side.between(1, len(found))))
+    found[1 + earlier.rows_of(fewer)] = True
+    return found
 
 
 def _shrank(previous: Histograms, current: Histograms) -> Bools:
@@ -89,15 +111,6 @@ def _with_common_bounds(a: Histograms, b: Histograms) -> tuple[Histograms, Histo
 def _has_fewer(before: Buckets, after: Buckets) -> Bools:
     """[P] which buckets of `before` have fewer observations in the same row of `after`, or are
     missing there."""
-    size = len(before.index)
-    if KERNELS.ready(size) is not None:
-        out = np.zeros(size, np.bool_)
-        sides = [
-            (ints(side.offsets), np.ascontiguousarray(side.index), floats(side.population, (-1,)))
-            for side in (before, after)
-        ]
-        KERNELS.call.find_fewer(*sides[0], *sides[1], out)
-        return out
     keys = (before.rows() << 33) + before.index
     theirs = (after.rows() << 33) + after.index
     place = np.searchsorted(theirs, keys).astype(np.int64)

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from novaql.evaluator.kernels.dispatch import KERNELS
 from novaql.evaluator.kernels.native import rate, resets, sums
 from novaql.evaluator.kernels.native.dense import dense_sides
 from novaql.evaluator.kernels.native.folds import Fold, exactly, in_order
 from novaql.model.float_histogram import FloatHistogram, ResetHint, spans_of
+from novaql.tsdb.runtime.compiled import Mode
 from tests.support.histograms.native_histograms import columns, singles
 
 _POPULATION = st.sampled_from([1.0, 0.1, -3.0, 1e308, 5e-324, np.inf, -np.inf, np.nan, 2.0**53])
@@ -45,10 +47,11 @@ def _runs(draw: st.DrawFn) -> tuple[list[FloatHistogram], list[int], list[int]]:
 
 
 @contextmanager
-def without_matrices() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (sums, resets, rate):
-            patch.setattr(module, "dense_sides", lambda _: None)
+def as_of_many_layouts() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, KERNELS.forced(Mode.OFF):
+        patch.setattr(sums, "dense_sides", lambda _: None)
+        for module in (resets, rate):
+            patch.setattr(module, "has_one_layout", lambda _: False)
         yield
 
 
@@ -60,16 +63,25 @@ def test_sums_are_those_of_sparse_buckets(
     h, starts, rows = columns(histograms), np.array(first), np.array(numbers)
     with np.errstate(all="ignore"):
         found = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
-        with without_matrices():
+        with as_of_many_layouts():
             expected = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
     assert repr(singles(found.histograms)) == repr(singles(expected.histograms))
     assert found.conflicting_resets.tolist() == expected.conflicting_resets.tolist()
     assert not (found.mixed | expected.mixed).any()
 
 
-@given(made=_runs(), more=st.lists(st.integers(0, 5), max_size=6), counter=st.booleans())
+@given(
+    made=_runs(),
+    more=st.lists(st.integers(0, 5), max_size=6),
+    counter=st.booleans(),
+    mode=st.sampled_from([Mode.ON, Mode.OFF]),
+)
 def test_resets_and_differences_are_those_of_sparse_buckets(
-    made: tuple[list[FloatHistogram], list[int], list[int]], *, more: list[int], counter: bool
+    made: tuple[list[FloatHistogram], list[int], list[int]],
+    *,
+    more: list[int],
+    counter: bool,
+    mode: Mode,
 ) -> None:
     """Of neighbours that are often equal, or differ in one number."""
     histograms = [made[0][min(k, len(made[0]) - 1)] for k in (*range(6), *more)]
@@ -77,9 +89,10 @@ def test_resets_and_differences_are_those_of_sparse_buckets(
     lo = np.arange(len(h) - 1)
     bounds = np.repeat(lo, 2), np.stack([lo + 2, np.full_like(lo, len(h))], axis=1).reshape(-1)
     with np.errstate(all="ignore"):
-        found = rate.differences(h, *bounds, counter=counter)
-        reset = resets.resets_before(h)
-        with without_matrices():
+        with KERNELS.forced(mode):
+            found = rate.differences(h, *bounds, counter=counter)
+            reset = resets.resets_before(h)
+        with as_of_many_layouts():
             expected = rate.differences(h, *bounds, counter=counter)
             assert reset.tolist() == resets.resets_before(h).tolist()
     assert repr(singles(found.histograms)) == repr(singles(expected.histograms))
