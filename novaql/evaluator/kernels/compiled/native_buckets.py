@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from novaql.evaluator.kernels.compiled.jit import (
     BOUNDS,
     FLOAT,
     INTS,
+    MATRIX,
     OUT_BOUNDS,
     OUT_COUNTS,
     OUT_MASK,
+    OUT_MATRIX,
     OUT_VECTOR,
     VECTOR,
     kernel,
@@ -91,3 +94,20 @@ def combine_buckets(
                 out_population[size] = found
                 size += 1
         out_offsets[row + 1] = size
+
+
+@kernel(MATRIX, INTS, INTS, OUT_MATRIX, OUT_MATRIX)
+def sum_in_order(values: Any, rows: Any, starts: Any, total: Any, lost: Any) -> None:
+    """`folds.in_order` of matrices. total and lost are 0 before."""
+    for run in range(len(starts)):
+        end = starts[run + 1] if run + 1 < len(starts) else len(rows)
+        so_far, error = total[run], lost[run]
+        so_far[:] = values[rows[starts[run]]]
+        for k in range(starts[run] + 1, end):
+            row = values[rows[k]]
+            for j in range(len(row)):
+                after = so_far[j] + row[j]
+                of_value = after - so_far[j]
+                more = (so_far[j] - (after - of_value)) + (row[j] - of_value) + error[j]
+                error[j] = more if abs(after) < math.inf else 0.0
+                so_far[j] = after

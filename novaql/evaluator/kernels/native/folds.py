@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import add_compensated
+from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
 from novaql.evaluator.kernels.group_rows import exact_sums
 from novaql.evaluator.kernels.numerics.exact_runs import itself
 from novaql.tsdb.model.histograms import Floats
@@ -23,6 +24,13 @@ def in_order(values: Floats, starts: Ints, rows: Ints | None = None) -> tuple[Fl
     """A `Fold`: compensated sums, each from its first value to its last."""
     if rows is None:
         rows = np.arange(len(values), dtype=np.int64)
+    if values.ndim == 2 and KERNELS.ready(len(rows) * values.shape[1]) is not None:
+        shape = len(starts), values.shape[1]
+        found, rest = np.zeros(shape), np.zeros(shape)
+        KERNELS.call.sum_in_order(
+            floats(values, values.shape), ints(rows), ints(starts), found, rest
+        )
+        return found, rest
     lengths = np.diff(starts, append=len(rows))
     order = np.argsort(-lengths, kind="stable")
     place, lengths = starts[order], lengths[order]

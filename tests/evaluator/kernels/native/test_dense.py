@@ -20,6 +20,7 @@ from novaql.tsdb.runtime.compiled import Mode
 from tests.support.histograms.native_histograms import columns, singles
 
 _POPULATION = st.sampled_from([1.0, 0.1, -3.0, 1e308, 5e-324, np.inf, -np.inf, np.nan, 2.0**53])
+MODES = st.sampled_from([Mode.ON, Mode.OFF])
 _BUCKETS = st.dictionaries(st.integers(-2, 2), _POPULATION, min_size=1, max_size=5)
 
 
@@ -55,14 +56,15 @@ def as_of_many_layouts() -> Iterator[None]:
         yield
 
 
-@given(made=_runs(), fold=st.sampled_from([in_order, exactly]), mean=st.booleans())
+@given(made=_runs(), fold=st.sampled_from([in_order, exactly]), mean=st.booleans(), mode=MODES)
 def test_sums_are_those_of_sparse_buckets(
-    made: tuple[list[FloatHistogram], list[int], list[int]], *, fold: Fold, mean: bool
+    made: tuple[list[FloatHistogram], list[int], list[int]], *, fold: Fold, mean: bool, mode: Mode
 ) -> None:
     histograms, first, numbers = made
     h, starts, rows = columns(histograms), np.array(first), np.array(numbers)
     with np.errstate(all="ignore"):
-        found = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
+        with KERNELS.forced(mode):
+            found = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
         with as_of_many_layouts():
             expected = sums.run_sums(h, starts, rows=rows, fold=fold, mean=mean)
     assert repr(singles(found.histograms)) == repr(singles(expected.histograms))
@@ -74,7 +76,7 @@ def test_sums_are_those_of_sparse_buckets(
     made=_runs(),
     more=st.lists(st.integers(0, 5), max_size=6),
     counter=st.booleans(),
-    mode=st.sampled_from([Mode.ON, Mode.OFF]),
+    mode=MODES,
 )
 def test_resets_and_differences_are_those_of_sparse_buckets(
     made: tuple[list[FloatHistogram], list[int], list[int]],
