@@ -29,6 +29,7 @@ from novaql.evaluator.operators.retained_names import has_names
 from novaql.evaluator.operators.rollup import observed, scalar_arguments, warn_overlaps
 from novaql.evaluator.protocol import Runner
 from novaql.fast_dataclass import dataclass
+from novaql.tsdb.model.flat_arrays import is_identity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +105,10 @@ def _answer(operator: Operator, ranges: Ranges, scalars: Sequence[Floats], notes
 
 def _edge(newest: Newest) -> _Answer:
     cells = np.flatnonzero(newest.there & (newest.which >= 0))
-    picked = newest.histograms.take(newest.which.reshape(-1)[cells].astype(np.int64))
+    rows = newest.which.reshape(-1)[cells].astype(np.int64)
+    picked = newest.histograms
+    if not is_identity(rows, len(picked)):
+        picked = picked.take(rows)
     return _Answer(newest.values, newest.there, HistogramCells(cells, picked))
 
 

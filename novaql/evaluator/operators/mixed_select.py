@@ -121,16 +121,28 @@ def newest_samples(
         mine = times[part.rows]
         wins = valid & ((mine == NEVER) | ((at_ms < mine) if oldest else (at_ms > mine)))
         times[part.rows] = np.where(wins, at_ms, mine)
-        which[part.rows] = np.where(wins, position + before, which[part.rows])
+        used, places = _used(position, wins, len(part.timestamps))
+        which[part.rows] = np.where(wins, places + before, which[part.rows])
         begun = np.zeros(wins.shape, np.int64)
         if part.starts is not None:
             begun, _ = windows.on_grid(part.starts.take(place), there)
         starts[part.rows] = np.where(wins, begun, starts[part.rows])
-        held.append(part.histograms)
-        before += len(part.histograms)
+        held.append(part.histograms if used is None else part.histograms.take(used))
+        before += len(held[-1])
     values[which >= 0] = 0.0
     context.checkpoint()
     return Newest(times, values, which, concat_histograms(held), starts)
+
+
+def _used(position: Ints, wins: Bools, count: int) -> tuple[Ints | None, Ints]:
+    """The histograms of a batch of `count` that a step shows, and the position of each among them;
+    None: so many that copying some of them takes as long as copying all."""
+    shown = np.zeros(count, np.bool_)
+    shown[position[wins]] = True
+    used = np.flatnonzero(shown)
+    if 2 * len(used) >= count:
+        return None, position
+    return used, (np.cumsum(shown) - 1)[position]
 
 
 def mixed_select(context: Context, operator: Operator) -> StepMatrix:
