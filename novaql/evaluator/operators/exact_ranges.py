@@ -32,7 +32,7 @@ from novaql.evaluator.operators.rollup import observed
 from novaql.evaluator.operators.selector import exact_views
 from novaql.evaluator.pipeline.collect import collect_all
 from novaql.evaluator.protocol import Runner
-from novaql.tsdb.model.histograms import ResetHint
+from novaql.tsdb.model.histograms import ResetHint, concat_histograms
 
 
 def exact_rollup(run: Runner, operator: Operator) -> StepMatrix:
@@ -161,8 +161,10 @@ def smoothed_select(context: Context, operator: Operator) -> StepMatrix:
     with np.errstate(all="ignore"):
         follow = (both & is_native).reshape(-1)[cells]
         lower = behind.histograms.take(behind.which.reshape(-1)[cells].astype(np.int64))
-        upper_number = np.where(follow, ahead.which.reshape(-1)[cells], 0).astype(np.int64)
-        upper = ahead.histograms.take(upper_number)
+        # Where nothing follows, the lower one itself is the upper one.
+        itself = len(ahead.histograms) + np.arange(len(cells))
+        upper_number = np.where(follow, ahead.which.reshape(-1)[cells], itself)
+        upper = concat_histograms([ahead.histograms, lower]).take(upper_number)
         before = behind.times_ms.reshape(-1)[cells]
         after = np.where(follow, ahead.times_ms.reshape(-1)[cells], before + 1)
         at = np.broadcast_to(ends_ms, is_native.shape).reshape(-1)[cells]
