@@ -119,6 +119,15 @@ def ladder(h: Histograms, *, whole: bool = False) -> Ladder:
     have the full width of their schema, and the zero bucket is included unless it is empty.
     """
     zero = np.flatnonzero(h.zero_count != 0 if whole else h.zero_count > 0)
+    threshold = h.zero_threshold
+    positive_lower, positive_upper = positive_bounds(h)
+    if not whole:
+        positive_lower = _outside(positive_lower, threshold, h.positive)
+    if not len(zero) and not len(h.negative.index):
+        return Ladder(h.positive.offsets, positive_lower, positive_upper, h.positive.population)
+    negative_lower, negative_upper = negative_bounds(h)
+    if not whole:
+        negative_upper = -_outside(-negative_upper, threshold, h.negative)
     zeros = np.zeros(len(h), np.int64)
     zeros[zero] = 1
     parts = [h.negative.sizes, zeros, h.positive.sizes]
@@ -127,16 +136,6 @@ def ladder(h: Histograms, *, whole: bool = False) -> Ladder:
     ends = h.negative.offsets[:-1] + h.negative.offsets[1:] - 1
     backwards = np.repeat(ends, h.negative.sizes) - np.arange(len(h.negative.index))
     places = np.concatenate([below, at_zero, above])
-    threshold = h.zero_threshold
-    negative_lower, negative_upper = negative_bounds(h)
-    positive_lower, positive_upper = positive_bounds(h)
-    if not whole:
-        limit = threshold[h.positive.rows()]
-        reaching = (positive_lower > 0) & (positive_lower < limit)
-        positive_lower = np.where(reaching, limit, positive_lower)
-        limit = -threshold[h.negative.rows()]
-        reaching = (negative_upper < 0) & (negative_upper > limit)
-        negative_upper = np.where(reaching, limit, negative_upper)
 
     def placed(negative: Floats, middle: Floats, positive: Floats) -> Floats:
         out = np.empty(len(places))
@@ -149,6 +148,16 @@ def ladder(h: Histograms, *, whole: bool = False) -> Ladder:
         placed(negative_upper, threshold, positive_upper),
         placed(h.negative.population, h.zero_count, h.positive.population),
     )
+
+
+def _outside(nearest: Floats, threshold: Floats, side: Buckets) -> Floats:
+    """[P] Return the bound nearest to zero of each bucket, or the end of the zero bucket if that is
+    further out."""
+    reaching = (nearest > 0) & (nearest < np.fmax.reduce(threshold, initial=0.0))
+    if not reaching.any():
+        return nearest
+    limit = threshold[side.rows()]
+    return np.where(reaching & (nearest < limit), limit, nearest)
 
 
 def boundary_rules(h: Histograms, rungs: Ladder) -> NDArray[np.int8]:

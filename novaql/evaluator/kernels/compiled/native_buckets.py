@@ -123,6 +123,16 @@ def combine_buckets(
         out_offsets[row + 1] = size
 
 
+@kernel(INTS, VECTOR, OUT_VECTOR)
+def sum_running(offsets: Any, values: Any, out: Any) -> None:
+    """`running.running_sums`."""
+    for row in range(len(offsets) - 1):
+        so_far = 0.0
+        for p in range(offsets[row], offsets[row + 1]):
+            so_far += values[p]
+            out[p] = so_far
+
+
 @kernel(MATRIX, INTS, INTS, OUT_MATRIX, OUT_MATRIX)
 def sum_in_order(values: Any, rows: Any, starts: Any, total: Any, lost: Any) -> None:
     """`folds.in_order` of matrices. total and lost are 0 before."""

@@ -49,10 +49,15 @@ def in_order(values: Floats, starts: Ints, rows: Ints | None = None) -> tuple[Fl
 
 def exactly(values: Floats, starts: Ints, rows: Ints | None = None) -> tuple[Floats, Floats]:
     """A `Fold`: the correctly rounded sum, and the rest."""
-    if rows is not None:
-        values = values.take(rows, axis=0)
-    lengths = np.diff(starts, append=len(values))
+    lengths = np.diff(starts, append=len(values) if rows is None else len(rows))
     group = np.repeat(np.arange(len(starts)), lengths)
+    if rows is not None:
+        of_value = np.full(len(values), -1)
+        of_value[rows] = group
+        if len(rows) == len(values) and (of_value >= 0).all():  # each of them once
+            group = of_value
+        else:
+            values = values.take(rows, axis=0)
     columns = values if values.ndim == 2 else values[:, None]
     _, (sums,), _ = exact_sums(group, columns, None, itself, itself)
     with np.errstate(over="ignore"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from novaql.evaluator.kernels.dispatch import KERNELS, floats, ints
 from novaql.tsdb.model.histograms import Floats
 from novaql.tsdb.model.labels import Bools, Ints
 
@@ -11,10 +12,10 @@ from novaql.tsdb.model.labels import Bools, Ints
 def running_sums(values: Floats, offsets: Ints) -> Floats:
     """[P] sum of the row's values up to each place, added one by one from the left."""
     sizes = np.diff(offsets)
-    if len(values) and (sizes == sizes[0]).all():
-        with np.errstate(invalid="ignore", over="ignore"):
-            return np.cumsum(values.reshape(len(sizes), -1), axis=1).reshape(-1)
     out = np.empty(len(values))
+    if KERNELS.ready(len(values)) is not None:
+        KERNELS.call.sum_running(ints(offsets), floats(values, (-1,)), out)
+        return out
     # Rows of about one size share a matrix: padding at most doubles it.
     _, magnitude = np.frexp(sizes.astype(np.float64))
     for size_class in np.unique(magnitude[sizes > 0]).tolist():
