@@ -2,10 +2,12 @@
 
     python -m benchmarks.soak                        ten minutes
     python -m benchmarks.soak --minutes 120 --samples 2000 --churn 0.1 --rules 10 --queries 5
+    python -m benchmarks.soak --minutes 480 --speed 4     eight hours of data in two
 
 A server in a separate process receives samples by remote write, evaluates rules every 15 s, and
-answers range queries of dashboards, whose steps no two queries share. Prints one JSON object a
-minute:
+answers range queries of dashboards, whose steps no two queries share. With `--speed`, the times of
+samples and queries advance faster than the clock; the rates of rules and queries do not change.
+Prints one JSON object for each minute of data:
 
     {"minute":1,"rss_mib":301.5,"anonymous_mib":190.2,"cache_mib":40.1,"head_mib":1.9,"blocks":0,
      "cpu_s":14.1,"samples":120000,"series":22000,"queries":300,"failed":0}
@@ -70,11 +72,14 @@ class Load:
     samples    of a second
     interval   seconds between two samples of a series
     churn      share of the series that is replaced in a minute
+    speed      seconds of data in a second of the clock
     """
 
     samples: int
     interval: int
     churn: float
+    speed: float = 1.0
+    began: float = field(default_factory=time.time)
     sent: int = 0
     queries: int = 0
     failed: int = 0
@@ -82,17 +87,17 @@ class Load:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def write(self, url: str) -> None:
-        """Send a message a second, until stopped: each series once in an interval."""
+        """Send a message for each second of data, until stopped: a series once in an interval."""
         slices = [[self._new() for _ in range(self.samples)] for _ in range(self.interval)]
         replaced, began, second = 0.0, time.monotonic(), 0
         with httpx.Client(base_url=url, timeout=60) as client:
-            while not self.stopped.wait(max(0.0, began + second - time.monotonic())):
+            while not self.stopped.wait(max(0.0, began + second / self.speed - time.monotonic())):
                 rows = slices[second % self.interval]
                 replaced += self.churn * len(rows) * self.interval / 60
                 while replaced >= 1:
                     rows[random.randrange(len(rows))] = self._new()
                     replaced -= 1
-                body = _message(rows, second)
+                body = _message(rows, self._now(), second)
                 self._count(client.post("/prometheus/api/v1/write", content=body, headers=_WRITE))
                 self.sent += len(rows)
                 second += 1
@@ -104,7 +109,7 @@ class Load:
             while not self.stopped.wait(max(0.0, began + sent / rate - time.monotonic())):
                 text = _PANELS[sent % len(_PANELS)]
                 text = text.format(job=random.randrange(20), digit=random.randrange(10))
-                end = time.time()
+                end = self._now()
                 query: dict[str, str | float] = {
                     "query": text,
                     "start": end - 3600,
@@ -114,6 +119,9 @@ class Load:
                 self._count(client.get("/prometheus/api/v1/query_range", params=query))
                 self.queries += 1
                 sent += 1
+
+    def _now(self) -> float:
+        return self.began + self.speed * (time.time() - self.began)
 
     def _new(self) -> bytes:
         number = self.created
@@ -131,8 +139,8 @@ class Load:
         self.failed += not answer.is_success
 
 
-def _message(rows: list[bytes], second: int) -> bytes:
-    times = np.full(len(rows), time.time_ns() // 1_000_000)
+def _message(rows: list[bytes], now: float, second: int) -> bytes:
+    times = np.full(len(rows), int(now * 1000))
     samples = sample_bytes(times, np.arange(len(rows), dtype=np.float64) * 7.0 + second)
     parts = []
     for row, labels in enumerate(rows):
@@ -221,13 +229,13 @@ def _print(line: dict[str, float]) -> None:
 
 
 @click.command()
-@click.option("--minutes", default=10, show_default=True)
-@click.option("--samples", default=2000, show_default=True, help="Samples a second.")
+@click.option("--minutes", default=10, show_default=True, help="Minutes of data.")
+@click.option("--samples", default=2000, show_default=True, help="Samples a second of data.")
 @click.option("--interval", default=10, show_default=True, help="Seconds between two of a series.")
 @click.option("--churn", default=0.1, show_default=True, help="Share replaced in a minute.")
 @click.option("--rules", default=10, show_default=True)
 @click.option("--queries", default=5.0, show_default=True, help="Range queries a second.")
-@click.option("--minute-s", default=60.0, hidden=True, help="Seconds of a minute, for tests.")
+@click.option("--speed", default=1.0, show_default=True, help="Seconds of data in a second.")
 def main(
     minutes: int,
     samples: int,
@@ -235,10 +243,10 @@ def main(
     churn: float,
     rules: int,
     queries: float,
-    minute_s: float,
+    speed: float,
 ) -> None:
-    """Print the memory of a server under constant load, each minute."""
-    load = Load(samples, interval, churn)
+    """Print the memory of a server under constant load, each minute of data."""
+    load = Load(samples, interval, churn, speed)
     lines: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as place, _server(Path(place)) as (process, url):
         if rules:
@@ -252,7 +260,7 @@ def main(
             thread.start()
         try:
             for minute in range(1, minutes + 1):
-                time.sleep(max(0.0, began + minute * minute_s - time.monotonic()))
+                time.sleep(max(0.0, began + minute * 60 / speed - time.monotonic()))
                 lines.append(_measured(minute, process, url, load))
                 _print(lines[-1])
             for cycle in cycles(lines):

@@ -32,12 +32,12 @@ def test_every_minute_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOVAQL_COMPILED", "off")
     load = ["--samples", "40", "--interval", "5", "--churn", "0.6", "--rules", "4"]
 
-    done = CliRunner().invoke(main, ["--minutes", "2", "--minute-s", "4", *load])
+    done = CliRunner().invoke(main, ["--minutes", "2", "--speed", "15", *load])
 
     assert done.exit_code == 0, done.output
     first, last = (json.loads(line) for line in done.output.splitlines())
     assert (first["minute"], last["minute"]) == (1, 2)
-    assert 0 < first["samples"] < last["samples"] <= 400
+    assert 0 < first["samples"] < last["samples"] <= 4880
     assert first["samples"] % 40 == 0
     # 60 % of 200 in a minute are 2 a second; those of a message on its way are counted, too.
     assert last["series"] - 2 * last["samples"] // 40 in (200, 202)
