@@ -57,6 +57,8 @@ def aggregate(
     if op in ("topk", "bottomk"):
         assert isinstance(parameter, float)
         _check_count(parameter)
+        if parameter < 1:
+            return []  # Prometheus reads nothing at such a step, so it says nothing either
     groups: dict[LabelSet, Vector] = {}
     for element in vector:
         kept = without(element.labels, NAME, *names) if drop else only(element.labels, names)
