@@ -9,8 +9,9 @@ transfer nor the end of a compressed stream is sent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from itertools import groupby
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -23,6 +24,9 @@ Piece = bytes | memoryview
 
 WAITING = "waiting_bytes"
 """In the state of a request: the bytes of its answer that are generated, and not sent."""
+
+WRITTEN = "written_bytes"
+"""In the state of a request: the bytes of its answer that its connection has accepted."""
 
 UNRESERVED = 16 << 20
 """Bytes of a result beyond this are reserved in the memory for queries."""
@@ -110,7 +114,7 @@ class PiecesResponse(Response):
             result = 0 if self._begun.rest is None else min(self._size, UNRESERVED)
             state[WAITING] = self._size + result
             for piece in self._begun.pieces:
-                await _send(send, piece)
+                await _send(send, piece, state)
                 state[WAITING] -= len(piece)
             self._begun.pieces.clear()  # sent, and not needed during the others
             rest = self._begun.rest
@@ -120,17 +124,18 @@ class PiecesResponse(Response):
                 made = await self._workers.next_piece(scope, rest)
                 if made is None:
                     break
-                await _send(send, made)
+                await _send(send, made, state)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             state[WAITING] = 0
             gone.cancel()
 
 
-async def _send(send: Send, piece: Piece) -> None:
+async def _send(send: Send, piece: Piece, state: MutableMapping[str, Any]) -> None:
     """Send a piece as one message. The connection holds a view of its unsent bytes, and accepts the
     next message only after they are sent."""
     await send({"type": "http.response.body", "body": piece, "more_body": True})
+    state[WRITTEN] = state.get(WRITTEN, 0) + len(piece)
 
 
 async def _client_gone(receive: Receive) -> None:

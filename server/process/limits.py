@@ -23,10 +23,10 @@ from novaql.server.errors import (
     TooSlow,
     UriTooLong,
 )
-from novaql.server.http.streaming import WAITING
+from novaql.server.http.streaming import WAITING, WRITTEN
 from novaql.server.process.guard import Guard
 from novaql.server.process.refusals import path_of, refusal
-from novaql.server.process.unread_answers import UnreadAnswer
+from novaql.server.process.unread_answers import Reading, UnreadAnswer
 
 _IDLE, _HEAD, _BODY = range(3)
 _SLICE = 4096
@@ -66,16 +66,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refusal = b""
         self._refused_at = 0.0
         self._unread_bytes = 0
-        self._unsent = 0
-        self._taken_at = 0.0
-        self._ahead_s = 0.0  # of a client that reads its answer at the lowest rate
+        self._reading = Reading(guard.limits.least_rate, guard.limits.idle_s)
         self._plain_head = b""  # of a request with an offer of another protocol, without the offer
 
     def connection_made(  # type: ignore[override]  # as uvicorn has it
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
-        self._since = self._taken_at = self.loop.time()
+        self._since = self.loop.time()
+        self._reading.begin(self._since)
         self._guard.watch(self, self.loop)
         if self.client is None:  # a process of this server, on a private socket
             return
@@ -219,7 +218,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._part = _IDLE
         self._since = self.loop.time()
-        self._ahead_s = 0.0
+        self._reading.ahead_s = 0.0
 
     def on_response_complete(self) -> None:
         """Start the next request. It replaces uvicorn's method, which sets a timer for each
@@ -248,10 +247,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
         passed  seconds since the last check
         """
-        takes_answers = self._takes_answers(now, passed)
+        unsent, written = self.transport.get_write_buffer_size(), self._state().get(WRITTEN, 0)
+        reads = self._reading.observe(unsent, written, now, passed)
         if self.client is None:
             return
-        if not takes_answers:
+        if not reads:
             self.transport.abort()
         elif self._deaf or self.transport.is_closing():
             if self._refused_at and now - self._refused_at > self._limits.unread_s:
@@ -267,31 +267,21 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self.cycle.response_complete and now - self._answered_at > self._limits.keep_alive_s:
             self.transport.close()
 
-    def _takes_answers(self, now: float, passed: float) -> bool:
-        """Return whether the client has recently read a part of the answer, or there is no
-        answer."""
-        unsent = self.transport.get_write_buffer_size()
-        if unsent or self._unsent:
-            taken = max(0, self._unsent - unsent)
-            self._ahead_s += taken / self._limits.least_rate - passed
-            self._ahead_s = min(self._ahead_s, self._limits.idle_s)
-        if unsent == 0 or unsent != self._unsent:
-            self._unsent, self._taken_at = unsent, now
-        return now - self._taken_at <= self._limits.idle_s
+    def _state(self) -> dict[str, Any]:
+        """Return the state of the current request, or nothing before the first."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return {} if cycle is None else cycle.scope["state"]
 
     def unread_answer(self) -> UnreadAnswer | None:
         """Return the answer that the client has not read to its end, if there is one."""
         octets = self.transport.get_write_buffer_size()
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None:
-            return None
-        state = cycle.scope["state"]
+        state = self._state()
         octets += state.get(WAITING, 0)
         if octets == 0:
             return None
         principal = state.get("principal")
         tenant = "" if principal is None else principal.tenant_id
-        return UnreadAnswer(tenant, octets, -self._ahead_s, self.transport)
+        return UnreadAnswer(tenant, octets, -self._reading.ahead_s, self.transport)
 
     def _check_body(self, now: float, passed: float) -> None:
         if self.cycle.response_complete:

@@ -34,6 +34,44 @@ class UnreadAnswer(NamedTuple):
     connection: Connection
 
 
+class Reading:
+    """How a client reads the answers of its connection, observed once a second.
+
+    ahead_s  seconds that the client is ahead of one that reads `least_rate` bytes a second; at most
+             `idle_s`
+    """
+
+    def __init__(self, least_rate: float, idle_s: float) -> None:
+        self.ahead_s = 0.0
+        self._least_rate, self._idle_s = least_rate, idle_s
+        self._unsent = 0
+        self._written = 0
+        self._read_at = 0.0
+
+    def begin(self, now: float) -> None:
+        """Start the time of `idle_s`."""
+        self._read_at = now
+
+    def observe(self, unsent: int, written: int, now: float, passed: float) -> bool:
+        """Return whether the client has read a part of its answer within `idle_s`, or there is no
+        answer.
+
+        unsent   bytes in the connection's buffer
+        written  bytes of the answer that the connection has accepted until now. A large answer is
+                 written piece by piece, the next as soon as the one before is sent: the buffer
+                 alone does not show how much the client has read.
+        passed   seconds since the last observation
+        """
+        before, self._written = self._written, written
+        if unsent or self._unsent:
+            read = max(0, self._unsent - unsent + max(0, written - before))
+            self.ahead_s += read / self._least_rate - passed
+            self.ahead_s = min(self.ahead_s, self._idle_s)
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._read_at = unsent, now
+        return now - self._read_at <= self._idle_s
+
+
 def memory_for_answers(settings: Settings) -> int:
     """Return the bytes that the unread answers of one process may have."""
     return memory_for_queries(settings) // SHARE

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from novaql.server.auth.roles import Role
-from novaql.server.process.unread_answers import UnreadAnswer, beyond
+from novaql.server.process.unread_answers import Reading, UnreadAnswer, beyond
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.raw_http import connected, heard
 
@@ -44,6 +44,31 @@ def test_tenants_with_equal_shares_lose_in_turn() -> None:
 def test_one_answer_may_be_too_large_for_the_bound() -> None:
     large = UnreadAnswer("a", 1000, 0.0, ANY)
     assert beyond([UnreadAnswer("b", 10, 0.0, ANY), large], 100) == [large]
+
+
+def test_a_client_is_ahead_by_what_it_reads_also_when_the_next_piece_fills_the_buffer() -> None:
+    reading, piece = Reading(least_rate=1000, idle_s=60), 5000
+    reading.begin(0.0)
+    reading.observe(piece, piece, 1.0, 1.0)
+    for second in range(2, 6):  # each second: a piece is read, the next is written
+        assert reading.observe(piece, piece * second, float(second), 1.0)
+    assert reading.ahead_s == -1 + 4 * (5 - 1)
+
+
+def test_a_client_that_reads_nothing_falls_behind_and_is_idle_in_the_end() -> None:
+    reading = Reading(least_rate=1000, idle_s=60)
+    reading.begin(0.0)
+    answers = [reading.observe(5000, 5000, float(second), 1.0) for second in range(1, 70)]
+    assert reading.ahead_s == -69
+    assert answers == [True] * 61 + [False] * 8
+
+
+def test_the_next_answer_on_a_connection_counts_from_nothing() -> None:
+    reading = Reading(least_rate=1000, idle_s=60)
+    reading.observe(0, 9000, 1.0, 1.0)
+    reading.observe(4000, 4000, 2.0, 1.0)
+    reading.observe(2000, 4000, 3.0, 1.0)
+    assert reading.ahead_s == -1 + 2 - 1
 
 
 def streamed(server: LocalServer, factor: float) -> bytes:
