@@ -62,15 +62,11 @@ def test_two_metrics_that_differ_in_case_are_an_error_in_one_statement(statement
 
 def test_promql_tells_such_metrics_apart() -> None:
     both = metrics("Up", "up")
-    statement = (
-        f"SELECT value FROM promql('Up', {AT}) UNION ALL SELECT value FROM promql('up', {AT})"
-    )
+    upper = f"SELECT value FROM promql('Up', {AT})"
+    lower = f"SELECT value FROM promql('up', {AT})"
 
-    assert rows(f"{statement} ORDER BY 1", both) == [(1,), (2,)]
-    assert rows(f"SELECT value FROM promql('Up', {AT}) UNION SELECT value FROM up", both) == [
-        (1,),
-        (2,),
-    ]
+    assert rows(f"{upper} UNION ALL {lower} ORDER BY 1", both) == [(1,), (2,)]
+    assert rows(f"{upper} UNION SELECT value FROM up ORDER BY 1", both) == [(1,), (2,)]
 
 
 def test_a_variable_beside_a_metric_that_differs_in_case() -> None:

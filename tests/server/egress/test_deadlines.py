@@ -51,4 +51,4 @@ def test_a_receiver_that_reads_slowly_is_left_at_the_deadline() -> None:
         took = time.monotonic() - began
 
     assert attempt.error == "timeout"
-    assert took < 4
+    assert took < 12  # to read it all takes the receiver 16 s

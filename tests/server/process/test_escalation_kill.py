@@ -4,9 +4,9 @@ Two workers run the jobs. Over SQLite they are of one server, which is killed an
 PostgreSQL each has a server, and either is killed while the other lives; every tenth start has two.
 
 Each step has exactly one page for each contact, and each page reaches the receiver under one id. A
-step that is due runs within one tick of readiness after a restart, or, while a second server lives,
-within one tick and the lease of the kill. The seed is printed; `NOVAQL_KILL_SEED` sets it, and
-`NOVAQL_ESCALATION_KILLS` the number of kills (12; use 50 before a release).
+step that is due runs within one tick and `BUSY_S` of readiness after a restart, or, while a second
+server lives, of the end of the killed one's lease. The seed is printed; `NOVAQL_KILL_SEED` sets it,
+and `NOVAQL_ESCALATION_KILLS` the number of kills (12; use 50 before a release).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("NOVAQL_ESCALATION_KILLS", "12"))
 STEPS, WAIT_S = 3, 1.0
 TICK_S, LEASE_S = 0.5, 2.0
-BUSY_S = 2.0
-"""How much longer it may take; on a machine that does other work, as long as the slowest start."""
+BUSY_S = 10.0
+"""How much longer it may take, as a limit of hangs; never less than the slowest start took."""
 SETTINGS = {
     **dict.fromkeys(("rate_per_minute", "rate_per_day"), "0"),
     "egress_allow": "127.0.0.0/8",
@@ -202,8 +202,9 @@ def test_each_step_pages_once_whenever_servers_are_killed(kind: str, tmp_path: P
     assert not early, early
     late = list(too_late(fleet, opened, pages))
     assert not late, late
-    told = f"{len(heard)} messages for {len(by_id)} pages, slowest start {fleet.slowest:.1f} s\n"
-    sys.stdout.write(told)
+    sys.stdout.write(
+        f"{len(heard)} messages for {len(by_id)} pages, slowest start {fleet.slowest:.1f} s\n"
+    )
 
 
 EXPECTED = Counter({"triggered": 1, "paged": STEPS, "escalation_exhausted": 1})
