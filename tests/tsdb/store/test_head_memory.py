@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import tracemalloc
 from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -173,12 +173,12 @@ def test_the_head_is_flushed_by_bytes(tmp_path: Path) -> None:
         assert stats.blocks >= 2
         assert stats.block_samples + stats.head_samples == 4000 * SERIES
         # Another thread may still sort samples, which changes their size between two readings.
-        deadline = time.monotonic() + 60
+        deadline = monotonic() + 60
         while (shown := database.stats().head_bytes) != (
             held := sum(head.nbytes for head in database._state.current.heads)
         ):
-            assert time.monotonic() < deadline, f"stats show {shown} bytes, the heads have {held}"
-            time.sleep(0.01)
+            assert monotonic() < deadline, f"stats show {shown} bytes, the heads have {held}"
+            sleep(0.01)
 
 
 @pytest.mark.parametrize(("of_each", "expected"), [(10, SAMPLES_PER_SERIES), (50, 50)])
