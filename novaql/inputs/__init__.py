@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from novaql.inputs.http.scrape import TargetReader as TargetReader
     from novaql.inputs.label_limits import USUAL_LIMITS as USUAL_LIMITS
     from novaql.inputs.label_limits import LabelLimits as LabelLimits
+    from novaql.inputs.otlp.decoder import OtlpDecoder as OtlpDecoder
+    from novaql.inputs.otlp.naming import OtlpLabels as OtlpLabels
+    from novaql.inputs.otlp.naming import OtlpMetric as OtlpMetric
+    from novaql.inputs.otlp.naming import OtlpResource as OtlpResource
     from novaql.inputs.read_options import ExposedOptions as ExposedOptions
     from novaql.inputs.relabelling import RelabelRule as RelabelRule
     from novaql.inputs.relabelling import relabelled as relabelled
@@ -47,6 +51,8 @@ else:
             "batch_stream": "concat_batches",
             "http.scrape": "TargetReader",
             "label_limits": "USUAL_LIMITS LabelLimits",
+            "otlp.decoder": "OtlpDecoder",
+            "otlp.naming": "OtlpLabels OtlpMetric OtlpResource",
             "read_options": "ExposedOptions",
             "relabelling": "RelabelRule relabelled",
             "remote_write.decoder": "RemoteWriteDecoder",

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import threading
 import weakref
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from novaql.inputs import ExpositionParser, InfluxParser, JsonLinesParser, RemoteWriteDecoder
+from novaql.inputs import (
+    ExpositionParser,
+    InfluxParser,
+    JsonLinesParser,
+    OtlpDecoder,
+    RemoteWriteDecoder,
+)
+from novaql.lazy_exports import lazy_module
 from novaql.server.ingest.delta import DeltaSums
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.label_limits import label_limits
 from novaql.server.tenants.store import Store
+
+if TYPE_CHECKING:
+    from novaql.server.ingest import otlp_series
+else:  # loads Google's protobuf
+    otlp_series = lazy_module("novaql.server.ingest.otlp_series")
 
 
 class Intake:
@@ -30,6 +44,11 @@ class Intake:
         self.influx = InfluxParser(limits=self.limits)
         self.json_lines = JsonLinesParser(limits=self.limits)
         self.deltas = DeltaSums(most_series=settings.max_delta_series)
+
+    @cached_property
+    def otlp(self) -> OtlpDecoder:
+        """The decoder of OTLP."""
+        return OtlpDecoder(otlp_series.OtlpNames(), limits=self.limits)
 
 
 _intakes: weakref.WeakKeyDictionary[Store, Intake] = weakref.WeakKeyDictionary()

@@ -33,7 +33,8 @@ from novaql.tsdb import (
 
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
 _CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
-_KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
+KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
+TARGET_METADATA = Metadata("gauge", "Target metadata")
 _IDENTITY = ("service.name", "service.namespace", "service.instance.id")
 Labels = dict[str, str]
 Samples = list[tuple[Labels, float | WireHistogram]]
@@ -128,8 +129,9 @@ def convert(
     return out
 
 
-def _resource(message: Message, out: Converted, deltas: DeltaRequest | None) -> None:
-    attributes = _attributes(message.get("resource", {}).get("attributes", ()))
+def resource_labels(resource: Message) -> tuple[Labels, Labels | None]:
+    """The labels of a resource's series, and those of its `target_info`; None: it has none."""
+    attributes = _attributes(resource.get("attributes", ()))
     name, namespace = attributes.get("service.name", ""), attributes.get("service.namespace", "")
     named = {
         "job": f"{namespace}/{name}" if namespace and name else name,
@@ -138,9 +140,14 @@ def _resource(message: Message, out: Converted, deltas: DeltaRequest | None) -> 
     # An absent one must not replace an attribute of that name of a point.
     identity = {label: value for label, value in named.items() if value}
     others = {k: v for k, v in attributes.items() if k not in _IDENTITY}
-    target: Samples = []
     if others and identity:
-        target = [({METRIC_NAME: "target_info", **_labels(others), **identity}, 1.0)]
+        return identity, {METRIC_NAME: "target_info", **_labels(others), **identity}
+    return identity, None
+
+
+def _resource(message: Message, out: Converted, deltas: DeltaRequest | None) -> None:
+    identity, labels = resource_labels(message.get("resource", {}))
+    target: Samples = [] if labels is None else [(labels, 1.0)]
     scopes = message.get("scopeMetrics", ())
     metrics = [metric for scope in scopes for metric in scope.get("metrics", ())]
     try:
@@ -156,13 +163,36 @@ def _resource(message: Message, out: Converted, deltas: DeltaRequest | None) -> 
     times += [h[1].time for h in out.histograms[before[1] :]]
     if target and times:
         out.add(target, max(times), 0)
-        out.metadata["target_info"] = Metadata("gauge", "Target metadata")
+        out.metadata["target_info"] = TARGET_METADATA
 
 
 def _points_of(metric: Message) -> tuple[str, Message]:
     """The kind of a metric, and the message with its points; empty for an unknown kind."""
-    kind = next((kind for kind in _KINDS if kind in metric), "")
+    kind = next((kind for kind in KINDS if kind in metric), "")
     return kind, metric.get(kind, {})
+
+
+def is_cumulative(kind: str, temporality: Any) -> bool:
+    """Whether the values of a metric are stored as they are; False: they are deltas. Raises
+    `InputError` if it has to have a temporality, and has none."""
+    if kind not in ("sum", "histogram", "exponentialHistogram") or temporality in _CUMULATIVE:
+        return True
+    if temporality in _DELTA:
+        return False
+    raise InputError("its temporality is unspecified")
+
+
+def described(metric: Message, kind: str, *, monotonic: bool) -> tuple[str, Metadata]:
+    """The name of a metric's series, and their metadata."""
+    counter = kind == "sum" and monotonic
+    gauge = kind == "gauge" or (kind == "sum" and not counter)
+    unit = _text_in(metric, "unit")
+    name = metric_name(metric["name"], unit, counter=counter, gauge=kind == "gauge")
+    type_ = "counter" if counter else "gauge" if gauge else "summary" if kind == "summary" else (
+        "histogram"
+    )  # fmt: skip
+    words = unit_words(unit.partition("/")[0])
+    return name, Metadata(type_, _text_in(metric, "description"), words)
 
 
 def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequest | None) -> None:
@@ -171,40 +201,37 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
     if not metric.get("name"):
         out.reject(len(points), "a metric has no name")
         return
-    temporality = data.get("aggregationTemporality")
-    differs = kind in ("sum", "histogram", "exponentialHistogram")
-    if differs and temporality not in (*_CUMULATIVE, *_DELTA):
-        out.reject(len(points), f"{metric['name']}: its temporality is unspecified")
+    try:
+        is_delta = not is_cumulative(kind, data.get("aggregationTemporality"))
+    except InputError as problem:
+        out.reject(len(points), f"{metric['name']}: {problem}")
         return
-    sums = deltas if differs and temporality in _DELTA else None
-    if differs and temporality in _DELTA and sums is None:
+    sums = deltas if is_delta else None
+    if is_delta and sums is None:
         out.reject(len(points), f"{metric['name']}: only cumulative values are stored")
         return
-    counter = kind == "sum" and bool(data.get("isMonotonic"))
-    gauge = kind == "gauge" or (kind == "sum" and not counter)
-    unit = _text_in(metric, "unit")
-    name = metric_name(metric["name"], unit, counter=counter, gauge=kind == "gauge")
-    type_ = "counter" if counter else "gauge" if gauge else "summary" if kind == "summary" else (
-        "histogram"
-    )  # fmt: skip
-    words = unit_words(unit.partition("/")[0])
-    metadata = Metadata(type_, _text_in(metric, "description"), words)
+    name, metadata = described(metric, kind, monotonic=bool(data.get("isMonotonic")))
     for given in points:
         point, times = given, _times(given)
-        labels = identity
-        if "attributes" in point:
-            labels = _labels(_attributes(point["attributes"])) | identity
+        labels = point_labels(point, identity)
         try:
             check_point(kind, point)
             if sums is not None:
-                out.check(_samples(kind, name, point, labels))  # before it changes a sum
+                out.check(point_samples(kind, name, point, labels))  # before it changes a sum
                 point = sums.cumulative((name, kind, frozenset(labels.items())), kind, point)
                 times = _times(point)
-            out.add(_samples(kind, name, point, labels), *times)
+            out.add(point_samples(kind, name, point, labels), *times)
         except (InputError, DeltaProblem) as problem:
             out.reject(1, f"{name}: {problem}")
         else:
             out.metadata[name] = metadata
+
+
+def point_labels(point: Message, identity: Labels) -> Labels:
+    """The labels that all series of a point have, besides the name."""
+    if "attributes" not in point:
+        return identity
+    return _labels(_attributes(point["attributes"])) | identity
 
 
 def _text_in(metric: Message, field: str) -> str:
@@ -214,7 +241,7 @@ def _text_in(metric: Message, field: str) -> str:
     return text
 
 
-def _samples(kind: str, name: str, point: Message, labels: Labels) -> Samples:
+def point_samples(kind: str, name: str, point: Message, labels: Labels) -> Samples:
     """The samples of a point; staleness markers, if it has no value."""
     ended = unrecorded(point)
     if kind in _ONE_SAMPLE:

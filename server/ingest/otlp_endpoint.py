@@ -51,7 +51,9 @@ async def otlp_metrics(request: Request) -> Response:
 def _store(context: ServerContext, body: Body, *, as_json: bool) -> Steps[tuple[int, str]]:
     """Decode and store an export; return the number of omitted points, and the reason."""
     intake = intake_of(context)
-    reading = otlp_slices.OtlpReading(body.whole(), intake.deltas, intake.limits, as_json=as_json)
+    reading = otlp_slices.OtlpReading(
+        body.whole(), intake.otlp, intake.deltas, intake.limits, as_json=as_json
+    )
     try:
         stored = yield from spooled(context, reading.slices)
         reading.commit()

@@ -12,11 +12,15 @@ from google.protobuf.message_factory import GetMessageClass
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from novaql import InputError
 from novaql.server.ingest.otlp_values import Message
 
 REQUEST: Descriptor = ExportMetricsServiceRequest.DESCRIPTOR
+METRIC: Descriptor = Metric.DESCRIPTOR
+RESOURCE: Descriptor = Resource.DESCRIPTOR
 _LEFT_OUT = ("exemplars", "schemaUrl", "scope")
 """Fields that nothing reads."""
 

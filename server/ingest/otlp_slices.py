@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from google.protobuf.descriptor import Descriptor
 
 from novaql import InputError, LimitExceeded
-from novaql.inputs import LabelLimits, check_json_memory
+from novaql.inputs import LabelLimits, OtlpDecoder, check_json_memory
 from novaql.inputs.protobuf import BYTES, fields
 from novaql.server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
 from novaql.server.ingest.otlp import convert
-from novaql.server.ingest.otlp_messages import REQUEST, from_json, from_protobuf
+from novaql.server.ingest.otlp_messages import METRIC, REQUEST, RESOURCE, from_json, from_protobuf
 from novaql.server.ingest.otlp_values import Message
 from novaql.server.ingest.spool import Incoming, Slices
 from novaql.server.pools.writers import BLOCKED
@@ -37,13 +38,21 @@ _Sized = tuple[Message | None, int]
 class OtlpReading:
     """Reads one export; several times, if necessary.
 
+    decoder           reads most points of protobuf
     rejected, reason  number of points that the last reading omitted, and the reason of the first
     """
 
     def __init__(
-        self, data: bytes, deltas: DeltaSums, limits: LabelLimits, *, as_json: bool
+        self,
+        data: bytes,
+        decoder: OtlpDecoder,
+        deltas: DeltaSums,
+        limits: LabelLimits,
+        *,
+        as_json: bool,
     ) -> None:
         self._data = data
+        self._decoder = decoder
         self._deltas = deltas
         self._limits = limits
         self._as_json = as_json
@@ -56,7 +65,21 @@ class OtlpReading:
         self.leave()
         self.rejected, self.reason = 0, ""
         request = self._request = self._deltas.begin()
-        for message, octets in (_from_json if self._as_json else cut)(self._data):
+        if self._as_json:
+            yield from self._converted(_from_json(self._data), request)
+            return
+        parts = self._decoder.parts(self._data)
+        if parts is None:
+            yield from self._converted(cut(self._data), request)
+            return
+        count = [0]
+        for part in parts:
+            yield Incoming(part.batch, part.metadata, part.octets)
+            for left in (cut_metrics(self._data, part.metrics, count), cut(part.points)):
+                yield from self._converted(left, request)
+
+    def _converted(self, messages: Iterable[_Sized], request: DeltaRequest) -> Slices:
+        for message, octets in messages:
             if message is None:
                 yield None
                 continue
@@ -95,6 +118,38 @@ def cut(data: bytes) -> Iterator[_Sized]:
     Raises `InputError`, `LimitExceeded`.
     """
     yield from _cut(data, 0, len(data), REQUEST, [0])
+
+
+def cut_metrics(
+    data: bytes, metrics: Sequence[Sequence[int]], count: list[int]
+) -> Iterator[_Sized]:
+    """The same for some metrics of an export.
+
+    metrics  begin and end of the resource, and of the metric, in order
+    count    of messages so far; in and out
+    """
+    resources: list[Message] = []
+    size = 0
+    for (first, last), of_resource in groupby(metrics, lambda region: tuple(region[:2])):
+        _need_small(last - first)
+        resource = {"resource": from_protobuf(data[first:last], RESOURCE)}
+        small: list[Message] = []
+        resources.append({**resource, "scopeMetrics": [{"metrics": small}]})
+        for _, _, begin, end in of_resource:
+            if end - begin > SLICE_BYTES:
+                for part, octets in _cut(data, begin, end, METRIC, count):
+                    scopes = [{"metrics": [part]}]
+                    whole = {"resourceMetrics": [{**resource, "scopeMetrics": scopes}]}
+                    yield (None if part is None else whole), octets
+                continue
+            small.append(from_protobuf(data[begin:end], METRIC))
+            size += end - begin
+            if size > SLICE_BYTES:
+                yield {"resourceMetrics": resources}, size
+                small = []
+                resources, size = [{**resource, "scopeMetrics": [{"metrics": small}]}], 0
+    if size:
+        yield {"resourceMetrics": resources}, size
 
 
 def _cut(data: bytes, at: int, stop: int, kind: Descriptor, count: list[int]) -> Iterator[_Sized]:

@@ -12,6 +12,7 @@ WALKS = Registry(
         ".remote_write.walk_kernels",
         ".remote_write.walk_kernels_2",
         ".text.walk_kernels",
+        ".otlp.walk_kernels",
     ),
     shared=(".compiled.text_table_kernels", ".remote_write.walk_kernels"),
     worth=64 << 20,

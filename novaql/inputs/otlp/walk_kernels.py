@@ -1,0 +1,403 @@
+"""OTLP exports walked byte by byte, compiled by numba.
+
+`scan_export` finds the metrics of an export, `walk_points` reads their points. Both verify every
+position before they read it: `field_bounds` returns only ranges inside of the message.
+
+A series has a key: the number of its metric, and the bytes of the point's attributes, for a
+histogram also those of its bounds. So only new keys are decoded. The content of exemplars and
+scopes, which nothing stores, is not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from novaql.inputs.compiled.text_table_kernels import (
+    BYTES,
+    CODES,
+    INTS,
+    INTS_2D,
+    OUT_BITS,
+    OUT_BYTES,
+    OUT_INTS,
+    OUT_INTS_2D,
+    TABLE,
+    look_up,
+)
+from novaql.inputs.remote_write.walk_kernels import field_bounds, put_number, varint
+from novaql.tsdb.model.samples import STALE
+from novaql.tsdb.runtime.compiled import inner, kernel
+from novaql.tsdb.runtime.numba_intrinsics import bits_of, pointer, put_word, word_in
+
+# The number of a field times 8, plus its wire type: 0 varint, 1 eight bytes, 2 length.
+_RESOURCE_METRICS = 0x0A  # of an export
+_RESOURCE, _SCOPE_METRICS, _SCHEMA_URL = 0x0A, 0x12, 0x1A  # of resource metrics
+_SCOPE, _METRIC = 0x0A, 0x12  # of scope metrics, which have a schema URL, too
+_NAME, _DESCRIPTION, _UNIT, _METADATA = 0x0A, 0x12, 0x1A, 0x62  # of a metric
+_GAUGE, _SUM, _HISTOGRAM = 0x2A, 0x3A, 0x4A
+_POINT, _TEMPORALITY, _MONOTONIC = 0x0A, 0x10, 0x18  # of a gauge, sum or histogram
+_START, _TIME = 0x11, 0x19  # of a point
+_DOUBLE, _EXEMPLAR, _INT, _ATTRIBUTE, _FLAGS = 0x21, 0x2A, 0x31, 0x3A, 0x40  # of a number
+_COUNT, _TOTAL, _COUNTS, _BOUNDS, _MIN, _MAX = 0x21, 0x29, 0x32, 0x3A, 0x59, 0x61  # of a histogram
+_HISTOGRAM_EXEMPLAR, _HISTOGRAM_ATTRIBUTE, _HISTOGRAM_FLAGS = 0x42, 0x4A, 0x50
+
+HISTOGRAM = _HISTOGRAM >> 3
+_NO_VALUE = np.uint64(1)
+_STALE_BITS = np.float64(STALE).view(np.uint64)
+_NANOSECONDS = np.uint64(1_000_000)
+_ZERO, _MOST = np.uint64(0), np.uint64(255)
+
+LARGEST_POINT = 1 << 16
+"""Bytes of a point. `walk_points` leaves larger ones to its caller."""
+EXTRA_SAMPLES = 3
+"""A histogram of n bytes has at most n / 8 samples and these: +Inf, the sum and the count."""
+EXTRA_KEY_BYTES = 8
+"""A key has at most as many bytes as its point, and these."""
+
+
+@inner
+def _read_metric(data: Any, begin: int, stop: int, out: Any, row: int) -> bool:
+    """Read a metric into columns 2 to 10 of a row, see `scan_export`."""
+    out[row, 2], out[row, 3], out[row, 4] = begin, begin, stop
+    for column in range(5, 11):
+        out[row, column] = 0
+    at = begin
+    while at < stop:
+        key = data[at]
+        if key != _NAME and key != _DESCRIPTION and key != _UNIT and key != _METADATA:
+            break
+        first, at = field_bounds(data, at + 1, stop)
+        if first < 0:
+            return False
+    out[row, 3] = at
+    if at >= stop or (data[at] != _GAUGE and data[at] != _SUM and data[at] != _HISTOGRAM):
+        return True
+    kind = np.int64(data[at] >> 3)
+    place, end = field_bounds(data, at + 1, stop)
+    if place < 0 or end != stop:
+        return True
+    out[row, 6] = place
+    while place < end and data[place] == _POINT:
+        first, place = field_bounds(data, place + 1, end)
+        if first < 0:
+            return True
+    out[row, 7], out[row, 8] = place, end
+    while place < end:
+        key = data[place]
+        value, place = varint(data, place + 1, end)
+        if place < 0 or (key != _TEMPORALITY and key != _MONOTONIC):
+            return True
+        out[row, 9 if key == _TEMPORALITY else 10] = np.int64(min(value, _MOST))
+    out[row, 5] = kind
+    return True
+
+
+@kernel(BYTES, OUT_INTS, OUT_INTS_2D)
+def scan_export(data: Any, state: Any, metrics: Any) -> Any:
+    """The next metrics of an export, as many as `metrics` has rows.
+
+    state    [6] where to go on: the position, the ends of the open resource metrics and scope
+             metrics (0: none), begin and end of the resource, and whether it had scope metrics;
+             zeros at the beginning
+    metrics  [:, 11] begin and end of the resource; begin of the metric, end of the fields before
+             its data, and end of the metric; kind, the field of its data; begin and end of its
+             points, and end of its data; its temporality; whether it is monotonic.
+             The kind is 0 if the walk cannot read the metric
+
+    Returns the count of metrics; -1 for an export of another shape.
+    """
+    at, of_resource, of_scope, first, last, scoped = state
+    count = 0
+    while count < len(metrics):
+        if at < of_scope:
+            key = data[at]
+            begin, after = field_bounds(data, at + 1, of_scope)
+            if begin < 0:
+                return -1
+            if key == _METRIC:
+                metrics[count, 0], metrics[count, 1] = first, last
+                if not _read_metric(data, begin, after, metrics, count):
+                    return -1
+                count += 1
+            elif key != _SCOPE and key != _SCHEMA_URL:
+                return -1
+            at = after
+        elif at < of_resource:
+            key = data[at]
+            begin, after = field_bounds(data, at + 1, of_resource)
+            if begin < 0:
+                return -1
+            if key == _RESOURCE and not scoped and first == last:
+                first, last, at = begin, after, after
+            elif key == _SCOPE_METRICS:
+                at, of_scope, scoped = begin, after, 1
+            elif key == _SCHEMA_URL:
+                at = after
+            else:
+                return -1
+        elif at < len(data):
+            begin, after = field_bounds(data, at + 1, len(data))
+            if begin < 0 or data[at] != _RESOURCE_METRICS:
+                return -1
+            at, of_resource, of_scope, first, last, scoped = begin, after, 0, begin, begin, 0
+        else:
+            break
+    state[0], state[1], state[2] = at, of_resource, of_scope
+    state[3], state[4], state[5] = first, last, scoped
+    return count
+
+
+@inner
+def _number_point(data: Any, at: int, stop: int) -> tuple[bool, Any, Any, Any, int, int]:
+    """Whether a point has the usual shape; its time and start in nanoseconds, the bits of its
+    value, and where its attributes begin and end."""
+    time = began = value = _ZERO
+    first = last = seen = 0
+    stale = False
+    while at < stop:
+        key = data[at]
+        field = 0
+        if key == _ATTRIBUTE or key == _EXEMPLAR:
+            begin, after = field_bounds(data, at + 1, stop)
+            if begin < 0:
+                return False, time, began, value, first, last
+            if key == _ATTRIBUTE:
+                if last == 0:
+                    first = at
+                elif last != at:
+                    return False, time, began, value, first, last
+                last = after
+            at = after
+            continue
+        if key == _FLAGS:
+            flags, at = varint(data, at + 1, stop)
+            if at < 0:
+                return False, time, began, value, first, last
+            field = 8
+            stale = flags & _NO_VALUE != _ZERO
+        elif at + 9 > stop:
+            return False, time, began, value, first, last
+        else:
+            word = word_in(data, at + 1)
+            at += 9
+            if key == _TIME:
+                time, field = word, 1
+            elif key == _START:
+                began, field = word, 2
+            elif key == _DOUBLE:
+                value, field = word, 4
+            elif key == _INT:
+                value, field = np.uint64(bits_of(np.float64(np.int64(word)))), 4
+            else:
+                return False, time, began, value, first, last
+        if seen & field:
+            return False, time, began, value, first, last
+        seen |= field
+    return True, time, began, _STALE_BITS if stale else value, first, last
+
+
+@inner
+def _read_histogram(data: Any, at: int, stop: int, fields: Any) -> bool:
+    """Read a histogram into `fields`: time, start, count, the bits of its sum, whether it has one,
+    then begin and end of its counts, bounds and attributes. Returns whether it is usual."""
+    for place in range(11):
+        fields[place] = 0
+    seen = 0
+    while at < stop:
+        key = data[at]
+        field = 0
+        if key == _COUNTS or key == _BOUNDS or key == _HISTOGRAM_ATTRIBUTE:
+            begin, after = field_bounds(data, at + 1, stop)
+            if begin < 0:
+                return False
+            if key == _HISTOGRAM_ATTRIBUTE:
+                if fields[10] == 0:
+                    fields[9] = at
+                elif fields[10] != at:
+                    return False
+                fields[10] = after
+            else:
+                place = 5 if key == _COUNTS else 7
+                fields[place], fields[place + 1], field = begin, after, place << 8
+            at = after
+        elif key == _HISTOGRAM_EXEMPLAR:
+            begin, at = field_bounds(data, at + 1, stop)
+            if begin < 0:
+                return False
+        elif key == _HISTOGRAM_FLAGS:
+            flags, at = varint(data, at + 1, stop)
+            if at < 0 or flags & _NO_VALUE != _ZERO:
+                return False
+        else:
+            if at + 9 > stop:
+                return False
+            word = np.int64(word_in(data, at + 1))
+            at += 9
+            if key == _TIME:
+                fields[0], field = word, 1
+            elif key == _START:
+                fields[1], field = word, 2
+            elif key == _COUNT:
+                fields[2], field = word, 4
+            elif key == _TOTAL:
+                fields[3], fields[4], field = word, 1, 8
+            elif key != _MIN and key != _MAX:
+                return False
+        if seen & field:
+            return False
+        seen |= field
+    counts, bounds = fields[6] - fields[5], fields[8] - fields[7]
+    if counts % 8 or bounds % 8 or counts != (bounds + 8 if counts else 0):
+        return False
+    return counts == 0 or _has_sum(data, fields[5], fields[6], np.uint64(fields[2]))
+
+
+@inner
+def _has_sum(data: Any, at: int, stop: int, wanted: Any) -> bool:
+    """Whether the sum of the counts of buckets is the one that is wanted, of 64 bits."""
+    total = _ZERO
+    for place in range(at, stop, 8):
+        before = total
+        total += word_in(data, place)
+        if total < before:
+            return False
+    return bool(total == wanted)
+
+
+@inner
+def _append(data: Any, begin: int, stop: int, keys: Any, used: int) -> int:
+    """Append bytes to a key. Returns the position behind them."""
+    size = stop - begin
+    if size < 8:
+        for n in range(size):
+            keys[used + n] = data[begin + n]
+    else:
+        to = pointer(keys, used)
+        for n in range(0, size - 7, 8):
+            put_word(to, n, word_in(data, begin + n))
+        put_word(to, size - 8, word_in(data, stop - 8))
+    return used + size
+
+
+@kernel(
+    BYTES, INTS_2D, TABLE, CODES, INTS, OUT_INTS_2D, OUT_INTS_2D, OUT_BITS, OUT_BYTES, OUT_INTS_2D,
+    OUT_INTS_2D, OUT_INTS,
+)  # fmt: skip
+def walk_points(
+    data: Any,
+    metrics: Any,
+    table: Any,
+    place_of: Any,
+    rows_of: Any,
+    samples: Any,
+    fields: Any,
+    bits: Any,
+    keys: Any,
+    missing: Any,
+    odd: Any,
+    state: Any,
+) -> Any:
+    """The samples of points, until an output is full.
+
+    metrics   [M, 4] the number of each metric, its kind, and where its points begin and end
+    table     the keys of known series
+    place_of  [by number of a key] where its rows are in `rows_of`: one for a number; for a
+              histogram one for each bucket, then the sum, if it has one, and the count
+    samples   [:, 4] row of the series, -1 - i for the i-th unknown one; time and start in
+              milliseconds; index of the metric
+    fields    [1, 11] memory of one histogram
+    bits      of the value of each sample
+    keys      the keys of unknown series, one after the other
+    missing   [:, 6] begin and end of those in `keys`, index of the metric, begin and end of the
+              point's content, and its count of series
+    odd       [:, 3] points that are left to the caller: index of the metric, and where the
+              point begins and ends
+    state     [4] index of the metric and the position where to go on, and how many points are
+              `missing` and `odd`; in and out
+
+    Returns the count of samples.
+    """
+    of_histogram = fields[0]
+    metric, at = state[0], state[1]
+    count = lacking = unknown = strange = strange_bytes = used = 0
+    while metric < len(metrics):
+        at = max(at, metrics[metric, 2])
+        stop = metrics[metric, 3]
+        while at < stop:
+            begin, after = field_bounds(data, at + 1, stop)
+            size = after - begin
+            is_small = size <= LARGEST_POINT
+            if (
+                strange >= len(odd)
+                or strange_bytes > LARGEST_POINT
+                or lacking >= len(missing)
+                or (is_small and count + size // 8 + EXTRA_SAMPLES > len(samples))
+                or (is_small and used + size + EXTRA_KEY_BYTES > len(keys))
+            ):
+                state[0], state[1], state[2], state[3] = metric, at, lacking, strange
+                return count
+
+            # The key is written behind those of unknown series, and stays there if it is one.
+            key_end = put_number(keys, used, metrics[metric, 0])
+            series = 1
+            time = began = value = _ZERO
+            if not is_small:
+                good = False
+            elif metrics[metric, 1] == HISTOGRAM:
+                good = _read_histogram(data, begin, after, of_histogram)
+                bounds = of_histogram[8] - of_histogram[7]
+                series = bounds // 8 + 2 + of_histogram[4]
+                time, began = np.uint64(of_histogram[0]), np.uint64(of_histogram[1])
+                key_end = put_number(keys, key_end, bounds | of_histogram[4])
+                if good:
+                    key_end = _append(data, of_histogram[7], of_histogram[8], keys, key_end)
+                    key_end = _append(data, of_histogram[9], of_histogram[10], keys, key_end)
+            else:
+                good, time, began, value, first, last = _number_point(data, begin, after)
+                if good:
+                    key_end = _append(data, first, last, keys, key_end)
+            if not good:
+                odd[strange, 0], odd[strange, 1], odd[strange, 2] = metric, at, after
+                strange += 1
+                strange_bytes += after - at
+                at = after
+                continue
+
+            number, _, _ = look_up(keys, used, key_end, table)
+            if number < 0:
+                missing[lacking, 0], missing[lacking, 1], missing[lacking, 2] = (
+                    used,
+                    key_end,
+                    metric,
+                )
+                missing[lacking, 3], missing[lacking, 4] = begin, after
+                missing[lacking, 5] = series
+                used = key_end
+                lacking += 1
+                for n in range(series):
+                    samples[count + n, 0] = -1 - unknown - n
+                unknown += series
+            else:
+                for n in range(series):
+                    samples[count + n, 0] = rows_of[place_of[number] + n]
+            if metrics[metric, 1] == HISTOGRAM:
+                so_far = _ZERO
+                for n in range((of_histogram[8] - of_histogram[7]) // 8):
+                    so_far += word_in(data, of_histogram[5] + 8 * n)
+                    bits[count + n] = np.uint64(bits_of(np.float64(so_far)))
+                whole = np.uint64(bits_of(np.float64(np.uint64(of_histogram[2]))))
+                bits[count + series - 2] = np.uint64(of_histogram[3])
+                bits[count + series - 2 - of_histogram[4]] = whole
+                bits[count + series - 1] = whole
+            else:
+                bits[count] = value
+            time_ms, start_ms = np.int64(time // _NANOSECONDS), np.int64(began // _NANOSECONDS)
+            for n in range(count, count + series):
+                samples[n, 1], samples[n, 2], samples[n, 3] = time_ms, start_ms, metric
+            count += series
+            at = after
+        metric += 1
+    state[0], state[1], state[2], state[3] = metric, at, lacking, strange
+    return count
