@@ -12,6 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
@@ -21,6 +22,7 @@ from novaql.server.ingest.otlp_values import Message
 REQUEST: Descriptor = ExportMetricsServiceRequest.DESCRIPTOR
 METRIC: Descriptor = Metric.DESCRIPTOR
 RESOURCE: Descriptor = Resource.DESCRIPTOR
+SCOPE: Descriptor = InstrumentationScope.DESCRIPTOR
 _LEFT_OUT = ("exemplars", "schemaUrl", "scope")
 """Fields that nothing reads."""
 

@@ -17,7 +17,7 @@ from novaql.server.ingest.otlp import (
     resource_labels,
 )
 from novaql.server.ingest.otlp_checks import check_point
-from novaql.server.ingest.otlp_messages import METRIC, RESOURCE, from_protobuf
+from novaql.server.ingest.otlp_messages import METRIC, RESOURCE, SCOPE, from_protobuf
 from novaql.tsdb import Metadata
 
 
@@ -25,6 +25,9 @@ class OtlpNames:
     """Names series as `convert` does. Raises `InputError` for what `convert` has to read."""
 
     target_metadata: Metadata = TARGET_METADATA
+
+    def check_scope(self, scope: bytes) -> None:
+        from_protobuf(scope, SCOPE)
 
     def resource(self, resource: bytes) -> OtlpResource:
         return OtlpResource(*resource_labels(from_protobuf(resource, RESOURCE)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from novaql.errors import InputError
 from novaql.inputs.compiled.compiling import WALKS
 from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.known_series import MOST_SERIES
@@ -18,6 +19,11 @@ from novaql.tsdb.model.labels import Ints
 from novaql.tsdb.runtime.compiled import Functions
 
 _PART_METRICS = 1 << 12
+_MOST_SCOPES = 1 << 10
+_MOST_SCOPE_BYTES = 1 << 10
+"""Limits of the scopes that are cached as valid."""
+_COLUMNS, _SCOPE = 13, slice(11, 13)
+"""Columns of a scanned metric, see `walk_kernels.scan_export`."""
 
 
 class OtlpDecoder:
@@ -37,6 +43,7 @@ class OtlpDecoder:
         self._naming = naming
         self._most_series = most_series
         self._limits = limits
+        self._scopes: set[bytes] = set()
         self._lock = threading.Lock()
         self._known: KnownPoints | None = None
         self._scratch: Scratch | None = None
@@ -48,9 +55,26 @@ class OtlpDecoder:
         if kernels is None:
             return None
         octets: Octets = np.frombuffer(data, np.uint8)
-        if not all(metrics is not None for metrics in _scan(kernels, octets)):
-            return None
+        for metrics in _scan(kernels, octets):
+            if metrics is None or not self._are_scopes(data, metrics[:, _SCOPE]):
+                return None
         return self._parts(kernels, data, octets)
+
+    def _are_scopes(self, data: bytes, regions: Ints) -> bool:
+        """Whether some regions are scopes. Nothing stores them."""
+        changes = np.append(True, (regions[1:] != regions[:-1]).any(axis=1))
+        for begin, end in regions[changes].tolist():
+            scope = data[begin:end]
+            if scope not in self._scopes:
+                try:
+                    self._naming.check_scope(scope)
+                except InputError:
+                    return False
+                if len(self._scopes) >= _MOST_SCOPES:
+                    self._scopes.clear()
+                if len(scope) <= _MOST_SCOPE_BYTES:
+                    self._scopes.add(scope)
+        return True
 
     def _parts(self, kernels: Functions, data: bytes, octets: Octets) -> Iterator[OtlpPart]:
         for metrics in _scan(kernels, octets):
@@ -76,9 +100,9 @@ class OtlpDecoder:
 
 def _scan(kernels: Functions, data: Octets) -> Iterator[Ints | None]:
     """The metrics of an export, some at a time; None for an export of another shape."""
-    state = np.zeros(6, np.int64)
+    state = np.zeros(8, np.int64)
     while True:
-        metrics = np.empty((min(_PART_METRICS, 1 + len(data) // 2), 11), np.int64)
+        metrics = np.empty((min(_PART_METRICS, 1 + len(data) // 2), _COLUMNS), np.int64)
         count = kernels.scan_export(data, state, metrics)
         if count < 0:
             yield None

@@ -37,6 +37,10 @@ class OtlpNaming(Protocol):
 
     target_metadata: Metadata
 
+    def check_scope(self, scope: bytes) -> None:
+        """Raises `InputError` for bytes that are no `InstrumentationScope` message."""
+        ...
+
     def resource(self, resource: bytes) -> OtlpResource:
         """Describe a `Resource` message."""
         ...

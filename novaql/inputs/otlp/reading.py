@@ -67,9 +67,8 @@ class _Rest:
         """An export with these points."""
         parts: list[bytes] = []
         for metric, points in self._points.items():
-            resource, end, begin, head_end, _, kind, _, after, data_end, _, _ = metrics[
-                metric
-            ].tolist()
+            row = metrics[metric].tolist()
+            resource, end, begin, head_end, _, kind, _, after, data_end = row[:9]
             of_metric = data[begin:head_end] + bytes_field(
                 kind, b"".join([*points, data[after:data_end]])
             )
@@ -100,7 +99,7 @@ class Reading:
         is_first, self._known = self._known is None, known
         numbers, last, resource = [], (-1, -1), None
         for row in self._metrics.tolist():
-            begin, end, at, head_end, _, kind, _, _, _, temporality, monotonic = row
+            begin, end, at, head_end, _, kind, _, _, _, temporality, monotonic, _, _ = row
             if resource is None or last != (begin, end):
                 last, resource = (begin, end), known.resource(self._data[begin:end])
             head = self._data[at:head_end]

@@ -4,8 +4,8 @@
 position before they read it: `field_bounds` returns only ranges inside of the message.
 
 A series has a key: the number of its metric, and the bytes of the point's attributes, for a
-histogram also those of its bounds. So only new keys are decoded. The content of exemplars and
-scopes, which nothing stores, is not read.
+histogram also those of its bounds. So only new keys are decoded. Exemplars, which nothing stores,
+are not decoded; their fields are verified.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _START, _TIME = 0x11, 0x19  # of a point
 _DOUBLE, _EXEMPLAR, _INT, _ATTRIBUTE, _FLAGS = 0x21, 0x2A, 0x31, 0x3A, 0x40  # of a number
 _COUNT, _TOTAL, _COUNTS, _BOUNDS, _MIN, _MAX = 0x21, 0x29, 0x32, 0x3A, 0x59, 0x61  # of a histogram
 _HISTOGRAM_EXEMPLAR, _HISTOGRAM_ATTRIBUTE, _HISTOGRAM_FLAGS = 0x42, 0x4A, 0x50
+_FILTERED_ATTRIBUTE = 0x3A  # of an exemplar
 
 HISTOGRAM = _HISTOGRAM >> 3
 _NO_VALUE = np.uint64(1)
@@ -98,18 +99,18 @@ def _read_metric(data: Any, begin: int, stop: int, out: Any, row: int) -> bool:
 def scan_export(data: Any, state: Any, metrics: Any) -> Any:
     """The next metrics of an export, as many as `metrics` has rows.
 
-    state    [6] where to go on: the position, the ends of the open resource metrics and scope
-             metrics (0: none), begin and end of the resource, and whether it had scope metrics;
-             zeros at the beginning
-    metrics  [:, 11] begin and end of the resource; begin of the metric, end of the fields before
+    state    [8] where to go on: the position, the ends of the open resource metrics and scope
+             metrics (0: none), begin and end of the resource, whether it had scope metrics, and
+             begin and end of the scope; zeros at the beginning
+    metrics  [:, 13] begin and end of the resource; begin of the metric, end of the fields before
              its data, and end of the metric; kind, the field of its data; begin and end of its
-             points, and end of its data; its temporality; whether it is monotonic.
-             The kind is 0 if the walk cannot read the metric
+             points, and end of its data; its temporality; whether it is monotonic; begin and end
+             of the scope. The kind is 0 if the walk cannot read the metric
 
     Returns the count of metrics; -1 for an export of another shape.
     """
-    at, of_resource, of_scope, first, last, scoped = state
-    count = 0
+    at, of_resource, of_scope, first, last, scoped, scope_begin, scope_end = state
+    count, opened = 0, -1
     while count < len(metrics):
         if at < of_scope:
             key = data[at]
@@ -118,10 +119,13 @@ def scan_export(data: Any, state: Any, metrics: Any) -> Any:
                 return -1
             if key == _METRIC:
                 metrics[count, 0], metrics[count, 1] = first, last
+                metrics[count, 11], metrics[count, 12] = scope_begin, scope_end
                 if not _read_metric(data, begin, after, metrics, count):
                     return -1
                 count += 1
-            elif key != _SCOPE and key != _SCHEMA_URL:
+            elif key == _SCOPE and at == opened and after < of_scope:  # before its metrics
+                scope_begin, scope_end = begin, after
+            elif key != _SCHEMA_URL:
                 return -1
             at = after
         elif at < of_resource:
@@ -133,6 +137,7 @@ def scan_export(data: Any, state: Any, metrics: Any) -> Any:
                 first, last, at = begin, after, after
             elif key == _SCOPE_METRICS:
                 at, of_scope, scoped = begin, after, 1
+                opened, scope_begin, scope_end = begin, begin, begin
             elif key == _SCHEMA_URL:
                 at = after
             else:
@@ -146,7 +151,31 @@ def scan_export(data: Any, state: Any, metrics: Any) -> Any:
             break
     state[0], state[1], state[2] = at, of_resource, of_scope
     state[3], state[4], state[5] = first, last, scoped
+    state[6], state[7] = scope_begin, scope_end
     return count
+
+
+@inner
+def _is_exemplar(data: Any, at: int, stop: int) -> bool:
+    """Whether some bytes are the fields of an exemplar, none of which is a message."""
+    while at < stop:
+        key = data[at]
+        if key < 0x08 or key >= 0x80 or key == _FILTERED_ATTRIBUTE:
+            return False
+        kind = key & 7
+        if kind == 2:
+            _, at = field_bounds(data, at + 1, stop)
+        elif kind == 0:
+            _, at = varint(data, at + 1, stop)
+        elif kind == 1:
+            at += 9
+        elif kind == 5:
+            at += 5
+        else:
+            return False
+        if at < 0:
+            return False
+    return at == stop
 
 
 @inner
@@ -161,7 +190,7 @@ def _number_point(data: Any, at: int, stop: int) -> tuple[bool, Any, Any, Any, i
         field = 0
         if key == _ATTRIBUTE or key == _EXEMPLAR:
             begin, after = field_bounds(data, at + 1, stop)
-            if begin < 0:
+            if begin < 0 or (key == _EXEMPLAR and not _is_exemplar(data, begin, after)):
                 return False, time, began, value, first, last
             if key == _ATTRIBUTE:
                 if last == 0:
@@ -220,11 +249,11 @@ def _read_histogram(data: Any, at: int, stop: int, fields: Any) -> bool:
                 fields[10] = after
             else:
                 place = 5 if key == _COUNTS else 7
-                fields[place], fields[place + 1], field = begin, after, place << 8
+                fields[place], fields[place + 1], field = begin, after, 1 << place
             at = after
         elif key == _HISTOGRAM_EXEMPLAR:
             begin, at = field_bounds(data, at + 1, stop)
-            if begin < 0:
+            if begin < 0 or not _is_exemplar(data, begin, at):
                 return False
         elif key == _HISTOGRAM_FLAGS:
             flags, at = varint(data, at + 1, stop)
