@@ -23,7 +23,7 @@ _MOST_SCOPES = 1 << 10
 _MOST_SCOPE_BYTES = 1 << 10
 """Limits of the scopes that are cached as valid."""
 _COLUMNS, _SCOPE = 13, slice(11, 13)
-"""Columns of a scanned metric, see `walk_kernels.scan_export`."""
+"""Columns of a scanned metric, see `scan_kernels.scan_export`."""
 
 
 class OtlpDecoder:

@@ -9,6 +9,7 @@ from novaql.fast_dataclass import dataclass
 from novaql.tsdb.model.source import Metadata
 
 OtlpLabels = Mapping[str, str]
+"""Labels of a series, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

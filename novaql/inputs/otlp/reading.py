@@ -21,7 +21,7 @@ _RUN_SAMPLES = 1 << 16
 _RUN_KEYS = 1 << 19
 _RUN_MISSING = 1 << 10
 _RESOURCE_BEGIN, _RESOURCE_END, _BEGIN, _, _END, _KIND, _POINTS, _POINTS_END = range(8)
-"""Columns of a scanned metric, see `walk_kernels.scan_export`."""
+"""Columns of a scanned metric, see `scan_kernels.scan_export`."""
 
 
 @dataclass(frozen=True, slots=True)
