@@ -19,8 +19,8 @@ from novaql.tsdb import MIN_SCHEMA
 Key = tuple[str, str, frozenset[tuple[str, str]]]
 _MOST_BUCKETS = 640
 _SUMMED_FIELDS = (
-    "timeUnixNano", "asInt", "asDouble", "count", "sum", "bucketCounts", "explicitBounds",
-    "scale", "zeroCount", "zeroThreshold", "positive", "negative",
+    "asInt", "asDouble", "count", "sum", "bucketCounts", "explicitBounds", "scale", "zeroCount",
+    "zeroThreshold", "positive", "negative",
 )  # fmt: skip
 _SUM_BYTES = 2048
 """A sum whose labels and buckets take more counts as several."""
@@ -95,12 +95,12 @@ class DeltaRequest:
             self._changed[key] = None
             return point
         if before is None:
-            total, held = _restarted(point, began), 0
+            total, held = _restarted(point, began, time), 0
         else:
             last = int(before["timeUnixNano"])
             if time <= last or began < last:
                 raise DeltaProblem("it overlaps a delta that came before it")
-            total, held = _ADD[kind](before, _restarted(point, began)), _weight(key, before)
+            total, held = _ADD[kind](before, _restarted(point, began, time)), _weight(key, before)
         more = _weight(key, total) - held
         if more > 0:
             self._evict(time, more, key)
@@ -252,11 +252,10 @@ def _totals(before: Message, point: Message) -> Message:
     return total
 
 
-def _restarted(point: Message, began: int) -> Message:
+def _restarted(point: Message, began: int, time: int) -> Message:
     """The fields of a point that a sum needs; the first point of a sum is the sum itself."""
-    return {key: point[key] for key in _SUMMED_FIELDS if key in point} | {
-        "startTimeUnixNano": began
-    }
+    summed = {key: point[key] for key in _SUMMED_FIELDS if key in point}
+    return summed | {"startTimeUnixNano": began, "timeUnixNano": time}
 
 
 _ADD = {"sum": _numbers, "histogram": _histograms, "exponentialHistogram": _exponential}

@@ -170,6 +170,15 @@ def test_what_was_counted_already_is_rejected(point: Point, reason: str) -> None
     assert taken(sums, sum_of(at(20, 30, asInt="1"))).samples[0][2] == 8.0
 
 
+def test_a_delta_without_a_time_is_one_of_1970() -> None:
+    """Protobuf omits a time of 0."""
+    sums = DeltaSums(most_series=1)
+    assert taken(sums, sum_of({"asInt": "1"})).samples == [(0, 0, 1.0, 0)]
+    assert "overlaps" in taken(sums, sum_of({"asInt": "1"})).reason
+    other = {"asInt": "5", "attributes": [{"key": "a", "value": {"stringValue": "b"}}]}
+    assert taken(sums, sum_of(at(0, 7200) | other)).samples[0][2] == 5.0  # evicts the first
+
+
 def test_kinds_of_numbers_and_of_sums() -> None:
     sums = DeltaSums(most_series=5)
     taken(sums, sum_of(at(0, 1, asInt="-3"), monotonic=False))
