@@ -18,6 +18,7 @@ WALKS = Registry(
     shared=(
         ".compiled.text_table_kernels",
         ".remote_write.walk_kernels",
+        ".otlp.limits",
         ".otlp.scan_kernels",
     ),
     worth=64 << 20,

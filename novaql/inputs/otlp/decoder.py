@@ -13,6 +13,7 @@ from novaql.inputs.compiled.text_table import Octets
 from novaql.inputs.known_series import MOST_SERIES
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.otlp.known_points import KnownPoints
+from novaql.inputs.otlp.limits import LARGEST_MESSAGE
 from novaql.inputs.otlp.naming import OtlpNaming
 from novaql.inputs.otlp.reading import OtlpPart, Reading, Scratch
 from novaql.tsdb.model.labels import Ints
@@ -61,11 +62,13 @@ class OtlpDecoder:
         return self._parts(kernels, data, octets)
 
     def _are_scopes(self, data: bytes, regions: Ints) -> bool:
-        """Whether some regions are scopes. Nothing stores them."""
+        """Whether some regions are scopes of a usual size. Nothing stores them."""
         changes = np.append(True, (regions[1:] != regions[:-1]).any(axis=1))
         for begin, end in regions[changes].tolist():
             scope = data[begin:end]
             if scope not in self._scopes:
+                if len(scope) > LARGEST_MESSAGE:
+                    return False
                 try:
                     self._naming.check_scope(scope)
                 except InputError:

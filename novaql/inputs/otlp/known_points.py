@@ -12,6 +12,7 @@ from novaql.fast_dataclass import dataclass
 from novaql.inputs.compiled.text_table import Octets, SeriesNames
 from novaql.inputs.known_series import MOST_OCTETS
 from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.otlp.limits import LARGEST_MESSAGE
 from novaql.inputs.otlp.naming import OtlpLabels, OtlpMetric, OtlpNaming, OtlpResource
 from novaql.inputs.remote_write.keyed_series import KeyedSeries
 from novaql.tsdb.model.flat_arrays import grown
@@ -52,6 +53,8 @@ class KnownPoints:
         return octets > MOST_OCTETS or self.series.is_full(most_series)
 
     def resource(self, resource: bytes) -> KnownResource:
+        if len(resource) > LARGEST_MESSAGE:
+            return KnownResource(None)
         found = self._resources.get(resource)
         if found is None:
             try:

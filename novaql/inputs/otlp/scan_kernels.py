@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from novaql.inputs.compiled.text_table_kernels import BYTES, OUT_INTS, OUT_INTS_2D
+from novaql.inputs.otlp.limits import LARGEST_MESSAGE
 from novaql.inputs.remote_write.walk_kernels import field_bounds, varint
 from novaql.tsdb.runtime.compiled import inner, kernel
 
@@ -51,7 +52,11 @@ def _read_metric(data: Any, begin: int, stop: int, out: Any, row: int) -> bool:
         if first < 0:
             return False
     out[row, 3] = at
-    if at >= stop or (data[at] != _GAUGE and data[at] != _SUM and data[at] != _HISTOGRAM):
+    if (
+        at >= stop
+        or at - begin > LARGEST_MESSAGE
+        or (data[at] != _GAUGE and data[at] != _SUM and data[at] != _HISTOGRAM)
+    ):
         return True
     kind = np.int64(data[at] >> 3)
     place, end = field_bounds(data, at + 1, stop)

@@ -26,6 +26,7 @@ from novaql.inputs.compiled.text_table_kernels import (
     TABLE,
     look_up,
 )
+from novaql.inputs.otlp.limits import LARGEST_MESSAGE
 from novaql.inputs.otlp.scan_kernels import HISTOGRAM
 from novaql.inputs.remote_write.walk_kernels import field_bounds, put_number, varint
 from novaql.tsdb.runtime.compiled import inner, kernel
@@ -44,8 +45,6 @@ _STALE_BITS = np.uint64(0x7FF0000000000002)
 _NANOSECONDS = np.uint64(1_000_000)
 _ZERO = np.uint64(0)
 
-LARGEST_POINT = 1 << 16
-"""Bytes of a point. `walk_points` leaves larger ones to its caller."""
 EXTRA_SAMPLES = 3
 """A histogram of n bytes has at most n / 8 samples and these: +Inf, the sum and the count."""
 EXTRA_KEY_BYTES = 8
@@ -254,10 +253,10 @@ def walk_points(
         while at < stop:
             begin, after = field_bounds(data, at + 1, stop)
             size = after - begin
-            is_small = size <= LARGEST_POINT
+            is_small = size <= LARGEST_MESSAGE
             if (
                 strange >= len(odd)
-                or strange_bytes > LARGEST_POINT
+                or strange_bytes > LARGEST_MESSAGE
                 or lacking >= len(missing)
                 or (is_small and count + size // 8 + EXTRA_SAMPLES > len(samples))
                 or (is_small and used + size + EXTRA_KEY_BYTES > len(keys))

@@ -273,6 +273,25 @@ def test_the_cache_is_cleared_between_runs() -> None:
     same(read(data, used), by_points(data))
 
 
+def test_large_messages_are_left_to_the_caller_and_limited() -> None:
+    """The walk copies no large description, attribute or scope."""
+    for size in (70_000, 2_000_000):
+        large = "x" * size
+        metric, resource, scope = (large_export(1, resources=2) for _ in range(3))
+        metric.resource_metrics[0].scope_metrics[0].metrics[0].description = large
+        attribute = resource.resource_metrics[0].resource.attributes.add(key="large")
+        attribute.value.string_value = large
+        scope.resource_metrics[0].scope_metrics[0].scope.version = large
+        for export, left in ((metric, [1]), (resource, [2]), (scope, None)):
+            data = export.SerializeToString()
+            parts = decoder().parts(data)
+            assert left == (None if parts is None else [len(part.metrics) for part in parts])
+            if size < 1 << 20:
+                same(read(data, decoder()), by_points(data))
+            else:
+                assert outcome(data, decoder()) == "LimitExceeded"
+
+
 def test_fields_of_a_oneof_may_be_the_last() -> None:
     """Go writes the value of a point behind its attributes."""
     point = m.NumberDataPoint(
