@@ -18,6 +18,8 @@ CREATES = re.compile(
 HELD_OTHERWISE = {
     "novaql/evaluator/context.py",
     "novaql/inputs/compiled/text_table.py",
+    "novaql/inputs/otlp/decoder.py",
+    "novaql/inputs/otlp/known_points.py",
     "novaql/inputs/remote_write/keyed_series.py",
     "novaql/inputs/remote_write/plain_decoder.py",
     "novaql/inputs/text/influx.py",
