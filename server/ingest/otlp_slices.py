@@ -39,7 +39,7 @@ class OtlpReading:
     """Reads one export; several times, if necessary.
 
     decoder           reads most points of protobuf
-    rejected, reason  number of points that the last reading omitted, and the reason of the first
+    rejected, reason  number of points that the last reading omitted, and the reason of one of them
     """
 
     def __init__(
@@ -137,6 +137,10 @@ def cut_metrics(
         resources.append({**resource, "scopeMetrics": [{"metrics": small}]})
         for _, _, begin, end in of_resource:
             if end - begin > SLICE_BYTES:
+                if size:  # the points of a series stay in order
+                    yield {"resourceMetrics": resources}, size
+                    small = []
+                    resources, size = [{**resource, "scopeMetrics": [{"metrics": small}]}], 0
                 for part, octets in _cut(data, begin, end, METRIC, count):
                     scopes = [{"metrics": [part]}]
                     whole = {"resourceMetrics": [{**resource, "scopeMetrics": scopes}]}

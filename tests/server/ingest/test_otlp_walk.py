@@ -292,6 +292,29 @@ def test_large_messages_are_left_to_the_caller_and_limited() -> None:
                 assert outcome(data, decoder()) == "LimitExceeded"
 
 
+def test_a_large_metric_stays_behind_the_ones_before_it() -> None:
+    """Deltas of a series are added in their order, also if they are in two metrics."""
+    export = ExportMetricsServiceRequest()
+    of_scope = export.resource_metrics.add().scope_metrics.add()
+    for points in (range(1), range(50, 4000)):
+        deltas = of_scope.metrics.add(name="requests").sum
+        deltas.aggregation_temporality, deltas.is_monotonic = DELTA, True
+        for second, number in (divmod(point, 50) for point in points):
+            point = deltas.data_points.add(
+                start_time_unix_nano=second * 10**9, time_unix_nano=(second + 1) * 10**9, as_int=1
+            )
+            point.attributes.add(key="number").value.int_value = number
+    samples, _, rejected, reason = read(export.SerializeToString(), decoder())
+    assert (rejected, reason) == (0, "")
+    first = tuple({"__name__": "requests_total", "number": "0"}.items())
+    values = {time: bits for labels, time, _, bits in samples if labels == first}
+    assert values == {1000 * second: bits_of(float(second)) for second in range(1, 81)}
+
+
+def bits_of(value: float) -> int:
+    return int(np.float64(value).view(np.int64))
+
+
 def test_fields_of_a_oneof_may_be_the_last() -> None:
     """Go writes the value of a point behind its attributes."""
     point = m.NumberDataPoint(
