@@ -20,6 +20,7 @@ from novaql.language.value_types import ValueType
 from novaql.language.visit import walk
 from novaql.lazy_exports import lazy_module
 from novaql.span import NOWHERE, Span
+from novaql.text.unicode import lone_surrogate
 from novaql.tsdb.runtime.lru_cache import ByteCache
 
 if TYPE_CHECKING:
@@ -175,6 +176,5 @@ def _check_text(text: str) -> None:
             raise SyntaxProblem(
                 f"the query has more than {MAX_WORDS} words", text, Span(*surplus.span())
             )
-    lone = next((i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"), None)
-    if lone is not None:
+    if (lone := lone_surrogate(text)) is not None:
         raise SyntaxProblem("the query is not valid UTF-8", text, Span(lone, lone + 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from novaql.text.unicode import is_utf8
 from novaql.tsdb.model.labels import METRIC_NAME
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -31,4 +32,4 @@ class Names(StrEnum):
 
 
 def _fits(name: str) -> bool:
-    return name != "" and not any("\ud800" <= c <= "\udfff" for c in name)
+    return name != "" and is_utf8(name)

@@ -14,7 +14,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def is_utf8(text: str) -> bool:
     """Whether a text has no lone surrogates."""
-    return text.isascii() or _SURROGATE.search(text) is None
+    return lone_surrogate(text) is None
+
+
+def lone_surrogate(text: str) -> int | None:
+    """Return the position of the first lone surrogate."""
+    if text.isascii():
+        return None
+    found = _SURROGATE.search(text)
+    return None if found is None else found.start()
 
 
 def valid_text(text: str) -> str:
